@@ -1,0 +1,39 @@
+// A borrowed, strided, typed piece of memory. Native byte order, elements aligned.
+#pragma once
+
+#include "core/extents.hpp"
+
+namespace faltung {
+
+struct ArrayView {
+    std::byte* data = nullptr;  // inputs are only ever read; the executors take them as const views
+    DType dtype = DType::float64;
+    Extents shape;
+    Extents strides;  // bytes; may be negative or zero
+
+    int rank() const { return shape.size(); }
+};
+
+/// The lowest and one-past-the-highest byte that a view touches.
+struct ByteRange {
+    const std::byte* begin;
+    const std::byte* end;
+};
+
+inline ByteRange byte_range(const ArrayView& view) {
+    const std::byte* low = view.data;
+    const std::byte* high = view.data + size_of(view.dtype);
+    for (int a = 0; a < view.rank(); ++a) {
+        if (view.shape[a] == 0) return {view.data, view.data};
+        const Index reach = (view.shape[a] - 1) * view.strides[a];
+        (reach < 0 ? low : high) += reach;
+    }
+    return {low, high};
+}
+
+inline bool may_overlap(const ArrayView& a, const ArrayView& b) {
+    const ByteRange ra = byte_range(a), rb = byte_range(b);
+    return ra.begin < rb.end && rb.begin < ra.end;
+}
+
+}  // namespace faltung

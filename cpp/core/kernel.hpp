@@ -1,0 +1,41 @@
+// The kernel, prepared: copied, converted to the arithmetic, flipped and conjugated as asked, in C order.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "core/array_view.hpp"
+#include "core/problem.hpp"
+
+namespace faltung {
+
+/// A complex kernel is two real ones.
+template <class T>
+struct KernelPlanes {
+    std::vector<T> real;
+    std::vector<T> imag;  // empty for a real kernel
+};
+
+class Kernel {
+public:
+    /// `view` has one axis per axis of the problem. `flip` reverses every axis (convolution), `conjugate` as it says.
+    Kernel(const Problem& problem, const ArrayView& view, bool flip, bool conjugate);
+
+    const Extents& shape() const { return shape_; }
+    bool is_complex() const { return complex_; }
+    bool finite() const { return finite_; }  // no NaN, no infinity
+    double norm() const { return norm_; }    // the l2 norm
+
+    template <class T>
+    const KernelPlanes<T>& planes() const {
+        return std::get<KernelPlanes<T>>(planes_);
+    }
+
+private:
+    Extents shape_;
+    bool complex_ = false, finite_ = true;
+    double norm_ = 0;
+    std::variant<KernelPlanes<float>, KernelPlanes<double>, KernelPlanes<std::int64_t>> planes_;
+};
+
+}  // namespace faltung
