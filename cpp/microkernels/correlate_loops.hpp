@@ -1,0 +1,199 @@
+// Direct correlation: output rows x vectors of accumulators stay in registers over all taps, every loaded
+// vector serves several rows. See correlate_table.hpp for what is computed.
+#pragma once
+
+#include "microkernels/correlate_line.hpp"
+#include "microkernels/correlate_table.hpp"
+#include "microkernels/simd.hpp"
+
+namespace faltung::microkernels {
+namespace {
+
+/// R output rows x W vectors; KY, KX are taps known at compile time, or 0.
+template <class T, int R, int W, int KY, int KX>
+struct Rows {
+    using V = Vec<T>;
+    using Sums = V[R][W];
+
+    /// One tap of one input row: output row r takes the coefficient of tap row (input row - r).
+    template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_tap(Sums& sum, const T* in, const T* tap, std::int64_t pitch) {
+        V v[W];
+        FALTUNG_UNROLL
+        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+        FALTUNG_UNROLL
+        for (int r = LOW; r < HIGH; ++r) {
+            const V c = splat(tap[-r * pitch]);
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) sum[r][w] = fma(c, v[w], sum[r][w]);
+        }
+    }
+
+    /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it.
+    template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap, const CorrelateCall<T>& call) {
+        if constexpr (KX > 0) {
+            FALTUNG_UNROLL
+            for (int t = 0; t < KX; ++t) {
+                add_tap<LOW, HIGH>(sum, in + t * call.tap_step, tap + t, KY > 0 ? KX : call.tap_pitch);
+                asm volatile("" ::: "memory");  // keeps the compiler from loading far ahead and spilling
+            }
+        } else {
+            const std::int64_t step = call.tap_step, pitch = call.tap_pitch;
+            for (std::int64_t t = 0; t < call.kx; ++t, in += step) add_tap<LOW, HIGH>(sum, in, tap + t, pitch);
+        }
+    }
+
+    /// Input rows I.. of a group whose kernel height is known.
+    template <int I>
+    static FALTUNG_INLINE void known_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
+                                          const CorrelateCall<T>& call) {
+        if constexpr (I < R + KY - 1) {
+            constexpr int low = I < KY ? 0 : I - KY + 1, high = I < R ? I + 1 : R;
+            add_row<low, high>(sum, row[I] + x, tap + I * KX, call);
+            known_rows<I + 1>(sum, row, x, tap, call);
+        }
+    }
+
+    /// The first R-1 input rows, which only the first output rows see ...
+    template <int I>
+    static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
+                                          const CorrelateCall<T>& call) {
+        if constexpr (I < R - 1) {
+            add_row<0, I + 1>(sum, row[I] + x, tap + I * call.tap_pitch, call);
+            first_rows<I + 1>(sum, row, x, tap, call);
+        }
+    }
+
+    /// ... and the last R-1, which only the last output rows see.
+    template <int I>
+    static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
+                                         const CorrelateCall<T>& call) {
+        if constexpr (I < R) {
+            add_row<I, R>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            last_rows<I + 1>(sum, row, x, tap, call);
+        }
+    }
+
+    static FALTUNG_INLINE void add_group(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
+                                         const CorrelateCall<T>& call) {
+        if constexpr (KY > 0) {
+            known_rows<0>(sum, row, x, tap, call);
+        } else {
+            first_rows<0>(sum, row, x, tap, call);
+            for (std::int64_t i = R - 1; i < call.ky; ++i) {
+                add_row<0, R>(sum, row[i] + x, tap + i * call.tap_pitch, call);
+            }
+            last_rows<1>(sum, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
+        }
+    }
+
+    /// What the next R output rows will add to the rows in the caches. The arithmetic hides the wait.
+    static FALTUNG_INLINE void fetch_ahead(const T* last_row, std::int64_t ahead) {
+        std::uintptr_t line = reinterpret_cast<std::uintptr_t>(last_row);
+        FALTUNG_UNROLL
+        for (int r = 0; r < R; ++r) {
+            line += static_cast<std::uintptr_t>(ahead);
+            FALTUNG_UNROLL
+            for (int byte = 0; byte < W * vector_bytes; byte += 64)
+                __builtin_prefetch(reinterpret_cast<const void*>(line + static_cast<std::uintptr_t>(byte)), 0, 2);
+        }
+    }
+
+    /// The outputs [x, x + W vectors) of all R rows.
+    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x, bool streamed) {
+        Sums sum;
+        FALTUNG_UNROLL
+        for (int r = 0; r < R; ++r) {
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) sum[r][w] = V{};
+        }
+        const T* const* row = call.row;
+        const T* tap = call.taps;
+        if (call.ahead != 0) fetch_ahead(row[(call.depth - 1) * call.row_pitch + R + (KY > 0 ? KY : call.ky) - 2] + x, call.ahead);
+        for (std::int64_t d = 0; d < call.depth; ++d) {
+            add_group(sum, row, x, tap, call);
+            row += call.row_pitch;
+            tap += call.ky * call.tap_pitch;
+        }
+        if (call.accumulate) {
+            FALTUNG_UNROLL
+            for (int r = 0; r < R; ++r) {
+                FALTUNG_UNROLL
+                for (int w = 0; w < W; ++w) sum[r][w] += loadu(call.out[r] + x + w * lanes<T>);
+            }
+        }
+        FALTUNG_UNROLL
+        for (int r = 0; r < R; ++r) {
+            T* out = call.out[r] + x;
+            if (streamed) {
+                FALTUNG_UNROLL
+                for (int w = 0; w < W; ++w) stream(out + w * lanes<T>, sum[r][w]);
+            } else {
+                FALTUNG_UNROLL
+                for (int w = 0; w < W; ++w) storeu(out + w * lanes<T>, sum[r][w]);
+            }
+        }
+    }
+
+    static void run(const CorrelateCall<T>& call) {
+        constexpr int width = W * lanes<T>;
+        bool streamed = call.stream;
+        for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
+        std::int64_t x = 0;
+        for (; x + width <= call.n; x += width) block(call, x, streamed);
+        if (x == call.n) return;
+        if (call.n >= width && !call.accumulate) {
+            block(call, call.n - width, false);  // some outputs twice, alike
+            return;
+        }
+        if constexpr (W > 1) {
+            using Narrow = Rows<T, R, 1, KY, KX>;
+            for (; x + lanes<T> <= call.n; x += lanes<T>) Narrow::block(call, x, streamed);
+            if (x < call.n) Narrow::block(call, call.n - lanes<T>, false);
+        }
+    }
+};
+
+/// out = a + i*b.
+template <class T>
+void combine(const T* a, const T* b, T* out, std::int64_t n) {
+    using E = typename Simd<T>::E;
+    for (std::int64_t i = 0; i < n; ++i) {
+        const E re = static_cast<E>(a[2 * i]) - static_cast<E>(b[2 * i + 1]);
+        const E im = static_cast<E>(a[2 * i + 1]) + static_cast<E>(b[2 * i]);
+        out[2 * i] = static_cast<T>(re);
+        out[2 * i + 1] = static_cast<T>(im);
+    }
+}
+
+inline void fence() { stream_fence(); }
+
+template <class T>
+constexpr CorrelateTable<T> correlate_table() {
+    // Accumulators, W loaded vectors and one coefficient must fit into the registers.
+    constexpr bool many = vector_registers >= 32;
+    constexpr int w6 = many ? 4 : 2, w4 = many ? 4 : 3, w2 = 4, w1 = 8;
+    // Products of 64-bit integers are several instructions on most levels: unrolling them only grows the code.
+    constexpr bool unrolled = Simd<T>::floating;
+    constexpr int rows = unrolled ? 6 : 2, w = unrolled ? w6 : w2, k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0,
+                  k7 = unrolled ? 7 : 0;
+    return {
+        lanes<T>,
+        {{6, Rows<T, 6, w6, 0, 0>::run},
+         {4, Rows<T, 4, w4, 0, 0>::run},
+         {2, Rows<T, 2, w2, 0, 0>::run},
+         {1, Rows<T, 1, w1, 0, 0>::run}},
+        {{6, Rows<T, 6, w6, 0, 1>::run},
+         {4, Rows<T, 4, w4, 0, 1>::run},
+         {2, Rows<T, 2, w2, 0, 1>::run},
+         {1, Rows<T, 1, w1, 0, 1>::run}},
+        {{rows, Rows<T, rows, w, k3, k3>::run}, {rows, Rows<T, rows, w, k5, k5>::run}, {rows, Rows<T, rows, w, k7, k7>::run}},
+        line<T>,
+        combine<T>,
+        fence,
+    };
+}
+
+}  // namespace
+}  // namespace faltung::microkernels

@@ -1,0 +1,127 @@
+// Vectors as plain arithmetic: GCC's and Clang's vector extensions behind a handful of names.
+// Everything sits in an anonymous namespace, because each instruction-set level compiles it differently.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__) && !defined(__clang__)
+#include <immintrin.h>  // only for the non-temporal store and its fence
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define FALTUNG_INLINE inline __attribute__((always_inline))
+#define FALTUNG_NOINLINE __attribute__((noinline))
+
+// A loop whose count is a small constant, so that arrays of vectors indexed by it stay in registers.
+#if defined(__clang__)
+#define FALTUNG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FALTUNG_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+namespace faltung::microkernels {
+namespace {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+inline constexpr int vector_registers = 32;
+#elif defined(__AVX__)
+inline constexpr int vector_bytes = 32;
+inline constexpr int vector_registers = 16;
+#elif defined(__aarch64__)
+inline constexpr int vector_bytes = 16;
+inline constexpr int vector_registers = 32;
+#else
+inline constexpr int vector_bytes = 16;
+inline constexpr int vector_registers = 16;
+#endif
+
+// Signed integers wrap around, which only unsigned arithmetic may do.
+template <class T>
+struct Element {
+    using type = T;
+    static constexpr bool floating = true;
+};
+template <>
+struct Element<std::int64_t> {
+    using type = std::uint64_t;
+    static constexpr bool floating = false;
+};
+
+template <class T>
+struct Simd {
+    using E = typename Element<T>::type;
+    typedef E V __attribute__((vector_size(vector_bytes)));
+    typedef E Loose __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
+    static constexpr bool floating = Element<T>::floating;
+    static constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
+};
+
+template <class T>
+using Vec = typename Simd<T>::V;
+
+template <class T>
+inline constexpr int lanes = Simd<T>::lanes;
+
+template <class T>
+FALTUNG_INLINE Vec<T> load(const T* from) {  // from is aligned to vector_bytes
+    return *reinterpret_cast<const Vec<T>*>(from);
+}
+
+template <class T>
+FALTUNG_INLINE Vec<T> loadu(const T* from) {
+    return *reinterpret_cast<const typename Simd<T>::Loose*>(from);
+}
+
+template <class T>
+FALTUNG_INLINE void store(T* to, Vec<T> v) {
+    *reinterpret_cast<Vec<T>*>(to) = v;
+}
+
+template <class T>
+FALTUNG_INLINE void storeu(T* to, Vec<T> v) {
+    *reinterpret_cast<typename Simd<T>::Loose*>(to) = v;
+}
+
+/// An aligned store past the caches, for results that will not be read soon. Close with stream_fence().
+template <class T>
+FALTUNG_INLINE void stream(T* to, Vec<T> v) {
+#if defined(__clang__)
+    __builtin_nontemporal_store(v, reinterpret_cast<Vec<T>*>(to));
+#elif defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)v);
+#elif defined(__AVX__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)v);
+#elif defined(__SSE2__)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)v);
+#else
+    store(to, v);
+#endif
+}
+
+FALTUNG_INLINE void stream_fence() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+template <class T>
+FALTUNG_INLINE Vec<T> splat(T value) {  // minus zero stays what it is, unlike zero + value
+    return static_cast<typename Simd<T>::E>(value) - Vec<T>{};
+}
+
+/// a * b + c: one rounding where the level has a fused multiply-add, which -ffp-contract=fast picks everywhere.
+template <class V>
+FALTUNG_INLINE V fma(V a, V b, V c) {
+    return a * b + c;
+}
+
+/// True where every vector-sized store at `p` is aligned.
+FALTUNG_INLINE bool is_aligned(const void* p) {
+    return reinterpret_cast<std::uintptr_t>(p) % vector_bytes == 0;
+}
+
+}  // namespace
+}  // namespace faltung::microkernels

@@ -1,0 +1,22 @@
+// The one way into code compiled for an instruction set: a const table of functions per level.
+// Plain pointers and sizes only; nothing here may pull a template of the standard library into a level's object.
+#pragma once
+
+#include "microkernels/convert_table.hpp"
+#include "microkernels/correlate_table.hpp"
+#include "microkernels/transform_table.hpp"
+
+namespace faltung::microkernels {
+
+struct Table {
+    const char* level;  // "baseline", "v3", "v4", "neon"
+    int vector_bytes;
+    CorrelateTable<float> correlate_f32;
+    CorrelateTable<double> correlate_f64;
+    CorrelateTable<std::int64_t> correlate_i64;
+    ConvertTable convert;
+    TransformTable<float> transform_f32;
+    TransformTable<double> transform_f64;
+};
+
+}  // namespace faltung::microkernels

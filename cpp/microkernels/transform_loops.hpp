@@ -1,0 +1,218 @@
+// Transforms of whole panels and tiles, put together from the passes. See transform_table.hpp for the layout.
+//
+// The factors of a length follow one another pass by pass, the outer pass first: radix - 1 pairs for each place.
+#pragma once
+
+#include "microkernels/transform_lengths.hpp"
+#include "microkernels/transform_passes.hpp"
+#include "microkernels/transform_rows.hpp"
+#include "microkernels/transform_table.hpp"
+#include "microkernels/transpose.hpp"
+
+namespace faltung::microkernels {
+namespace {
+namespace transform {
+
+/// A length with its passes looked up.
+template <class T>
+struct Steps {
+    int depth;  // passes that are made
+    Size count[3];
+    Size radix[3];
+    const Pass<T>* pass[3];
+    const T* twiddles[2];
+
+    Steps(const TransformLength& length, const T* all_twiddles) : depth(0) {
+        Size rest = length.n;
+        for (int d = 0; d < 3 && length.radix[d] > 1; ++d) {
+            radix[d] = length.radix[d];
+            count[d] = rest / radix[d];
+            pass[d] = &transform::pass<T>(length.radix[d]);
+            if (d < 2) twiddles[d] = all_twiddles;
+            all_twiddles += 2 * (radix[d] - 1) * count[d];
+            rest = count[d];
+            depth = d + 1;
+        }
+    }
+};
+
+template <class T>
+FALTUNG_INLINE void forward_panel(T* data, Size stride, const Steps<T>& s) {
+    if (s.depth == 1) return s.pass[0]->plain_forward(data, stride, 1);
+    s.pass[0]->forward(data, stride, s.count[0], s.twiddles[0]);
+    if (s.depth == 2) return s.pass[1]->plain_forward(data, stride, s.radix[0]);
+    for (Size b = 0; b < s.radix[0]; ++b, data += s.count[0] * stride) {
+        s.pass[1]->forward(data, stride, s.count[1], s.twiddles[1]);
+        s.pass[2]->plain_forward(data, stride, s.radix[1]);
+    }
+}
+
+template <class T>
+FALTUNG_INLINE void inverse_panel(T* data, Size stride, const Steps<T>& s) {
+    if (s.depth == 1) return s.pass[0]->plain_inverse(data, stride, 1);
+    if (s.depth == 2) {
+        s.pass[1]->plain_inverse(data, stride, s.radix[0]);
+    } else {
+        T* block = data;
+        for (Size b = 0; b < s.radix[0]; ++b, block += s.count[0] * stride) {
+            s.pass[2]->plain_inverse(block, stride, s.radix[1]);
+            s.pass[1]->inverse(block, stride, s.count[1], s.twiddles[1]);
+        }
+    }
+    s.pass[0]->inverse(data, stride, s.count[0], s.twiddles[0]);
+}
+
+template <bool same, class T>
+FALTUNG_INLINE void middle(const Pass<T>& pass, T* data, Size stride, Size blocks, const T* spectrum) {
+    if constexpr (same)
+        pass.middle_same(data, stride, blocks, spectrum);
+    else
+        pass.middle(data, stride, blocks, spectrum);
+}
+
+template <bool same, class T>
+FALTUNG_INLINE void convolve_panel(T* data, Size stride, const Steps<T>& s, const T* spectrum) {
+    constexpr Size pace = same ? 2 : element<T>;
+    if (s.depth == 1) return middle<same>(*s.pass[0], data, stride, 1, spectrum);
+    s.pass[0]->forward(data, stride, s.count[0], s.twiddles[0]);
+    if (s.depth == 2) {
+        middle<same>(*s.pass[1], data, stride, s.radix[0], spectrum);
+    } else {
+        T* block = data;
+        for (Size b = 0; b < s.radix[0]; ++b) {
+            s.pass[1]->forward(block, stride, s.count[1], s.twiddles[1]);
+            middle<same>(*s.pass[2], block, stride, s.radix[1], spectrum);
+            s.pass[1]->inverse(block, stride, s.count[1], s.twiddles[1]);
+            block += s.count[0] * stride;
+            spectrum += s.count[0] * pace;
+        }
+    }
+    s.pass[0]->inverse(data, stride, s.count[0], s.twiddles[0]);
+}
+
+template <class T>
+void forward(T* data, Size stride, Size count, Size distance, const TransformLength& length,
+             const T* twiddles) {
+    const Steps<T> steps(length, twiddles);
+    for (Size i = 0; i < count; ++i) forward_panel(data + i * distance, stride, steps);
+}
+
+template <class T>
+void inverse(T* data, Size stride, Size count, Size distance, const TransformLength& length,
+             const T* twiddles) {
+    const Steps<T> steps(length, twiddles);
+    for (Size i = 0; i < count; ++i) inverse_panel(data + i * distance, stride, steps);
+}
+
+template <class T>
+void convolve(T* data, Size stride, Size count, Size distance, const TransformLength& length,
+              const T* twiddles, const T* spectrum) {
+    const Steps<T> steps(length, twiddles);
+    for (Size i = 0; i < count; ++i)
+        convolve_panel<true>(data + i * distance, stride, steps, spectrum);
+}
+
+enum class Twist { none, before, after };
+
+/// One block of lanes x lanes complex numbers from one panel to another, transposed; multiplied by `twist`
+/// before the turn (by its conjugate) or after it. The twist lies beside the rows' own panel.
+template <Twist when, class T>
+FALTUNG_INLINE void turn_block(const T* from, T* to, const T* twist) {
+    constexpr int n = lanes<T>;
+    constexpr Size e = element<T>;
+    Vec<T> rows[n];
+    alignas(64) T held[when == Twist::before ? n * n : 1];
+FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) {
+        if constexpr (when == Twist::before) {
+            const Complex<T> x = times_conjugate(load_complex(from + i * e), load_complex(twist + i * e));
+            rows[i] = x.re;
+            store<T>(held + i * n, x.im);
+        } else {
+            rows[i] = load(from + i * e);
+        }
+    }
+    transpose<T>(rows);
+FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) store<T>(to + i * e, rows[i]);
+FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) {
+        if constexpr (when == Twist::before)
+            rows[i] = load(held + i * n);
+        else
+            rows[i] = load(from + i * e + n);
+    }
+    transpose<T>(rows);
+FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) {
+        if constexpr (when == Twist::after)
+            store_complex(to + i * e, Complex<T>{load(to + i * e), rows[i]} * load_complex(twist + i * e));
+        else
+            store<T>(to + i * e + n, rows[i]);
+    }
+}
+
+/// `lanes` rows of a tile become one panel of row elements, and back.
+template <class T>
+FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, T* panel,
+                                             const T* twist) {
+    const Size block = lanes<T> * element<T>;
+    for (Size p = 0; p < layout.panels; ++p) {
+        if (twist)
+            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block, twist + p * block);
+        else
+            turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr);
+    }
+}
+template <class T>
+FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout, Size panels,
+                                             const T* twist) {
+    const Size block = lanes<T> * element<T>;
+    for (Size p = 0; p < panels; ++p) {
+        if (twist)
+            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel, twist + p * block);
+        else
+            turn_block<Twist::none, T>(panel + p * block, tile + p * layout.panel, nullptr);
+    }
+}
+
+template <class T>
+void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_back,
+                   const TransformLength& length, const T* twiddles, const T* spectrum, const T* twist,
+                   T* buffer) {
+    const Steps<T> steps(length, twiddles);
+    const Size panel = length.n * element<T>;
+    for (Size y = 0; y < rows; y += lanes<T>) {
+        T* group = tile + y * element<T>;
+        rows_to_panel(group, layout, buffer, twist);
+        convolve_panel<false>(buffer, element<T>, steps, spectrum);
+        panel_to_rows(buffer, group, layout, panels_back, twist);
+        spectrum += panel;
+        if (twist) twist += panel;
+    }
+}
+
+template <class T>
+void forward_rows(const T* tile, const TileLayout& layout, Size rows, const TransformLength& length,
+                  const T* twiddles, const T* twist, T* out) {
+    const Steps<T> steps(length, twiddles);
+    const Size panel = length.n * element<T>;
+    for (Size y = 0; y < rows; y += lanes<T>, out += panel) {
+        rows_to_panel(tile + y * element<T>, layout, out, twist);
+        forward_panel(out, element<T>, steps);
+        if (twist) twist += panel;
+    }
+}
+
+}  // namespace transform
+
+template <class T>
+constexpr TransformTable<T> transform_table() {
+    return {lanes<T>,           transform::lengths,       transform::length_count,
+            transform::forward<T>,         transform::inverse<T>,    transform::convolve<T>,
+            transform::convolve_rows<T>,   transform::forward_rows<T>, transform::load_rows<T>,
+            transform::store_rows<T>};
+}
+
+}  // namespace
+}  // namespace faltung::microkernels
