@@ -1,0 +1,63 @@
+#include "lines/line_writer.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "lines/conversion.hpp"
+
+namespace faltung {
+
+template <class T>
+LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out, const microkernels::Table& table)
+    : data_(out.data),
+      layout_{problem.inner * numbers_in(problem.out_dtype),
+              static_cast<Index>(size_of(real_dtype(problem.out_dtype)))},
+      stride_(out.strides.back()),
+      outer_(problem.axes.size() - 1) {
+    if (problem.complex_samples != is_complex(problem.out_dtype))
+        throw std::logic_error("complex samples and a real result, or the other way round");
+    const DType stored = real_dtype(problem.out_dtype);
+    const microkernels::ConvertRows<T>& rows = conversions<T>(table);
+    store_ = (problem.unsigned_result ? rows.store_unsigned : rows.store)[static_cast<int>(stored)];
+    same_ = stored == dtype_of<T>;
+    if (std::is_same_v<T, std::int64_t> && problem.unsigned_result) same_ = stored == DType::uint64;
+    for (int a = 0; a < outer_; ++a) strides_[a] = out.strides[a];
+}
+
+template <class T>
+std::byte* LineWriter<T>::place(const Index* at, Index begin) const {
+    std::byte* position = data_ + begin * stride_;
+    for (int a = 0; a < outer_; ++a) position += at[a] * strides_[a];
+    return position;
+}
+
+template <class T>
+void LineWriter<T>::write(const Index* at, Index begin, Index end, const T* line) const {
+    const Index positions = end - begin;
+    if (positions <= 0) return;
+    std::byte* to = place(at, begin);
+    if (stride_ == layout_.size()) return store_(line, to, positions * layout_.count);
+    if (same_) return scatter(line, layout_, positions, to, stride_);
+    if (layout_.size() > chunk_bytes / 8) {
+        for (Index i = 0; i < positions; ++i) store_(line + i * layout_.count, to + i * stride_, layout_.count);
+        return;
+    }
+    alignas(64) std::byte chunk[chunk_bytes];
+    const Index room = chunk_bytes / layout_.size();
+    for (Index i = 0; i < positions; i += room) {
+        const Index some = std::min(room, positions - i);
+        store_(line + i * layout_.count, chunk, some * layout_.count);
+        scatter(chunk, layout_, some, to + i * stride_, stride_);
+    }
+}
+
+template <class T>
+T* LineWriter<T>::in_place(const Index* at, Index begin, Index) const {
+    return same_ && stride_ == layout_.size() ? reinterpret_cast<T*>(place(at, begin)) : nullptr;
+}
+
+template class LineWriter<float>;
+template class LineWriter<double>;
+template class LineWriter<std::int64_t>;
+
+}  // namespace faltung
