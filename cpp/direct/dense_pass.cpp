@@ -1,0 +1,319 @@
+#include "direct/dense_pass.hpp"
+
+#include <optional>
+
+namespace faltung::direct {
+
+namespace {
+
+/// Numbers of one strip: long enough that border columns and calls do not count, short enough for the caches.
+constexpr Index strip_numbers = 4096;
+constexpr Index shortest_strip = 256;
+/// Input rows in use should leave room in the second-level cache.
+constexpr Index row_bytes_in_use = 384 * 1024;
+/// Below this many numbers it is quicker to copy a row with its borders than to treat the borders apart.
+constexpr Index worth_splitting = 256;
+
+}  // namespace
+
+template <class T>
+DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out, bool stream)
+    : plan_(plan),
+      reader_(plan.problem, x, *plan.table),
+      writer_(plan.problem, out, *plan.table),
+      stream_(stream),
+      lanes_(plan.problem.lanes()),
+      vector_(plan.micro->lanes) {
+    Index origin[max_rank];
+    for (int a = 0; a < plan.outer; ++a) origin[a] = 0;
+    reads_in_place_ = reader_.in_place(origin, 0, 1) != nullptr;
+    if (reads_in_place_ && plan.group > 1) ahead_ = x.strides[plan.row_axis] * plan.row_dilation();
+    writes_in_place_ = writer_.in_place(origin, 0, 1) != nullptr;
+}
+
+/// Rows of one window; the largest box of taps comes first.
+template <class T>
+Index DensePass<T>::window_rows(const DensePlan<T>& plan) {
+    return plan.group + plan.boxes.front().ky - 1;
+}
+
+/// Buffers start on cache lines, and not all on the same cache set.
+template <class T>
+Index DensePass<T>::pitch_of(Index numbers) {
+    constexpr Index line = static_cast<Index>(line_bytes / sizeof(T));
+    Index pitch = round_up(numbers, line) + line;
+    if (pitch * static_cast<Index>(sizeof(T)) % 4096 == 0) pitch += line;
+    return pitch;
+}
+
+template <class T>
+Index DensePass<T>::strip_positions() const {
+    const TapBox& taps = plan_.boxes.front();
+    const Index rows = taps.depth * window_rows(plan_);
+    Index numbers = row_bytes_in_use / static_cast<Index>(sizeof(T)) / rows;
+    numbers = std::clamp(numbers, shortest_strip, strip_numbers);
+    return std::max(vector_, numbers / lanes_ / plan_.last().step / vector_ * vector_);
+}
+
+/// The first output in [from, limit) whose place in out is aligned for the widest stores; else `from`.
+template <class T>
+Index DensePass<T>::aligned_start(const Box& box, Index from, Index limit) const {
+    if (!writes_in_place_) return from;
+    Index at[max_rank];
+    for (int a = 0; a < plan_.outer; ++a) at[a] = box.begin[a];
+    for (Index j = from; j < limit && j < from + vector_; ++j)
+        if (reinterpret_cast<std::uintptr_t>(writer_.in_place(at, j, j + 1)) % line_bytes == 0) return j;
+    return from;
+}
+
+template <class T>
+void DensePass<T>::run(const Box& box) const {
+    const Axis& axis = plan_.last();
+    const int last = plan_.outer;
+    const Index begin = box.begin[last], end = box.end[last], strip = strip_positions();
+    for (int a = 0; a <= last; ++a)
+        if (box.begin[a] >= box.end[a]) return;
+
+    // The outputs whose windows lie inside x along the last axis.
+    Index from = end, to = begin;
+    if (reads_in_place_) {
+        from = std::max(begin, axis.first < 0 ? (-axis.first + axis.step - 1) / axis.step : 0);
+        to = axis.x - axis.reach() - axis.first;
+        to = to < 0 ? 0 : std::min(end, to / axis.step + 1);
+    }
+    if (to > from) from = aligned_start(box, from, to);
+    if ((to - from) * lanes_ < worth_splitting) {
+        for (Index j = begin; j < end; j += strip) {
+            const Index range[1][2] = {{j, std::min(end, j + strip)}};
+            run_strip(box, range, 1);
+        }
+        return;
+    }
+    if (to < end) to = from + (to - from) / vector_ * vector_;
+    // Borders at least a vector wide are stored straight; what they share with the interior comes out alike.
+    const Index border = (vector_ + lanes_ - 1) / lanes_;
+    for (Index j = from; j < to; j += strip) {
+        Index ranges[max_segments][2];
+        int count = 0;
+        const auto add = [&](Index a, Index b) { ranges[count][0] = a, ranges[count++][1] = b; };
+        if (j == from && begin < from) add(begin, std::min(end, std::max(from, begin + border)));
+        add(j, std::min(to, j + strip));
+        if (j + strip >= to && to < end) add(std::max(begin, std::min(to, end - border)), end);
+        run_strip(box, ranges, count);
+    }
+}
+
+template <class T>
+typename DensePass<T>::Segment DensePass<T>::segment(Index begin, Index end) const {
+    Segment s{};
+    s.begin = begin;
+    s.end = end;
+    s.numbers = ((end - begin - 1) * plan_.last().step + 1) * lanes_;
+    const bool cut = plan_.boxes.size() > 1;
+    s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
+    s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel || plan_.last().step > 1;
+    return s;
+}
+
+template <class T>
+WindowShape DensePass<T>::shape(const Segment& s) const {
+    const Axis& axis = plan_.last();
+    const TapBox& taps = plan_.boxes.front();
+    const Index more = (taps.kx - 1) * axis.dilation;
+    WindowShape shape{};
+    shape.depth = taps.depth;
+    shape.rows = window_rows(plan_);
+    shape.begin = axis.first + s.begin * axis.step;
+    shape.exact = s.numbers / lanes_ + more;
+    shape.padded = (s.n + lanes_ - 1) / lanes_ + more;
+    shape.lanes = lanes_;
+    shape.pitch = pitch_of(shape.padded * lanes_);
+    return shape;
+}
+
+template <class T>
+void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count) const {
+    Segment segments[max_segments];
+    WindowShape shapes[max_segments];
+    Stage stage;
+    std::size_t numbers = 0, pointers = 0;
+    Index staged = 0;
+    for (int i = 0; i < count; ++i) {
+        segments[i] = segment(ranges[i][0], ranges[i][1]);
+        shapes[i] = shape(segments[i]);
+        numbers += static_cast<std::size_t>(shapes[i].numbers());
+        pointers += static_cast<std::size_t>(shapes[i].pointers());
+        if (segments[i].staged) staged = std::max(staged, segments[i].n);
+    }
+    const Index stage_rows = plan_.group * (plan_.problem.complex_kernel ? 2 : 1) + 1;
+    if (staged > 0) {
+        stage.pitch = pitch_of(staged);
+        numbers += static_cast<std::size_t>(stage.pitch * stage_rows);
+    }
+
+    // Small calls must not wait for an allocator.
+    alignas(line_bytes) std::byte small[16 * 1024];
+    const std::size_t bytes = numbers * sizeof(T) + pointers * sizeof(T*);
+    std::optional<Workspace> large;
+    std::byte* memory = small;
+    if (bytes > sizeof small) memory = large.emplace(bytes).data();
+    T* free = reinterpret_cast<T*>(memory);
+    const T** free_pointers = reinterpret_cast<const T**>(memory + numbers * sizeof(T));
+    if (staged > 0) {
+        stage.rows = free;
+        stage.line = free + stage.pitch * (stage_rows - 1);
+        free += stage.pitch * stage_rows;
+    }
+    for (int i = 0; i < count; ++i) {
+        segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer, plan_.row_axis,
+                                          free_pointers, free);
+        free += shapes[i].numbers();
+        free_pointers += shapes[i].pointers();
+    }
+
+    Index at_in[max_rank], at_out[max_rank];
+    for (int a = 0; a < plan_.outer; ++a) {
+        at_out[a] = box.begin[a];
+        at_in[a] = plan_.problem.axes[a].first + at_out[a] * plan_.problem.axes[a].step;
+    }
+    for (;;) {
+        run_rows(box, segments, count, stage, at_in, at_out);
+        int a = plan_.outer - 1;
+        for (; a >= 0; --a) {
+            if (a == plan_.row_axis) continue;
+            const bool wraps = ++at_out[a] == box.end[a];
+            if (wraps) at_out[a] = box.begin[a];
+            at_in[a] = plan_.problem.axes[a].first + at_out[a] * plan_.problem.axes[a].step;
+            if (!wraps) break;
+        }
+        if (a < 0) return;
+    }
+}
+
+/// All rows of the box at one place of the other axes. Dilation splits them into interleaved sequences,
+/// each of which is an ordinary dense correlation.
+template <class T>
+void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
+                            Index* at_out) const {
+    const int axis = plan_.row_axis;
+    const Index begin = axis < 0 ? 0 : box.begin[axis], end = axis < 0 ? 1 : box.end[axis];
+    const Index spacing = plan_.group > 1 ? plan_.row_dilation() : 1;
+    for (Index phase = 0; phase < spacing && begin + phase < end; ++phase) {
+        const Index total = (end - begin - phase + spacing - 1) / spacing;
+        for (int i = 0; i < count; ++i) segments[i].window.reset();
+        for (Index done = 0; done < total; done += plan_.group) {
+            const Index rows = std::min(plan_.group, total - done);
+            const Index y = begin + phase + done * spacing;
+            for (int i = 0; i < count; ++i)
+                run_group(segments[i], stage, at_in, at_out, y, spacing, done, rows);
+        }
+    }
+}
+
+/// Output rows y, y + spacing, ... ; the first is number `sequence` of its sequence.
+template <class T>
+void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y,
+                             Index spacing, Index sequence, Index rows) const {
+    const int axis = plan_.row_axis;
+    const bool is_complex = plan_.problem.complex_kernel;
+    T* real[max_group];
+    T* imag[max_group];
+    for (Index r = 0; r < rows; ++r) {
+        if (axis >= 0) at_out[axis] = y + r * spacing;
+        real[r] = s.staged ? stage.row(r) : writer_.in_place(at_out, s.begin, s.end);
+        imag[r] = is_complex ? stage.row(plan_.group + r) : nullptr;
+    }
+
+    Index at[max_rank];
+    for (int a = 0; a < plan_.outer; ++a) at[a] = at_in[a];
+    const Index dilation = plan_.row_dilation();
+    const bool cut = plan_.boxes.size() > 1;
+    for (const TapBox& taps : plan_.boxes) {
+        // Rows are carried over only where one box holds all taps and neighbouring outputs share rows.
+        const bool carry = !cut && plan_.group > 1;
+        if (!carry) s.window.reset();
+        const Index first = carry ? sequence : 0;
+        if (axis >= 0)
+            at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation - first * dilation;
+        s.window.move_to(first, first + rows + taps.ky - 1, at, dilation,
+                         {taps.d, taps.depth, taps.t * plan_.last().dilation});
+        const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
+        const bool accumulate = &taps != plan_.boxes.data();
+        correlate(taps, s, planes.real, real, rows, accumulate);
+        if (is_complex) correlate(taps, s, planes.imag, imag, rows, accumulate);
+    }
+    if (!s.staged) return;
+    for (Index r = 0; r < rows; ++r) {
+        if (axis >= 0) at_out[axis] = y + r * spacing;
+        finish_row(s, stage, r, at_out);
+    }
+}
+
+template <class T>
+void DensePass<T>::correlate(const TapBox& box, const Segment& s, const std::vector<T>& taps, T* const* out,
+                             Index rows, bool accumulate) const {
+    const microkernels::CorrelateTable<T>& micro = *plan_.micro;
+    microkernels::CorrelateCall<T> call{};
+    call.row = s.window.rows();
+    call.out = out;
+    call.taps = taps.data() + (box.d * plan_.ky + box.y) * plan_.kx + box.t;
+    call.n = s.n;
+    call.depth = box.depth;
+    call.row_pitch = s.window.row_pitch();
+    call.ky = box.ky;
+    call.kx = box.kx;
+    call.tap_pitch = plan_.kx;
+    call.tap_step = plan_.last().dilation * lanes_;
+    call.accumulate = accumulate;
+    call.stream = stream_ && !s.staged;
+    call.ahead = ahead_;
+    if (box.one_row()) {
+        for (Index r = 0; r < rows; ++r, ++call.row, ++call.out) micro.line(call);
+        return;
+    }
+    const int square = plan_.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
+    while (rows > 0) {
+        const auto* block = box.kx == 1 ? micro.column : micro.block;
+        if (square >= 0 && rows >= micro.square[square].rows)
+            block = &micro.square[square];
+        else
+            while (block->rows > rows || block->rows > box.ky) ++block;
+        block->run(call);
+        call.row += block->rows;
+        call.out += block->rows;
+        rows -= block->rows;
+    }
+}
+
+/// Puts a staged row together and into out.
+template <class T>
+void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const {
+    T* line = stage.row(r);
+    if (plan_.problem.complex_kernel) {
+        plan_.micro->combine(line, stage.row(plan_.group + r), stage.line, s.numbers / 2);
+        line = stage.line;
+    }
+    const Index positions = s.end - s.begin, step = plan_.last().step;
+    if (step > 1)
+        for (Index j = 1; j < positions; ++j)
+            for (Index l = 0; l < lanes_; ++l) line[j * lanes_ + l] = line[j * step * lanes_ + l];
+    if (T* out = writer_.in_place(at_out, s.begin, s.end))
+        std::memcpy(out, line, static_cast<std::size_t>(positions * lanes_) * sizeof(T));
+    else
+        writer_.write(at_out, s.begin, s.end, line);
+}
+
+template <class T>
+std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
+    const TapBox& taps = plan.boxes.front();
+    const Index rows = taps.depth * window_rows(plan), lanes = plan.problem.lanes();
+    const Index row = strip_numbers + (taps.kx * plan.last().dilation + 3 * plan.micro->lanes) * lanes;
+    const Index stages = plan.group * 2 + 1;
+    return static_cast<std::size_t>(3 * rows * (row + 8) + stages * row) * sizeof(T);
+}
+
+template class DensePass<float>;
+template class DensePass<double>;
+template class DensePass<std::int64_t>;
+
+}  // namespace faltung::direct

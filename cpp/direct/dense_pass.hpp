@@ -1,0 +1,76 @@
+// Computes boxes of outputs for one pair of arrays: strips along the last axis, groups of rows down the row axis.
+#pragma once
+
+#include <array>
+#include <cstring>
+
+#include "core/box.hpp"
+#include "core/workspace.hpp"
+#include "direct/dense_plan.hpp"
+#include "direct/row_window.hpp"
+#include "lines/line_reader.hpp"
+#include "lines/line_writer.hpp"
+
+namespace faltung::direct {
+
+template <class T>
+class DensePass {
+public:
+    /// `stream`: the results are better kept out of the caches.
+    DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out, bool stream);
+
+    void run(const Box& box) const;
+
+    static std::size_t scratch_bytes(const DensePlan<T>& plan);
+
+private:
+    static constexpr Index max_group = 8;
+    static constexpr int max_segments = 3;
+    static constexpr std::size_t line_bytes = 64;
+
+    /// A stretch of the last axis whose rows come the same way: all from x, or all through buffers.
+    struct Segment {
+        Index begin, end;     // outputs
+        Index numbers;        // that the microkernels must compute per row, one step at a time
+        Index n;              // that they do compute
+        bool staged;          // results go through `stage`
+        RowWindow<T> window;
+    };
+
+    /// Where a segment's rows go first when they cannot go straight into out.
+    struct Stage {
+        T* rows = nullptr;    // group rows; twice as many for a complex kernel
+        T* line = nullptr;    // one more, for a row that is put together
+        Index pitch = 0;
+        T* row(Index r) const { return rows + r * pitch; }
+    };
+
+    void run_strip(const Box& box, const Index (*ranges)[2], int segments) const;
+    Segment segment(Index begin, Index end) const;
+    WindowShape shape(const Segment& segment) const;
+    void run_rows(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in, Index* at_out) const;
+    void run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y, Index spacing,
+                   Index sequence, Index rows) const;
+    void correlate(const TapBox& box, const Segment& s, const std::vector<T>& taps, T* const* out, Index rows,
+                   bool accumulate) const;
+    void finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const;
+    Index aligned_start(const Box& box, Index from, Index limit) const;
+    static Index round_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
+    static Index pitch_of(Index numbers);
+    static Index window_rows(const DensePlan<T>& plan);
+    Index strip_positions() const;
+
+    const DensePlan<T>& plan_;
+    const LineReader<T> reader_;
+    const LineWriter<T> writer_;
+    const bool stream_;
+    const Index lanes_, vector_;
+    bool reads_in_place_, writes_in_place_;
+    Index ahead_ = 0;  // bytes from one input row of a group to the next
+};
+
+extern template class DensePass<float>;
+extern template class DensePass<double>;
+extern template class DensePass<std::int64_t>;
+
+}  // namespace faltung::direct

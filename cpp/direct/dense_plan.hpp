@@ -1,0 +1,110 @@
+// What a direct correlation knows before it sees data: which axis gives the rows, and how the taps are cut.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "core/kernel.hpp"
+#include "core/problem.hpp"
+#include "microkernels/table.hpp"
+
+namespace faltung::direct {
+
+template <class T>
+const microkernels::CorrelateTable<T>& correlations(const microkernels::Table& table) {
+    if constexpr (std::is_same_v<T, float>)
+        return table.correlate_f32;
+    else if constexpr (std::is_same_v<T, double>)
+        return table.correlate_f64;
+    else
+        return table.correlate_i64;
+}
+
+/// A box of taps that one microkernel call sums in registers.
+struct TapBox {
+    Index d, depth;  // planes: taps of all axes before the row axis, in C order
+    Index y, ky;     // rows
+    Index t, kx;     // along the last axis
+
+    bool one_row() const { return depth == 1 && ky == 1; }
+};
+
+/// More taps than this are summed in several goes, each starting at zero: the error of a plain sum grows with its length.
+inline constexpr Index taps_at_once = 1024;
+
+/// At most `most` long pieces of [0, total), as equal as can be.
+inline Index even_piece(Index total, Index most) {
+    const Index pieces = (total + most - 1) / most;
+    return (total + pieces - 1) / pieces;
+}
+
+template <class T>
+struct DensePlan {
+    Problem problem;
+    std::shared_ptr<const Kernel> kernel;
+    const microkernels::Table* table;
+    const microkernels::CorrelateTable<T>* micro;
+
+    int outer;                   // axes before the last
+    int row_axis;                // the innermost of them with taps, else the last of them; -1 if there are none
+    Index depth = 1, ky = 1, kx;
+    std::vector<Index> offsets;  // depth * outer: where each plane lies
+    std::vector<TapBox> boxes;
+    Index group;                 // output rows computed together
+
+    DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with, const microkernels::Table& level)
+        : problem(asked),
+          kernel(std::move(with)),
+          table(&level),
+          micro(&correlations<T>(level)),
+          outer(asked.axes.size() - 1),
+          row_axis(outer - 1),
+          kx(asked.axes.back().k) {
+        for (int a = outer - 1; a >= 0; --a) {
+            if (problem.axes[a].k > 1) {
+                row_axis = a;
+                break;
+            }
+        }
+        for (int a = 0; a < row_axis; ++a) depth *= problem.axes[a].k;
+        if (row_axis >= 0) ky = problem.axes[row_axis].k;
+        lay_planes();
+        cut_taps();
+        const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
+        group = shares_rows ? micro->block[0].rows : 1;
+    }
+
+    const Axis& last() const { return problem.axes.back(); }
+    Index row_step() const { return row_axis >= 0 ? problem.axes[row_axis].step : 1; }
+    Index row_dilation() const { return row_axis >= 0 ? problem.axes[row_axis].dilation : 1; }
+
+    /// Multiplications per output number.
+    double work() const {
+        const double taps = static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
+        return taps * (problem.complex_kernel ? 2 : 1) * static_cast<double>(last().step);
+    }
+
+private:
+    void lay_planes() {
+        offsets.assign(static_cast<std::size_t>(depth * outer), 0);
+        Extents tap(outer, 0);
+        for (Index d = 0; d < depth; ++d) {
+            for (int a = 0; a < row_axis; ++a)
+                offsets[static_cast<std::size_t>(d * outer + a)] = tap[a] * problem.axes[a].dilation;
+            for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
+        }
+    }
+
+    void cut_taps() {
+        Index nx = even_piece(kx, taps_at_once), ny = 1, nd = 1;
+        if (nx == kx) ny = even_piece(ky, std::max<Index>(1, taps_at_once / kx));
+        if (nx == kx && ny == ky) nd = even_piece(depth, std::max<Index>(1, taps_at_once / (kx * ky)));
+        for (Index d = 0; d < depth; d += nd)
+            for (Index y = 0; y < ky; y += ny)
+                for (Index t = 0; t < kx; t += nx)
+                    boxes.push_back({d, std::min(nd, depth - d), y, std::min(ny, ky - y), t, std::min(nx, kx - t)});
+    }
+};
+
+}  // namespace faltung::direct

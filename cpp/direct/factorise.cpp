@@ -1,0 +1,242 @@
+// Finds the short kernels behind an outer product.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "direct/separable.hpp"
+
+namespace faltung {
+
+namespace {
+
+using Complex = std::complex<double>;
+
+/// A number every integer below which is a double.
+constexpr double exact_limit = 9007199254740992.0;  // 2^53
+
+/// The kernel as a tensor of N axes in C order; walks it with a multi-index.
+template <class N>
+struct Tensor {
+    const Extents& shape;
+    const std::vector<N>& values;
+
+    int rank() const { return shape.size(); }
+
+    Index stride(int axis) const {
+        Index stride = 1;
+        for (int a = axis + 1; a < rank(); ++a) stride *= shape[a];
+        return stride;
+    }
+
+    /// The numbers along `axis` through the element `pivot`.
+    std::vector<N> fibre(int axis, Index pivot) const {
+        const Index step = stride(axis), at = pivot / step % shape[axis];
+        std::vector<N> numbers;
+        for (Index t = 0; t < shape[axis]; ++t)
+            numbers.push_back(values[static_cast<std::size_t>(pivot + (t - at) * step)]);
+        return numbers;
+    }
+};
+
+/// Calls body(i, at) for every element i, C order; stops when it says false, and says so.
+template <class Body>
+bool for_each(const Extents& shape, Body&& body) {
+    Extents at(shape.size(), 0);
+    const Index count = product(shape);
+    for (Index i = 0; i < count; ++i) {
+        if (!body(static_cast<std::size_t>(i), at)) return false;
+        for (int a = shape.size() - 1; a >= 0 && ++at[a] == shape[a]; --a) at[a] = 0;
+    }
+    return true;
+}
+
+template <class F>
+using Vectors = std::vector<std::vector<F>>;
+
+template <class F>
+F at_product(const Vectors<F>& factors, const Extents& at, int skip = -1) {
+    F value{1};
+    for (int a = 0; a < at.size(); ++a)
+        if (a != skip) value *= factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
+    return value;
+}
+
+Index slowest_long_axis(const Extents& shape) {
+    for (int a = 0; a < shape.size(); ++a)
+        if (shape[a] > 1) return a;
+    return 0;
+}
+
+/// Over the integers: fibres divided by the greatest common divisor of their numbers are the factors, but for one
+/// scale, which is an integer too (Gauss's lemma). It goes to the axis that is computed last.
+std::optional<Factors> factorise_exactly(const Tensor<std::int64_t>& kernel) {
+    const auto size = [](std::int64_t v) { return v < 0 ? ~static_cast<std::uint64_t>(v) + 1 : static_cast<std::uint64_t>(v); };
+    Factors found;
+    const auto pivot_at =
+        std::max_element(kernel.values.begin(), kernel.values.end(),
+                         [&](std::int64_t a, std::int64_t b) { return size(a) < size(b); });
+    const std::int64_t pivot_value = *pivot_at;
+    if (pivot_value == 0) {
+        for (Index extent : kernel.shape) found.per_axis.emplace_back(static_cast<std::size_t>(extent));
+        return found;
+    }
+    if (size(pivot_value) > static_cast<std::uint64_t>(exact_limit)) return std::nullopt;
+
+    const Index pivot = pivot_at - kernel.values.begin();
+    Vectors<std::int64_t> factors;
+    std::int64_t primitive = 1;  // what the primitive factors make of the pivot
+    for (int a = 0; a < kernel.rank(); ++a) {
+        std::vector<std::int64_t> fibre = kernel.fibre(a, pivot);
+        std::int64_t divisor = 0;
+        for (std::int64_t number : fibre) divisor = std::gcd(divisor, number);
+        if (pivot_value < 0) divisor = -divisor;
+        for (std::int64_t& number : fibre) number /= divisor;
+        if (__builtin_mul_overflow(primitive, pivot_value / divisor, &primitive)) return std::nullopt;
+        factors.push_back(std::move(fibre));
+    }
+    if (pivot_value % primitive != 0) return std::nullopt;
+    const std::int64_t scale = pivot_value / primitive;
+    for (std::int64_t& number : factors[static_cast<std::size_t>(slowest_long_axis(kernel.shape))])
+        if (__builtin_mul_overflow(number, scale, &number)) return std::nullopt;
+
+    const bool same = for_each(kernel.shape, [&](std::size_t i, const Extents& at) {
+        std::int64_t value = 1;
+        for (int a = 0; a < at.size(); ++a) {
+            const std::int64_t factor = factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
+            if (factor == 0) return kernel.values[i] == 0;
+            if (__builtin_mul_overflow(value, factor, &value)) return false;
+        }
+        return value == kernel.values[i];
+    });
+    if (!same) return std::nullopt;
+    for (const auto& factor : factors) {
+        std::vector<Complex> numbers;
+        for (std::int64_t number : factor) numbers.emplace_back(static_cast<double>(number));
+        found.per_axis.push_back(std::move(numbers));
+    }
+    return found;
+}
+
+template <class F>
+bool within(const Tensor<F>& kernel, const Vectors<F>& factors, double bound) {
+    return for_each(kernel.shape, [&](std::size_t i, const Extents& at) {
+        return std::abs(kernel.values[i] - at_product(factors, at)) <= bound;
+    });
+}
+
+double conjugated(double value) { return value; }
+Complex conjugated(const Complex& value) { return std::conj(value); }
+
+/// One sweep of alternating least squares: each factor in turn is the best one for the others.
+template <class F>
+void improve(const Tensor<F>& kernel, Vectors<F>& factors) {
+    for (int axis = 0; axis < kernel.rank(); ++axis) {
+        double weight = 1;
+        for (int a = 0; a < kernel.rank(); ++a) {
+            if (a == axis) continue;
+            double square = 0;
+            for (const F& number : factors[static_cast<std::size_t>(a)]) square += std::norm(number);
+            weight *= square;
+        }
+        std::vector<F> sums(static_cast<std::size_t>(kernel.shape[axis]));
+        for_each(kernel.shape, [&](std::size_t i, const Extents& at) {
+            sums[static_cast<std::size_t>(at[axis])] += kernel.values[i] * conjugated(at_product(factors, at, axis));
+            return true;
+        });
+        for (F& number : sums) number /= weight;
+        factors[static_cast<std::size_t>(axis)] = std::move(sums);
+    }
+}
+
+/// Scales by powers of two, so that no pass but the last amplifies: what is finite stays finite on the way.
+template <class F>
+void balance(const Extents& shape, Vectors<F>& factors) {
+    const auto last_pass = static_cast<std::size_t>(slowest_long_axis(shape));
+    int exponent = 0;
+    const auto scale = [](std::vector<F>& factor, int by) {
+        for (F& number : factor) number *= std::ldexp(1.0, by);
+    };
+    for (std::size_t a = 0; a < factors.size(); ++a) {
+        if (a == last_pass || factors[a].size() == 1) continue;
+        double gain = 0;
+        for (const F& number : factors[a]) gain += std::abs(number);
+        int power = 0;
+        if (std::frexp(gain, &power) == 0.5) --power;  // a power of two itself
+        scale(factors[a], -power);
+        exponent += power;
+    }
+    scale(factors[last_pass], exponent);
+}
+
+/// Over the reals or complex numbers: the fibres through the largest element, improved by least squares.
+template <class F>
+std::optional<Factors> factorise_closely(const Tensor<F>& kernel, double bound) {
+    const auto largest = std::max_element(kernel.values.begin(), kernel.values.end(),
+                                          [](const F& a, const F& b) { return std::abs(a) < std::abs(b); });
+    const Index pivot = largest - kernel.values.begin();
+    Vectors<F> factors;
+    const auto last_pass = slowest_long_axis(kernel.shape);
+    for (int a = 0; a < kernel.rank(); ++a) {
+        factors.push_back(kernel.fibre(a, pivot));
+        if (a == last_pass) continue;
+        for (F& number : factors.back()) number /= *largest;
+    }
+    // Fibres through the largest element miss by no more than this where some outer product is within the bound.
+    const double count = static_cast<double>(kernel.values.size());
+    if (!within(kernel, factors, 2 * kernel.rank() * std::sqrt(count) * bound)) return std::nullopt;
+    if (!within(kernel, factors, 0.0)) {
+        Vectors<F> better = factors;
+        for (int sweep = 0; sweep < 2; ++sweep) improve(kernel, better);
+        if (within(kernel, better, bound))
+            factors = std::move(better);
+        else if (!within(kernel, factors, bound))
+            return std::nullopt;
+    }
+    balance(kernel.shape, factors);
+
+    Factors found;
+    for (const auto& factor : factors) found.per_axis.emplace_back(factor.begin(), factor.end());
+    return found;
+}
+
+/// The kernel's numbers as integers, if that is what they all are.
+template <class T>
+std::optional<std::vector<std::int64_t>> as_integers(const std::vector<T>& values) {
+    std::vector<std::int64_t> integers;
+    integers.reserve(values.size());
+    for (T value : values) {
+        const double number = static_cast<double>(value);
+        if (!(std::abs(number) <= exact_limit) || number != std::trunc(number)) return std::nullopt;
+        integers.push_back(static_cast<std::int64_t>(value));
+    }
+    return integers;
+}
+
+template <class T>
+std::optional<Factors> factorise_planes(const Kernel& kernel, double tolerance) {
+    const KernelPlanes<T>& planes = kernel.planes<T>();
+    const Extents& shape = kernel.shape();
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+        return factorise_exactly({shape, planes.real});
+    } else {
+        if (!kernel.finite()) return std::nullopt;
+        const double bound = tolerance * kernel.norm();
+        if (kernel.is_complex()) {
+            std::vector<Complex> values;
+            for (std::size_t i = 0; i < planes.real.size(); ++i) values.emplace_back(planes.real[i], planes.imag[i]);
+            return factorise_closely<Complex>({shape, values}, bound);
+        }
+        // Integer problems come in float arithmetic too, and must stay exact.
+        if (const auto integers = as_integers(planes.real)) return factorise_exactly({shape, *integers});
+        const std::vector<double> values(planes.real.begin(), planes.real.end());
+        return factorise_closely<double>({shape, values}, bound);
+    }
+}
+
+}  // namespace
+
+std::optional<Factors> factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance) {
+    return with_arithmetic(arithmetic, [&]<class T>(T) { return factorise_planes<T>(kernel, tolerance); });
+}
+
+}  // namespace faltung

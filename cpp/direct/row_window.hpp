@@ -1,0 +1,90 @@
+// The input rows that a group of output rows needs, as pointers: into x where a row stands there as it is,
+// else into a ring of buffers filled by the reader. Moving on to the next group keeps the rows that both need.
+#pragma once
+
+#include <cstring>
+
+#include "lines/line_reader.hpp"
+
+namespace faltung::direct {
+
+/// What stays the same for all windows of one strip of outputs.
+struct WindowShape {
+    Index depth;      // planes of rows; plane d starts at coordinates + offset[d * outer ...]
+    Index rows;       // rows per plane at most
+    Index begin;      // first position along the last axis
+    Index exact;      // positions that count
+    Index padded;     // positions that the microkernel may touch
+    Index lanes;      // numbers per position
+    Index pitch;      // numbers from one ring buffer to the next
+
+    Index pointers() const { return depth * rows; }
+    Index numbers() const { return depth * rows * pitch; }
+};
+
+/// Which of the planes are wanted, and from how much further along the last axis.
+struct WindowPart {
+    Index plane = 0, planes = 1, shift = 0;
+};
+
+template <class T>
+class RowWindow {
+public:
+    RowWindow() = default;
+    /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for each plane.
+    RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets, int outer, int row_axis,
+              const T** pointers, T* ring)
+        : reader_(&reader),
+          shape_(shape),
+          offsets_(offsets),
+          outer_(outer),
+          row_axis_(row_axis),
+          pointers_(pointers),
+          ring_(ring) {}
+
+    const T* const* rows() const { return pointers_; }
+    Index row_pitch() const { return shape_.rows; }
+
+    /// Rows of another place come next.
+    void reset() { base_ = have_ = 0; }
+
+    /// Makes rows [from, to) of a sequence available as rows()[0 ...]; row i has coordinate at[row_axis] + i * spacing.
+    /// `at` are the coordinates of plane zero. Since reset() the part stays the same and neither end may move back.
+    void move_to(Index from, Index to, const Index* at, Index spacing, const WindowPart& part) {
+        const Index keep = have_ > from ? have_ - from : 0;
+        Index place[max_rank];
+        for (Index d = 0; d < part.planes; ++d) {
+            const Index* offset = offsets_ + (part.plane + d) * outer_;
+            for (int a = 0; a < outer_; ++a) place[a] = at[a] + offset[a];
+            const Index row0 = row_axis_ >= 0 ? place[row_axis_] : 0;
+            const T** plane = pointers_ + d * shape_.rows;
+            if (keep > 0) std::memmove(plane, plane + (from - base_), static_cast<std::size_t>(keep) * sizeof(T*));
+            for (Index i = from + keep; i < to; ++i) {
+                if (row_axis_ >= 0) place[row_axis_] = row0 + i * spacing;
+                plane[i - from] = fetch(place, part.shift, ring_ + (d * shape_.rows + i % shape_.rows) * shape_.pitch);
+            }
+        }
+        base_ = from;
+        have_ = to;
+    }
+
+private:
+    const T* fetch(const Index* place, Index shift, T* slot) const {
+        const Index begin = shape_.begin + shift;
+        if (const T* found = reader_->in_place(place, begin, begin + shape_.padded)) return found;
+        reader_->read(place, begin, begin + shape_.exact, slot);
+        const Index rest = (shape_.padded - shape_.exact) * shape_.lanes;
+        if (rest > 0) std::memset(slot + shape_.exact * shape_.lanes, 0, static_cast<std::size_t>(rest) * sizeof(T));
+        return slot;
+    }
+
+    const LineReader<T>* reader_ = nullptr;
+    WindowShape shape_{};
+    const Index* offsets_ = nullptr;
+    int outer_ = 0, row_axis_ = -1;
+    const T** pointers_ = nullptr;
+    T* ring_ = nullptr;
+    Index base_ = 0, have_ = 0;
+};
+
+}  // namespace faltung::direct
