@@ -1,0 +1,63 @@
+#include "spectral/span.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "spectral/good_size.hpp"
+
+namespace faltung {
+namespace {
+
+constexpr Index most = Index{1} << 60;
+
+Index sum(Index a, Index b) {
+    Index total;
+    if (__builtin_add_overflow(a, b, &total) || total > most)
+        throw TooLarge("an axis is too long for a transform");
+    return total;
+}
+
+}  // namespace
+
+Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple) {
+    Span span;
+    span.reach = axis.reach();
+    span.taps = axis.k;
+    span.dilation = axis.dilation;
+    span.out = axis.out;
+    span.step = axis.step;
+    const Index need = sum((axis.out - 1) * axis.step, 1);
+
+    if (boundary == Boundary::wrap && may_be_periodic && is_good_size(axis.x) &&
+        axis.x % multiple == 0 && !axis.inside()) {
+        span.periodic = true;
+        span.length = axis.x;
+        span.low = 0;
+        span.have = axis.x;
+        const Index raw = (span.reach - 1 + axis.first) % axis.x;
+        span.offset = raw < 0 ? raw + axis.x : raw;
+        return span;
+    }
+
+    Index begin = axis.first, end = axis.last();
+    if (boundary == Boundary::zero) {  // what lies outside adds nothing
+        begin = std::clamp<Index>(begin, 0, axis.x);
+        end = std::clamp<Index>(end, begin, axis.x);
+    }
+    // Samples after output 0's window start shift every output down.
+    span.low = begin;
+    span.have = end - begin;
+    const Index skipped = begin - axis.first;
+    span.offset = span.reach - 1 - skipped;
+    if (span.offset < 0) {  // the first windows hold nothing but zeros: give the samples room below
+        span.low += span.offset;
+        span.have = std::max<Index>(0, end - span.low);
+        span.offset = 0;
+    }
+    Index least = std::max(sum(span.offset, need), sum(span.have, span.reach - 1 - span.offset));
+    least = std::max({least, span.have, span.reach, Index{1}});
+    span.length = multiple * good_size((least + multiple - 1) / multiple);
+    return span;
+}
+
+}  // namespace faltung

@@ -1,0 +1,86 @@
+// Where the numbers of a tile stand when the microkernels transform it, and the transforms in order.
+//
+// The innermost axis of columns ("y") and the last axis ("x") make slabs; further axes count slabs. In a slab,
+// panel p holds `lanes` columns of x, element y in each. A single line is folded: n = y * x, with a twist
+// between the two transforms. A tile of columns has no transform along x.
+#pragma once
+
+#include <vector>
+
+#include "core/workspace.hpp"
+#include "spectral/tile_length.hpp"
+#include "spectral/tile_transform.hpp"
+
+namespace faltung {
+
+/// How a shape maps onto lengths of our own; `good` is false where it does not.
+struct TilePlan {
+    bool good = false;
+    bool fold = false, columns = false;
+    std::vector<Index> column_lengths;  // slabs' axes first, y last
+    std::vector<Index> column_valid;
+    Index width = 0;        // of x
+    Index width_valid = 0;
+};
+
+template <class T>
+TilePlan plan_tile(const TileShape& shape, const microkernels::TransformTable<T>& table);
+
+template <class T>
+class TileFrame {
+public:
+    TileFrame(const TilePlan& plan, const microkernels::TransformTable<T>& table);
+
+    const TilePlan& plan() const { return plan_; }
+    std::size_t tile_numbers() const { return static_cast<std::size_t>(slab_stride_ * slabs_ + spare); }
+    std::size_t buffer_numbers() const { return static_cast<std::size_t>(2 * lanes() * plan_.width + spare); }
+    /// Places of the spectrum: [slab][y][x], or [slab][y] for columns.
+    Index spectrum_places() const { return slabs_ * height_ * (plan_.columns ? 1 : plan_.width); }
+    /// Numbers that the microkernels want of it.
+    std::size_t spectrum_numbers() const { return 2 * static_cast<std::size_t>(spectrum_places()); }
+
+    T* row(T* tile, Index row) const { return tile + row / height_ * slab_stride_ + row % height_ * element(); }
+    const T* row(const T* tile, Index row) const {
+        return tile + row / height_ * slab_stride_ + row % height_ * element();
+    }
+    T* sample(T* tile, Index y_row, Index x) const {
+        return row(tile, y_row) + x / lanes() * layout_.panel + x % lanes();
+    }
+    Index height() const { return height_; }
+    Index lanes() const { return table_.lanes; }
+    Index element() const { return 2 * lanes(); }
+    const microkernels::TileLayout& layout() const { return layout_; }
+    const microkernels::TransformTable<T>& table() const { return table_; }
+
+    /// Where a place's real part stands in a spectrum; the imaginary part is `imag_offset()` further.
+    Index spectrum_at(Index slab_row, Index x) const {
+        if (plan_.columns) return 2 * slab_row;
+        return slab_row / lanes() * element() * plan_.width + x * element() + slab_row % lanes();
+    }
+    Index imag_offset() const { return plan_.columns ? 1 : lanes(); }
+
+    void convolve(T* tile, const T* spectrum, T* buffer) const;
+    /// Forward only; destroys the tile.
+    void forward(T* tile, T* spectrum) const;
+
+private:
+    static constexpr Index spare = 64;
+    struct AxisPlan {
+        const microkernels::TransformLength* length;
+        std::vector<T> factors;
+        Index valid;
+    };
+
+    void transform_slabs(T* tile, bool forward) const;
+
+    TilePlan plan_;
+    const microkernels::TransformTable<T>& table_;
+    std::vector<AxisPlan> columns_;  // as in the plan
+    AxisPlan rows_{};
+    Index slabs_ = 1, height_ = 0, slab_stride_ = 0, panels_back_ = 0;
+    microkernels::TileLayout layout_{};
+    std::vector<T> twist_storage_;
+    const T* twist_ = nullptr;
+};
+
+}  // namespace faltung

@@ -1,0 +1,58 @@
+#include "spectral/tile_grid.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace faltung {
+
+namespace {
+
+constexpr Index column_tile_points = Index{1} << 14;  // 128 KiB of complex float32
+constexpr Index stream_bytes = 64;                    // rows that begin there may be stored past the caches
+
+Index rounded_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
+
+}  // namespace
+
+TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axes_(problem.axes) {
+    const int rank = axes_.size(), last = rank - 1;
+    if (tile.size() != rank) throw std::logic_error("a tile length per axis is needed");
+    shape_.length = tile;
+    shape_.columns = axes_[last].k == 1;
+    if (shape_.columns) {
+        shape_.length[last] = 1;
+        const Index most = std::max<Index>(lanes, column_tile_points / shape_.rows() / lanes * lanes);
+        const Index samples = (axes_[last].out - 1) * axes_[last].step + 1;
+        shape_.length[last] = std::min(most, rounded_up(samples, lanes));
+    }
+    for (int a = 0; a < rank; ++a) {
+        const Axis& axis = axes_[a];
+        Index valid = shape_.length[a] - axis.reach() + 1;
+        if (valid < 1) throw std::logic_error("a tile is shorter than the kernel");
+        const Index samples = (axis.out - 1) * axis.step + 1;
+        const Index unit = stream_bytes / static_cast<Index>(size_of(problem.arithmetic));
+        if (a == last && samples > valid && valid >= 2 * unit && problem.lanes() == 1) valid -= valid % unit;
+        valid = std::min(valid, samples);
+        const Index hop = (valid - 1) / axis.step + 1;
+        shape_.valid.push_back((hop - 1) * axis.step + 1);
+        hop_.push_back(hop);
+        count_.push_back((axis.out + hop - 1) / hop);
+        tiles_ *= count_[a];
+    }
+}
+
+TilePlace TileGrid::place(Index tile) const {
+    const int rank = axes_.size();
+    TilePlace place{Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
+    for (int a = rank - 1; a >= 0; --a) {
+        const Axis& axis = axes_[a];
+        place.out[a] = tile % count_[a] * hop_[a];
+        tile /= count_[a];
+        place.outputs[a] = std::min(hop_[a], axis.out - place.out[a]);
+        place.start[a] = axis.first + place.out[a] * axis.step;
+        place.need[a] = (place.outputs[a] - 1) * axis.step + axis.reach();
+    }
+    return place;
+}
+
+}  // namespace faltung

@@ -1,0 +1,121 @@
+// Tiles by the transforms of the microkernels.
+#include <algorithm>
+#include <cstring>
+
+#include "spectral/tile_frame.hpp"
+
+namespace faltung {
+
+namespace {
+
+template <class T>
+class OwnTile final : public TileTransform<T> {
+public:
+    using typename TileTransform<T>::ConstPlane;
+    using typename TileTransform<T>::Plane;
+
+    OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape, const TilePlan& plan,
+            const microkernels::Table& table)
+        : frame_(plan, transforms_of<T>(table)), spectrum_(frame_.spectrum_numbers() * sizeof(T)) {
+        // The spectrum is computed in float64 and rounded once.
+        const TileFrame<double> exact(plan, transforms_of<double>(table));
+        const Workspace tile_space(exact.tile_numbers() * sizeof(double));
+        const Workspace spectrum_space(exact.spectrum_numbers() * sizeof(double));
+        double* tile = tile_space.as<double>();
+        std::memset(tile, 0, tile_space.size());
+        const Index width = plan.width;
+        place_kernel(problem, kernel, shape.length, [&](Index row, Index at, double re, double im) {
+            double* place =
+                plan.fold ? exact.sample(tile, at / width, at % width) : exact.sample(tile, row, at);
+            place[0] = re;
+            place[exact.lanes()] = im;
+        });
+        double* spectrum = spectrum_space.as<double>();
+        exact.forward(tile, spectrum);
+
+        double points = plan.columns ? 1.0 : static_cast<double>(width);
+        for (const Index n : plan.column_lengths) points *= static_cast<double>(n);
+        const Index columns = plan.columns ? 1 : width;
+        T* rounded = spectrum_.template as<T>();
+        for (Index r = 0; r < frame_.spectrum_places() / columns; ++r) {
+            for (Index x = 0; x < columns; ++x) {
+                const double* from = spectrum + exact.spectrum_at(r, x);
+                T* to = rounded + frame_.spectrum_at(r, x);
+                to[0] = static_cast<T>(from[0] / points);
+                to[frame_.imag_offset()] = static_cast<T>(from[exact.imag_offset()] / points);
+            }
+        }
+    }
+
+    std::size_t tile_bytes() const override { return frame_.tile_numbers() * sizeof(T); }
+    std::size_t scratch_bytes() const override { return frame_.buffer_numbers() * sizeof(T); }
+
+    int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
+             Index n) const override {
+        const auto& layout = frame_.layout();
+        const auto read = frame_.table().load;
+        if (!frame_.plan().fold) return read(frame_.row(tile, row), layout, re, im, rows, n);
+        const Index width = frame_.plan().width, whole = n / width;
+        const ConstPlane re_rows{re.data, width * re.sample, re.sample};
+        const ConstPlane im_rows{im.data, width * im.sample, im.sample};
+        int flags = read(tile, layout, re_rows, im_rows, whole, width);
+        if (whole == frame_.height()) return flags;
+        const Index done = whole * width;
+        const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample};
+        const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample};
+        flags |= read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done);
+        const ConstPlane nothing{nullptr, 0, 1};
+        if (whole + 1 < frame_.height())
+            read(frame_.row(tile, whole + 1), layout, nothing, nothing, frame_.height() - whole - 1, 0);
+        return flags;
+    }
+
+    void convolve(T* tile, T* scratch) const override {
+        frame_.convolve(tile, spectrum_.template as<T>(), scratch);
+    }
+
+    void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
+               bool stream) const override {
+        const auto& layout = frame_.layout();
+        const auto write = frame_.table().store;
+        if (!frame_.plan().fold) return write(frame_.row(tile, row), layout, part, to, rows, n, stream);
+        const Index width = frame_.plan().width, whole = n / width, done = whole * width;
+        write(tile, layout, part, {to.data, width * to.sample, to.sample}, whole, width, stream);
+        if (n > done)
+            write(frame_.row(tile, whole), layout, part, {to.data + done * to.sample, 0, to.sample}, 1,
+                  n - done, stream);
+    }
+
+private:
+    TileFrame<T> frame_;
+    Workspace spectrum_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, const Kernel& kernel,
+                                                      const TileShape& shape,
+                                                      const microkernels::Table& table) {
+    const TilePlan plan = plan_tile(shape, transforms_of<T>(table));
+    // The spectrum comes from the double transforms, whose lengths must serve too.
+    if (!plan.good || !plan_tile(shape, transforms_of<double>(table)).good) return nullptr;
+    return std::make_unique<OwnTile<T>>(problem, kernel, shape, plan, table);
+}
+
+bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape, const microkernels::Table& table) {
+    switch (arithmetic) {
+        case Arithmetic::f32: return plan_tile(shape, table.transform_f32).good;
+        case Arithmetic::f64: return plan_tile(shape, table.transform_f64).good;
+        default: return false;
+    }
+}
+
+template std::unique_ptr<const TileTransform<float>> make_own_tile(const Problem&, const Kernel&,
+                                                                   const TileShape&,
+                                                                   const microkernels::Table&);
+template std::unique_ptr<const TileTransform<double>> make_own_tile(const Problem&, const Kernel&,
+                                                                    const TileShape&,
+                                                                    const microkernels::Table&);
+
+}  // namespace faltung

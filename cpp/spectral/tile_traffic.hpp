@@ -1,0 +1,63 @@
+// Samples into tiles and results out of them: what overlap-save does between arrays and transforms.
+#pragma once
+
+#include <vector>
+
+#include "core/box.hpp"
+#include "lines/line_reader.hpp"
+#include "lines/line_writer.hpp"
+#include "spectral/tile_grid.hpp"
+
+namespace faltung {
+
+/// Lines of results are stored past the caches into arrays of at least this many bytes.
+inline constexpr std::size_t streamed_bytes = std::size_t{8} << 20;
+
+/// One tile under way.
+struct TileInFlight {
+    TilePlace place;
+    bool suspect = false;  // holds samples that must not meet a transform
+    Box outliers;          // where those are, counted from the tile's first sample
+};
+
+/// Fills and empties the complex tiles of one group: `tiles` neighbouring tiles of `lanes` numbers per position,
+/// two numbers to a complex tile.
+template <class T>
+class TileTraffic {
+public:
+    TileTraffic(const Problem& problem, const TileShape& shape, const TileTransform<T>& transform,
+                const ArrayView& x, const ArrayView& out, const microkernels::Table& table);
+
+    /// Numbers of scratch that load and store want for groups of `tiles`.
+    static std::size_t scratch_numbers(const Problem& problem, const TileShape& shape, int tiles);
+
+    /// Complex tiles stand `tile_stride` numbers apart. Marks tiles as suspect; loading those once more clears the
+    /// samples that made them so, and says where they were.
+    void load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
+    void store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride, T* scratch) const;
+
+private:
+    struct RowWalk;
+    bool load_blocks(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride) const;
+    void load_rows(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
+    const T* row_of(TileInFlight& tile, const Extents& offset, Index n, T* line) const;
+    void cleanse(TileInFlight& tile, const Extents& offset, Index n, T* line) const;
+    void store_tile(const TileInFlight& tile, Index first_number, const T* data, std::size_t tile_stride,
+                    T* scratch) const;
+    void note(std::vector<TileInFlight>& tiles, Index number, int flags) const;
+
+    const Problem& problem_;
+    const TileShape& shape_;
+    const TileTransform<T>& transform_;
+    LineReader<T> reader_;
+    LineWriter<T> writer_;
+    Extents x_strides_, out_strides_;  // in numbers
+    std::size_t out_bytes_;
+    Index lanes_;
+    int last_, y_;  // the axis along rows; the innermost axis of several rows, or -1
+};
+
+extern template class TileTraffic<float>;
+extern template class TileTraffic<double>;
+
+}  // namespace faltung

@@ -1,0 +1,93 @@
+// The convolution of one tile: complex numbers in some layout of its own, filled and emptied by rows.
+//
+// A tile has one length per axis of the problem. Its rows run along the last axis and are counted in C order
+// over the others. A transform of columns leaves the last axis alone: its rows are so many independent lanes.
+#pragma once
+
+#include <memory>
+
+#include "core/extents.hpp"
+#include "core/kernel.hpp"
+#include "core/problem.hpp"
+#include "microkernels/table.hpp"
+
+namespace faltung {
+
+enum class TileEngine : std::uint8_t { own, library };
+
+/// What to transform.
+struct TileShape {
+    Extents length;        // per axis; 1 where nothing is convolved, except the last axis of a tile of columns
+    Extents valid;         // positions from the start of each axis whose results are wanted
+    bool columns = false;  // the last axis is not convolved
+
+    Index rows() const {
+        Index total = 1;
+        for (int a = 0; a + 1 < length.size(); ++a) total *= length[a];
+        return total;
+    }
+};
+
+template <class T>
+class TileTransform {
+public:
+    using ConstPlane = microkernels::Plane<const T>;
+    using Plane = microkernels::Plane<T>;
+
+    virtual ~TileTransform() = default;
+
+    virtual std::size_t tile_bytes() const = 0;
+    virtual std::size_t scratch_bytes() const = 0;
+
+    /// Rows [row, row + rows), which lie in one block along the innermost axis of more than one row. The first n
+    /// samples of each; the others are zero. Bit 0 (1) of the answer: re (im) holds samples that are not finite
+    /// or too large.
+    virtual int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
+                     Index n) const = 0;
+    virtual void convolve(T* tile, T* scratch) const = 0;
+    /// The real (part 0) or imaginary (part 1) results of those rows.
+    virtual void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
+                       bool stream) const = 0;
+};
+
+/// `kernel` as the problem has it: to be correlated. nullptr where the transforms of the microkernels do not
+/// serve the shape.
+template <class T>
+std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, const Kernel& kernel,
+                                                      const TileShape& shape,
+                                                      const microkernels::Table& table);
+
+/// Any shape, by the library behind fft.hpp. Throws ProviderError without one.
+template <class T>
+std::unique_ptr<const TileTransform<T>> make_library_tile(const Problem& problem, const Kernel& kernel,
+                                                          const TileShape& shape);
+
+/// Whether make_own_tile would serve.
+bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape, const microkernels::Table& table);
+
+/// Calls place(row, position on the last axis, real, imaginary) for every tap of the kernel where a cyclic
+/// correlation of the tile wants it: at minus its own offset.
+template <class Place>
+void place_kernel(const Problem& problem, const Kernel& kernel, const Extents& length, Place&& place) {
+    with_arithmetic(problem.arithmetic, [&](auto tag) {
+        using Number = decltype(tag);
+        const KernelPlanes<Number>& planes = kernel.template planes<Number>();
+        const int rank = length.size();
+        Extents tap(rank, 0);
+        for (std::size_t i = 0; i < planes.real.size(); ++i) {
+            const auto at = [&](int a) {
+                return tap[a] == 0 ? 0 : length[a] - tap[a] * problem.axes[a].dilation;
+            };
+            Index row = 0;
+            for (int a = 0; a + 1 < rank; ++a) row = row * length[a] + at(a);
+            place(row, at(rank - 1), static_cast<double>(planes.real[i]),
+                  planes.imag.empty() ? 0.0 : static_cast<double>(planes.imag[i]));
+            for (int a = rank - 1; a >= 0; --a) {
+                if (++tap[a] < kernel.shape()[a]) break;
+                tap[a] = 0;
+            }
+        }
+    });
+}
+
+}  // namespace faltung

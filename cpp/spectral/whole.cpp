@@ -1,0 +1,283 @@
+#include "spectral/whole.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+
+#include "core/error.hpp"
+#include "lines/line_reader.hpp"
+#include "lines/line_writer.hpp"
+#include "parallel/parallel_for.hpp"
+#include "spectral/grid.hpp"
+#include "spectral/poison.hpp"
+
+namespace faltung {
+namespace {
+
+constexpr Index flat_bytes = Index{1} << 19;      // how much of a flat row goes into one block: stays in cache
+constexpr std::size_t small_block = std::size_t{4} << 20;  // blocks up to this are one task each
+constexpr Index task_points = Index{1} << 15;
+
+/// How the problem falls into blocks, all of one shape.
+struct Layout {
+    GridShape shape;
+    PerAxis<int> column_axes;  // of the problem, slowest first
+    PerAxis<int> batch_axes;   // walked entry by entry; never the last axis
+    Index lanes = 1;           // blocks per batch entry: inner lanes, or pieces of a flat row
+    Index piece = 0;           // Row::flat: positions per piece
+    Index blocks = 1;
+};
+
+Layout lay_out(const Problem& problem) {
+    Layout layout;
+    const int last = problem.axes.size() - 1;
+    bool convolved = false;
+    for (int a = 0; a < last; ++a) {
+        const Axis& axis = problem.axes[a];
+        if (axis.k > 1) {
+            layout.column_axes.push_back(a);
+            layout.shape.columns.push_back(make_span(axis, problem.boundary, true));
+            convolved = true;
+        } else {
+            layout.batch_axes.push_back(a);
+            layout.blocks *= axis.out;
+        }
+    }
+    const Axis& row = problem.axes[last];
+    if (row.k > 1 || !convolved) {
+        const bool real = !problem.complex_samples;
+        layout.shape.row = real ? Row::real : Row::complex;
+        layout.shape.span = make_span(row, problem.boundary, !real, real ? 2 : 1);
+        layout.lanes = problem.inner;
+    } else {
+        layout.shape.row = Row::flat;
+        double column = static_cast<double>(size_of(problem.arithmetic));
+        for (const Span& axis : layout.shape.columns) column *= static_cast<double>(axis.length);
+        const Index line_numbers = static_cast<Index>(64 / size_of(problem.arithmetic));
+        const Index numbers =
+            std::max(2 * line_numbers, static_cast<Index>(static_cast<double>(flat_bytes) / column));
+        layout.piece = std::clamp<Index>(numbers / problem.lanes(), 1, row.out);
+        layout.lanes = (row.out + layout.piece - 1) / layout.piece;
+        layout.shape.width = (layout.piece * problem.lanes() + 1) / 2;
+    }
+    layout.blocks *= layout.lanes;
+    return layout;
+}
+
+template <class T>
+class Whole final : public Executor {
+public:
+    Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
+          const microkernels::Table& table)
+        : problem_(problem),
+          kernel_(std::move(kernel)),
+          table_(table),
+          layout_(lay_out(problem)),
+          grid_(layout_.shape) {}
+
+    void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
+        if (layout_.blocks == 0) return;
+        const Spectrum<T>& spectrum = prepared(context);
+        const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
+                              grid_.block_bytes() + grid_.worker_bytes() <= small_block;
+        if (!by_block) {
+            for (Index block = 0; block < layout_.blocks; ++block)
+                run_block(block, spectrum, x, out, context);
+            return;
+        }
+        const Index group = std::max<Index>(
+            1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
+        parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
+            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group); ++block)
+                run_block(block, spectrum, x, out, Context{});
+        });
+    }
+
+    std::size_t workspace_bytes() const override {
+        return grid_.block_bytes() + grid_.worker_bytes();
+    }
+
+private:
+    class BlockFeed;
+    class BlockDrain;
+
+    const Spectrum<T>& prepared(const Context& context) const {
+        const std::lock_guard lock(mutex_);
+        if (!spectrum_) {
+            const KernelPlanes<T>& planes = kernel_->planes<T>();
+            const auto placed = [&](const std::vector<T>& plane) {
+                if (plane.empty()) return std::vector<double>();
+                return place_kernel(layout_.shape, [&](Index t) {
+                    return static_cast<double>(plane[static_cast<std::size_t>(t)]);
+                });
+            };
+            const PlacedKernel kernel{placed(planes.real), placed(planes.imag)};
+            if constexpr (std::is_same_v<T, double>) {
+                spectrum_ = grid_.spectrum(kernel, context);
+            } else {
+                const Spectrum<double> precise = Grid<double>(layout_.shape).spectrum(kernel, context);
+                spectrum_.emplace(precise.begin(), precise.end());
+            }
+        }
+        return *spectrum_;
+    }
+
+    void run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
+                   const ArrayView& out, const Context& context) const {
+        Poison<T> poison(layout_.shape);
+        BlockFeed feed(*this, block, x, poison);
+        BlockDrain drain(*this, block, out, poison);
+        grid_.run(spectrum, feed, drain, context);
+    }
+
+    /// Coordinates of a block on the batch axes, and its lane or piece.
+    Index locate(Index block, Extents& entry) const {
+        const Index lane = block % layout_.lanes;
+        block /= layout_.lanes;
+        entry = Extents(problem_.axes.size(), 0);
+        for (int b = layout_.batch_axes.size() - 1; b >= 0; --b) {
+            const int a = layout_.batch_axes[b];
+            entry[a] = block % problem_.axes[a].out;
+            block /= problem_.axes[a].out;
+        }
+        return lane;
+    }
+
+    /// The problem and a view of one lane.
+    Problem lane_problem() const {
+        Problem one = problem_;
+        if (layout_.shape.row != Row::flat) one.inner = 1;
+        return one;
+    }
+    ArrayView lane_view(ArrayView view, Index lane) const {
+        if (layout_.shape.row != Row::flat)
+            view.data += lane * static_cast<Index>(size_of(view.dtype));
+        return view;
+    }
+
+    Problem problem_;
+    std::shared_ptr<const Kernel> kernel_;
+    const microkernels::Table& table_;
+    Layout layout_;
+    Grid<T> grid_;
+    mutable std::mutex mutex_;
+    mutable std::optional<Spectrum<T>> spectrum_;
+};
+
+template <class T>
+class Whole<T>::BlockFeed final : public Feed<T> {
+public:
+    BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>& poison)
+        : whole_(whole),
+          lane_(whole.locate(block, entry_)),
+          reader_(whole.lane_problem(), whole.lane_view(x, lane_), whole.table_),
+          poison_(poison) {
+        for (const int a : whole.layout_.batch_axes) {
+            const Axis& axis = whole.problem_.axes[a];
+            entry_[a] = axis.first + entry_[a] * axis.step;
+        }
+    }
+
+    void line(const Index* at, Index begin, Index end, T* numbers) override {
+        const Layout& layout = whole_.layout_;
+        Extents where = entry_;
+        for (int c = 0; c < layout.column_axes.size(); ++c)
+            where[layout.column_axes[c]] = layout.shape.columns[c].low + at[c];
+        Index count;
+        if (layout.shape.row == Row::flat) {
+            count = piece(where, numbers);
+        } else {
+            const Index low = layout.shape.span.low;
+            reader_.read(where.data(), low + begin, low + end, numbers);
+            count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
+        }
+        poison_.scrub(at, begin, numbers, count);
+    }
+
+private:
+    Index piece(const Extents& where, T* numbers) {
+        const Layout& layout = whole_.layout_;
+        const Axis& row = whole_.problem_.axes.back();
+        const Index lanes = whole_.problem_.lanes();
+        const Index begin = lane_ * layout.piece, end = std::min(row.out, begin + layout.piece);
+        if (row.step == 1)
+            reader_.read(where.data(), row.first + begin, row.first + end, numbers);
+        else
+            for (Index j = begin; j < end; ++j) {
+                const Index at = row.first + j * row.step;
+                reader_.read(where.data(), at, at + 1, numbers + (j - begin) * lanes);
+            }
+        const Index count = (end - begin) * lanes;
+        std::fill(numbers + count, numbers + 2 * layout.shape.width, T(0));
+        return count;
+    }
+
+    const Whole& whole_;
+    Extents entry_;
+    Index lane_;
+    LineReader<T> reader_;
+    Poison<T>& poison_;
+};
+
+template <class T>
+class Whole<T>::BlockDrain final : public Drain<T> {
+public:
+    BlockDrain(const Whole& whole, Index block, const ArrayView& out, Poison<T>& poison)
+        : whole_(whole),
+          lane_(whole.locate(block, entry_)),
+          writer_(whole.lane_problem(), whole.lane_view(out, lane_), whole.table_),
+          poison_(poison) {}
+
+    void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }
+
+    void line(const Index* at, Index begin, Index end, T* numbers) override {
+        const Layout& layout = whole_.layout_;
+        poison_.apply(at, begin, end, numbers);
+        Extents where = entry_;
+        for (int c = 0; c < layout.column_axes.size(); ++c) where[layout.column_axes[c]] = at[c];
+        if (layout.shape.row == Row::flat) {
+            const Index out = whole_.problem_.axes.back().out;
+            begin = lane_ * layout.piece;
+            end = std::min(out, begin + layout.piece);
+        }
+        writer_.write(where.data(), begin, end, numbers);
+    }
+
+private:
+    const Whole& whole_;
+    Extents entry_;
+    Index lane_;
+    LineWriter<T> writer_;
+    Poison<T>& poison_;
+};
+
+}  // namespace
+
+Index whole_length(const Axis& axis, Boundary boundary) {
+    return axis.k > 1 ? make_span(axis, boundary, true).length : 1;
+}
+
+WholeWork whole_work(const Problem& problem) {
+    const Layout layout = lay_out(problem);
+    WholeWork work;
+    work.blocks = static_cast<double>(layout.blocks);
+    work.points = layout.shape.points();
+    if (layout.shape.row != Row::flat)
+        work.steps += std::log2(static_cast<double>(layout.shape.row_points()));
+    for (const Span& axis : layout.shape.columns)
+        work.steps += std::log2(static_cast<double>(axis.length));
+    return work;
+}
+
+std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
+                                     std::shared_ptr<const Dense>, const microkernels::Table& table) {
+    switch (problem.arithmetic) {
+        case Arithmetic::f32: return std::make_unique<Whole<float>>(problem, std::move(kernel), table);
+        case Arithmetic::f64: return std::make_unique<Whole<double>>(problem, std::move(kernel), table);
+        default: throw std::logic_error("transforms do not compute in integers");
+    }
+}
+
+}  // namespace faltung
