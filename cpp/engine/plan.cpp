@@ -1,0 +1,267 @@
+#include "engine/plan.hpp"
+
+#include <cstring>
+
+#include "core/error.hpp"
+#include "core/exactness.hpp"
+#include "direct/dense.hpp"
+#include "direct/separable.hpp"
+#include "engine/plan_cache.hpp"
+#include "spectral/fft.hpp"
+#include "spectral/overlap_save.hpp"
+#include "spectral/whole.hpp"
+
+namespace faltung {
+
+namespace {
+
+/// An outer product counts as the kernel if it misses it by no more than the rounding that direct summation has anyway.
+double rank_one_tolerance(Arithmetic arithmetic) {
+    switch (arithmetic) {
+        case Arithmetic::f32: return 0x1p-24;
+        case Arithmetic::f64: return 0x1p-52;
+        default: return 0;
+    }
+}
+
+int convolved_axes(const Problem& problem) {
+    int count = 0;
+    for (const Axis& axis : problem.axes) count += axis.k > 1;
+    return count;
+}
+
+/// Settles what integers are computed in, from the types where that is enough and from the samples where it is
+/// not; `x` is nullptr while they are unknown. Throws OverflowError where the answer might not fit.
+void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) {
+    const auto with_constant = [&](SampleRange range) {
+        const std::int64_t value = problem.boundary == Boundary::constant ? problem.cval.integer : 0;
+        const auto bits = static_cast<std::uint64_t>(value);
+        if (value < 0 && !problem.unsigned_result)
+            range.below = std::max(range.below, std::uint64_t{0} - bits);
+        else
+            range.above = std::max(range.above, bits);
+        return range;
+    };
+    SampleRange samples = with_constant(range_of(problem.x_dtype));
+    Fit fit = exact_fit(samples, taps, problem.unsigned_result);
+    if (fit >= Fit::i64 && x) {  // the types alone ask for the slow road: look at the samples
+        samples = with_constant(range_of(*x));
+        fit = exact_fit(samples, taps, problem.unsigned_result);
+        if (fit == Fit::none)
+            throw OverflowError(std::string("the exact result may not fit ") +
+                                (problem.unsigned_result ? "uint64" : "int64") +
+                                ": the largest sample of x times the sum of |k| exceeds it; convert x or k to "
+                                "float64 for a rounded result");
+    }
+    problem.arithmetic = fit == Fit::f32   ? Arithmetic::f32
+                         : fit == Fit::f64 ? Arithmetic::f64
+                                           : Arithmetic::i64;
+    problem.sample_bound = 1;
+    while (problem.sample_bound < samples.bound()) problem.sample_bound *= 2;
+}
+
+std::vector<std::byte> bytes_of(const ArrayView& kernel) {
+    const std::size_t size = size_of(kernel.dtype);
+    const Index count = product(kernel.shape);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(count) * size);
+    Extents at(kernel.rank(), 0);
+    const std::byte* address = kernel.data;
+    for (Index i = 0; i < count; ++i) {
+        std::memcpy(bytes.data() + static_cast<std::size_t>(i) * size, address, size);
+        for (int a = kernel.rank() - 1; a >= 0; --a) {
+            address += kernel.strides[a];
+            if (++at[a] < kernel.shape[a]) break;
+            address -= kernel.strides[a] * kernel.shape[a];
+            at[a] = 0;
+        }
+    }
+    return bytes;
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view, const Request& request) {
+    Problem problem = asked;
+    const microkernels::Table& level = current_level();
+    const bool conjugate = !request.flip;
+
+    // 1. the kernel, and what the choice needs to know of it
+    auto kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, conjugate);
+    Traits traits;
+    traits.finite_kernel = kernel->finite();
+    traits.kernel_norm = kernel->norm();
+    traits.fft_available = fft::provider().found;
+    std::optional<Factors> factors;
+    const bool worth_factors = convolved_axes(problem) >= 2 || request.method == Method::separable;
+    if (worth_factors && kernel->finite())
+        factors = factorise(*kernel, problem.arithmetic, rank_one_tolerance(problem.arithmetic));
+    traits.rank_one = factors.has_value();
+
+    // 2. the choice
+    auto plan = std::make_shared<Plan>();
+    plan->level = &level;
+    plan->choice = choose(problem, traits, level, request.method);
+    const Prediction& taken = plan->choice.taken();
+    if (taken.arithmetic != problem.arithmetic) {
+        problem.arithmetic = taken.arithmetic;
+        kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, conjugate);
+    }
+    plan->problem = asked;
+
+    // 3. the executor
+    switch (plan->choice.method) {
+        case Method::direct: plan->executor = make_dense(problem, kernel, level); break;
+        case Method::separable: plan->executor = make_separable(problem, *factors, level); break;
+        case Method::fft:
+            plan->executor = make_whole(problem, kernel, make_dense(problem, kernel, level), level);
+            break;
+        case Method::overlap_save:
+            plan->executor =
+                make_overlap_save(problem, kernel, taken.tile, make_dense(problem, kernel, level), level);
+            break;
+    }
+    return plan;
+}
+
+void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out, const Context& context) {
+    Problem problem = request.problem;
+    ArrayView kernel = request.spread(k);
+    canonicalise(problem, x, kernel, out);
+    if (request.exact_integers) settle_integers(problem, &x, tap_sums(kernel));
+
+    const auto make = [&] { return build_plan(problem, kernel, request); };
+    std::shared_ptr<const Plan> plan;
+    if (static_cast<std::size_t>(product(kernel.shape)) * size_of(kernel.dtype) <= PlanCache::most_kernel_bytes)
+        plan = plan_cache().find_or_make({.problem = problem,
+                                          .flip = request.flip,
+                                          .method = request.method,
+                                          .level = &current_level(),
+                                          .kernel_dtype = kernel.dtype,
+                                          .factors = false,
+                                          .kernel = bytes_of(kernel)},
+                                         make);
+    else
+        plan = make();
+    plan->executor->run(x, out, context);
+}
+
+namespace {
+
+/// The factors as the executor wants them: flipped or conjugated, in float64, one per axis of the canonical problem.
+/// `order` holds the user's axis behind each of them.
+Factors prepare_factors(const Request& request, const std::vector<ArrayView>& given, const Extents& order) {
+    std::vector<std::vector<std::complex<double>>> by_axis(static_cast<std::size_t>(max_rank), {1.0});
+    std::complex<double> scale = 1;  // of factors of one tap, whose axes the canonical problem may have dropped
+    for (std::size_t f = 0; f < given.size(); ++f) {
+        Problem line;
+        line.arithmetic = Arithmetic::f64;
+        line.complex_kernel = is_complex(given[f].dtype);
+        const Kernel taps(line, given[f], request.flip, !request.flip);
+        const auto& planes = taps.planes<double>();
+        std::vector<std::complex<double>> values(planes.real.begin(), planes.real.end());
+        for (std::size_t t = 0; t < planes.imag.size(); ++t) values[t].imag(planes.imag[t]);
+        if (values.size() == 1)
+            scale *= values[0];
+        else
+            by_axis[static_cast<std::size_t>(request.kernel_axes[static_cast<int>(f)])] = std::move(values);
+    }
+    Factors factors;
+    for (Index axis : order) factors.per_axis.push_back(by_axis[static_cast<std::size_t>(axis)]);
+    for (std::complex<double>& tap : factors.per_axis.back()) tap *= scale;
+    return factors;
+}
+
+/// At most what the sums of the outer product's taps are.
+TapSums outer_sums(const std::vector<ArrayView>& factors) {
+    std::uint64_t total = 1;
+    for (const ArrayView& factor : factors) {
+        const TapSums sums = tap_sums(factor);
+        std::uint64_t one = 0;
+        if (__builtin_add_overflow(sums.positive, sums.negative, &one) || __builtin_mul_overflow(total, one, &total))
+            total = ~std::uint64_t{0};
+    }
+    return {total, total};
+}
+
+}  // namespace
+
+void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& given, ArrayView out,
+                 const Context& context) {
+    Problem problem = request.problem;
+    ArrayView order{.shape = Extents(problem.axes.size(), 1), .strides = Extents(problem.axes.size(), 0)};
+    for (int a = 0; a < problem.axes.size(); ++a) order.strides[a] = a;  // remembers which axis went where
+    for (int f = 0; f < request.kernel_axes.size(); ++f)
+        order.shape[request.kernel_axes[f]] = given[static_cast<std::size_t>(f)].shape[0];
+    canonicalise(problem, x, order, out);
+    if (request.exact_integers) settle_integers(problem, &x, outer_sums(given));
+
+    PlanCache::Key key{.problem = problem,
+                       .flip = request.flip,
+                       .method = Method::separable,
+                       .level = &current_level(),
+                       .kernel_dtype = request.kernel_dtype,
+                       .factors = true,
+                       .kernel = {}};
+    for (const ArrayView& factor : given) {
+        const std::vector<std::byte> bytes = bytes_of(factor);
+        key.kernel.insert(key.kernel.end(), bytes.begin(), bytes.end());
+    }
+    const auto plan = plan_cache().find_or_make(std::move(key), [&] {
+        auto made = std::make_shared<Plan>();
+        made->level = &current_level();
+        made->problem = problem;
+        made->choice = choose(problem, {.rank_one = true}, *made->level, Method::separable);
+        made->executor = make_separable(problem, prepare_factors(request, given, order.strides), *made->level);
+        return std::shared_ptr<const Plan>(std::move(made));
+    });
+    plan->executor->run(x, out, context);
+}
+
+namespace {
+
+/// A C-contiguous view of the request's shape, without memory: stands for an x that is yet to come.
+ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
+    const PerAxis<Axis>& axes = request.problem.axes;
+    ArrayView view{.dtype = dtype, .shape = Extents(axes.size(), 1), .strides = Extents(axes.size(), 0)};
+    Index stride = static_cast<Index>(size_of(dtype));
+    for (int a = axes.size() - 1; a >= 0; --a) {
+        view.shape[a] = of_result ? axes[a].out : axes[a].x;
+        view.strides[a] = stride;
+        stride *= view.shape[a];
+    }
+    return view;
+}
+
+}  // namespace
+
+PreparedKernel::PreparedKernel(Request request, const ArrayView& k) : request_(std::move(request)), kernel_(k) {
+    ArrayView x = absent_view(request_, request_.problem.x_dtype, false);
+    ArrayView out = absent_view(request_, request_.problem.out_dtype, true);
+    ArrayView kernel = request_.spread(kernel_);
+    Problem problem = request_.problem;
+    canonicalise(problem, x, kernel, out);
+    if (request_.exact_integers) settle_integers(problem, nullptr, tap_sums(kernel));
+    plans_.push_back(build_plan(problem, kernel, request_));
+}
+
+void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) const {
+    Problem problem = request_.problem;
+    ArrayView kernel = request_.spread(kernel_);
+    canonicalise(problem, x, kernel, out);
+    if (request_.exact_integers) settle_integers(problem, &x, tap_sums(kernel));
+
+    std::shared_ptr<const Plan> plan;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& known : plans_)
+            if (known->problem == problem) plan = known;
+    }
+    if (!plan) {
+        plan = build_plan(problem, kernel, request_);
+        const std::lock_guard lock(mutex_);
+        plans_.push_back(plan);
+    }
+    plan->executor->run(x, out, context);
+}
+
+}  // namespace faltung

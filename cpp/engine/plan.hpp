@@ -1,0 +1,51 @@
+// From a request and arrays to a prepared executor, and its run.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "core/executor.hpp"
+#include "core/kernel.hpp"
+#include "engine/request.hpp"
+
+namespace faltung {
+
+/// A canonical problem with everything prepared for it: the choice, and the executor that owns packed kernels
+/// and spectra. Immutable; shared between calls and threads.
+struct Plan {
+    Problem problem;  // as it was asked; the choice may have settled on another arithmetic
+    Choice choice;
+    std::unique_ptr<Executor> executor;
+    const microkernels::Table* level = nullptr;
+};
+
+/// Chooses and prepares. `kernel` belongs to the canonical `problem`.
+std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel, const Request& request);
+
+/// One call, arrays in the user's axis order; plans of small kernels come from the plan cache.
+void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out, const Context& context);
+
+/// The same for a kernel given as one 1-D factor per axis of `request.kernel_axes`; never multiplied out.
+void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& factors, ArrayView out,
+                 const Context& context);
+
+/// A kernel that serves many calls. Plans are made once per memory layout of x. Thread-safe.
+class PreparedKernel {
+public:
+    /// Borrows `k`: the caller keeps its memory alive and unchanged.
+    PreparedKernel(Request request, const ArrayView& k);
+
+    void run(ArrayView x, ArrayView out, const Context& context) const;
+    const Request& request() const { return request_; }
+    /// The plan for a C-contiguous x.
+    const Plan& plan() const { return *plans_.front(); }
+
+private:
+    Request request_;
+    ArrayView kernel_;
+    mutable std::mutex mutex_;
+    mutable std::vector<std::shared_ptr<const Plan>> plans_;
+};
+
+}  // namespace faltung

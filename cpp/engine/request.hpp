@@ -1,0 +1,42 @@
+// What a user asked for, in the user's own axis order, before any array is seen.
+#pragma once
+
+#include <optional>
+
+#include "core/array_view.hpp"
+#include "core/problem.hpp"
+#include "policy/choose.hpp"
+
+namespace faltung {
+
+struct Request {
+    Problem problem;              // axes as the user numbers them; integers' arithmetic is settled per call
+    DType kernel_dtype = DType::float64;
+    PerAxis<int> kernel_axes;     // the axis of x behind each axis of k
+    bool flip = true;             // convolution; correlation does not flip, and conjugates
+    bool exact_integers = false;  // the answer is int64 or uint64
+    std::optional<Method> method;
+
+    Extents out_shape() const;
+
+    /// k, which has one axis per convolved axis, as a view with one axis per axis of x.
+    ArrayView spread(const ArrayView& k) const;
+};
+
+/// What a request is made of; all names are resolved, nothing is checked yet.
+struct RequestFields {
+    Extents x_shape, k_shape;
+    DType x_dtype, k_dtype, result_dtype, out_dtype;
+    PerAxis<int> axes;  // of x, one per axis of k
+    Mode mode;
+    Boundary boundary;
+    Constant cval;
+    bool flip;
+    std::optional<Method> method;
+    std::optional<std::pair<Index, Index>> lags;  // first and last, both included; one axis only
+};
+
+/// Checks shapes and settles the problem. Throws ValueError, TypeError, TooLarge.
+Request make_request(const RequestFields& fields);
+
+}  // namespace faltung

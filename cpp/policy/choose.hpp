@@ -1,0 +1,48 @@
+// Which method: predicted seconds for every one, the least taken, a named reason for each that was not.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "core/problem.hpp"
+#include "policy/machine.hpp"
+
+namespace faltung {
+
+enum class Method : std::uint8_t { direct, separable, fft, overlap_save };
+inline constexpr int method_count = 4;
+std::string_view name_of(Method method);
+
+/// What choosing needs to know beside the problem.
+struct Traits {
+    bool finite_kernel = true;
+    bool rank_one = false;       // an outer product within the accuracy bound
+    double kernel_norm = 0;      // l2
+    bool fft_available = true;   // a library for transform lengths that we have none of our own for
+};
+
+/// What one method would take, or why it cannot serve.
+struct Prediction {
+    bool possible = false;
+    double seconds = 0;
+    Extents tile;                 // overlap_save: the transform length per axis
+    Arithmetic arithmetic = Arithmetic::f64;
+    std::string reason;           // named, where not possible
+};
+
+struct Choice {
+    Method method = Method::direct;
+    bool forced = false;
+    std::array<Prediction, method_count> predictions;
+
+    const Prediction& taken() const { return predictions[static_cast<std::size_t>(method)]; }
+    /// One line per method: taken or not, predicted time, reason.
+    std::string explain() const;
+};
+
+/// `asked` forces a method; one that cannot serve is then a ValueError that gives the reason.
+Choice choose(const Problem& problem, const Traits& traits, const microkernels::Table& level,
+              std::optional<Method> asked);
+
+}  // namespace faltung

@@ -1,0 +1,41 @@
+#include "policy/levels.hpp"
+
+namespace faltung {
+
+// levels.inc holds one FALTUNG_LEVEL(name) per line
+namespace microkernels {
+#define FALTUNG_LEVEL(name) extern const Table table_##name;
+#include "levels.inc"
+#undef FALTUNG_LEVEL
+}  // namespace microkernels
+
+namespace {
+
+[[maybe_unused]] bool runs_baseline() { return true; }
+[[maybe_unused]] bool runs_neon() { return true; }
+
+#if defined(__x86_64__) || defined(_M_X64)
+[[maybe_unused]] bool runs_v3() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
+}
+[[maybe_unused]] bool runs_v4() {
+    return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+constexpr CompiledLevel levels[] = {
+#define FALTUNG_LEVEL(name) {&microkernels::table_##name, runs_##name},
+#include "levels.inc"
+#undef FALTUNG_LEVEL
+};
+
+}  // namespace
+
+std::span<const CompiledLevel> compiled_levels() {
+    return levels;
+}
+
+}  // namespace faltung
