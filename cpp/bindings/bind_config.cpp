@@ -1,0 +1,64 @@
+// What runs here, and how to force it.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "core/workspace.hpp"
+#include "engine/plan_cache.hpp"
+#include "parallel/parallel_for.hpp"
+#include "policy/machine.hpp"
+#include "spectral/fft.hpp"
+
+namespace faltung::bindings {
+
+namespace py = pybind11;
+
+void bind_config(py::module_& module) {
+    module.def("available_workers", &available_workers);
+    module.def("release_threads", &release_threads);
+    module.def("trim", [] {
+        plan_cache().clear();
+        trim_workspaces();
+    });
+
+    module.def("levels", [] {
+        std::vector<std::string> names;
+        for (const microkernels::Table* table : machine().levels) names.emplace_back(table->level);
+        return names;
+    });
+    module.def("level", [] { return std::string(current_level().level); });
+    module.def(
+        "force_level",
+        [](const std::optional<std::string>& name) {
+            const std::string previous = current_level().level;
+            force_level(name ? name->c_str() : nullptr);
+            return previous;
+        },
+        py::arg("name"));
+
+    module.def("machine", [] {
+        const Machine& here = machine();
+        py::dict info;
+        info["processor"] = here.processor;
+        info["l1"] = here.caches.l1;
+        info["l2"] = here.caches.l2;
+        info["l3"] = here.caches.l3;
+        return info;
+    });
+
+    module.def("set_search_paths", &fft::set_search_paths, py::arg("choice"), py::arg("fftw_files"),
+               py::arg("mkl_files"));
+    module.def("provider", [] {
+        const fft::Provider library = fft::provider();
+        py::dict info;
+        info["found"] = library.found;
+        info["name"] = library.name;
+        info["version"] = library.version;
+        info["path_float64"] = library.path_f64;
+        info["path_float32"] = library.path_f32;
+        info["searched"] = library.searched;
+        info["wisdom"] = library.wisdom;
+        return info;
+    });
+}
+
+}  // namespace faltung::bindings

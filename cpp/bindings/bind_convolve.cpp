@@ -1,0 +1,217 @@
+// Request, run and Plan: check the ticket, open the views, drop the GIL, make one call.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.hpp"
+#include "core/error.hpp"
+#include "engine/plan.hpp"
+#include "engine/plan_cache.hpp"
+
+namespace faltung::bindings {
+
+namespace {
+
+/// Lets Ctrl-C end a long call. Python delivers signals to its main thread only; elsewhere poll() finds nothing.
+class SignalPoll : public Interrupt {
+public:
+    bool poll() override {
+        const py::gil_scoped_acquire lock;
+        return PyErr_CheckSignals() != 0;
+    }
+};
+
+template <class Enum, std::size_t n>
+Enum parse(const char* argument, const std::string& name, const std::array<std::pair<const char*, Enum>, n>& known) {
+    std::string allowed;
+    for (const auto& [text, value] : known) {
+        if (name == text) return value;
+        allowed += allowed.empty() ? "'" : ", '";
+        allowed += text;
+        allowed += "'";
+    }
+    throw ValueError(std::string(argument) + " is '" + name + "'; allowed are " + allowed);
+}
+
+constexpr std::array<std::pair<const char*, Mode>, 3> modes{
+    {{"full", Mode::full}, {"same", Mode::same}, {"valid", Mode::valid}}};
+
+constexpr std::array<std::pair<const char*, Boundary>, 6> boundaries{{{"zero", Boundary::zero},
+                                                                     {"constant", Boundary::constant},
+                                                                     {"edge", Boundary::edge},
+                                                                     {"symmetric", Boundary::symmetric},
+                                                                     {"mirror", Boundary::mirror},
+                                                                     {"wrap", Boundary::wrap}}};
+
+constexpr std::array<std::pair<const char*, std::optional<Method>>, 5> methods{
+    {{"auto", std::nullopt},
+     {"direct", Method::direct},
+     {"separable", Method::separable},
+     {"fft", Method::fft},
+     {"overlap_save", Method::overlap_save}}};
+
+Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py::tuple& k_shape,
+                    const py::dtype& k_dtype, const py::dtype& result_dtype, const py::dtype& out_dtype,
+                    const std::vector<int>& axes, const std::string& mode, const std::string& method,
+                    const std::string& boundary, const py::array& cval, bool flip,
+                    const std::optional<std::pair<Index, Index>>& lags) {
+    RequestFields fields{.x_shape = extents_of(x_shape, "x"),
+                         .k_shape = extents_of(k_shape, "k"),
+                         .x_dtype = dtype_of(x_dtype, "x"),
+                         .k_dtype = dtype_of(k_dtype, "k"),
+                         .result_dtype = dtype_of(result_dtype, "the result"),
+                         .out_dtype = dtype_of(out_dtype, "dtype"),
+                         .axes = {},
+                         .mode = parse("mode", mode, modes),
+                         .boundary = parse("boundary", boundary, boundaries),
+                         .cval = {},
+                         .flip = flip,
+                         .method = parse("method", method, methods),
+                         .lags = lags};
+    for (int axis : axes) fields.axes.push_back(axis);
+    // cval arrives as complex128, int64 or uint64, already checked against the result's dtype
+    switch (dtype_of(cval.dtype(), "cval")) {
+        case DType::complex128: {
+            const double* parts = static_cast<const double*>(cval.data());
+            fields.cval = {.real = parts[0], .imag = parts[1], .integer = 0};
+            break;
+        }
+        default:
+            fields.cval.integer = *static_cast<const std::int64_t*>(cval.data());
+            fields.cval.real = fields.result_dtype == DType::uint64
+                                   ? static_cast<double>(static_cast<std::uint64_t>(fields.cval.integer))
+                                   : static_cast<double>(fields.cval.integer);
+    }
+    return make_request(fields);
+}
+
+void check_shape(const py::array& array, const Extents& shape, const char* name) {
+    bool same = array.ndim() == shape.size();
+    for (int a = 0; same && a < shape.size(); ++a) same = array.shape(a) == shape[a];
+    if (same) return;
+    std::string wanted;
+    for (Index extent : shape) wanted += std::to_string(extent) + ", ";
+    throw ValueError(std::string(name) + " has shape " + py::str(array.attr("shape")).cast<std::string>() +
+                     "; it must have shape (" + wanted + ")");
+}
+
+/// Calls run(x view, out view) with the GIL released, on `out` or a new array; a result that would overwrite what
+/// is still to be read goes through an array of its own.
+template <class Run>
+py::array with_output(const Request& request, const ArrayView& x, const py::object& given, Run&& run) {
+    const DType dtype = request.problem.out_dtype;
+    const Extents shape = request.out_shape();
+    py::array out;
+    bool staged = false;
+    if (given.is_none()) {
+        out = allocate_like(shape, dtype, x);
+    } else {
+        out = py::reinterpret_borrow<py::array>(given);
+        check_shape(out, shape, "out");
+        if (!out.writeable()) throw ValueError("out is read-only");
+        if (dtype_of(out.dtype(), "out") != dtype)
+            throw TypeError("out has dtype " + py::str(out.dtype()).cast<std::string>() + "; the result has dtype " +
+                            std::string(name_of(dtype)));
+        staged = may_overlap(view_of(out, dtype), x) || well_behaved(out).ptr() != out.ptr();
+    }
+    py::array target = staged ? allocate_like(shape, dtype, x) : out;
+    if (target.size() != 0) {
+        const ArrayView view = view_of(target, dtype);
+        SignalPoll poll;
+        try {
+            const py::gil_scoped_release unlocked;
+            run(x, view, poll);
+        } catch (const Cancelled&) {
+            throw py::error_already_set();  // poll() left Python's exception behind
+        }
+    }
+    if (staged) out[py::ellipsis()] = target;
+    return out;
+}
+
+py::array run(const Request& request, const py::array& x_given, const py::array& k_given, const py::object& out,
+              int workers) {
+    const py::array x_array = well_behaved(x_given), k_array = well_behaved(k_given);
+    const ArrayView x = view_of(x_array, request.problem.x_dtype);
+    const ArrayView k = view_of(k_array, request.kernel_dtype);
+    return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+        run_once(request, from, k, to, {.workers = workers, .interrupt = &interrupt});
+    });
+}
+
+py::array run_separable(const Request& request, const py::array& x_given, const std::vector<py::array>& given,
+                        const py::object& out, int workers) {
+    const py::array x_array = well_behaved(x_given);
+    const ArrayView x = view_of(x_array, request.problem.x_dtype);
+    std::vector<py::array> kept;
+    std::vector<ArrayView> factors;
+    for (const py::array& factor : given) {
+        kept.push_back(well_behaved(factor));
+        factors.push_back(view_of(kept.back(), request.kernel_dtype));
+    }
+    return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+        run_factors(request, from, factors, to, {.workers = workers, .interrupt = &interrupt});
+    });
+}
+
+/// Python's Plan: the prepared kernel with the array that it borrows.
+class BoundPlan {
+public:
+    BoundPlan(const Request& request, const py::array& k)
+        : k_(well_behaved(k)), prepared_(request, view_of(k_, request.kernel_dtype)) {}
+
+    py::array call(const py::array& x_given, const py::object& out, int workers) const {
+        const Request& request = prepared_.request();
+        const py::array x_array = well_behaved(x_given);
+        Extents shape;
+        for (const Axis& axis : request.problem.axes) shape.push_back(axis.x);
+        check_shape(x_array, shape, "x");
+        const ArrayView x = view_of(x_array, request.problem.x_dtype);
+        return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+            prepared_.run(from, to, {.workers = workers, .interrupt = &interrupt});
+        });
+    }
+
+    std::string method() const { return std::string(name_of(prepared_.plan().choice.method)); }
+    std::string explain() const { return prepared_.plan().choice.explain(); }
+    std::string level() const { return prepared_.plan().level->level; }
+    double seconds() const { return prepared_.plan().choice.taken().seconds; }
+    std::size_t workspace() const { return prepared_.plan().executor->workspace_bytes(); }
+
+private:
+    py::array k_;
+    PreparedKernel prepared_;
+};
+
+}  // namespace
+
+void bind_convolve(py::module_& module) {
+    py::class_<Request>(module, "Request")
+        .def(py::init(&new_request), py::arg("x_shape"), py::arg("x_dtype"), py::arg("k_shape"), py::arg("k_dtype"),
+             py::arg("result_dtype"), py::arg("out_dtype"), py::arg("axes"), py::arg("mode"), py::arg("method"),
+             py::arg("boundary"), py::arg("cval"), py::arg("flip"), py::arg("lags"))
+        .def_property_readonly("out_shape", [](const Request& request) {
+            py::tuple shape(static_cast<std::size_t>(request.problem.axes.size()));
+            for (int a = 0; a < request.problem.axes.size(); ++a)
+                shape[static_cast<std::size_t>(a)] = request.problem.axes[a].out;
+            return shape;
+        });
+
+    module.def("run", &run, py::arg("request"), py::arg("x"), py::arg("k"), py::arg("out"), py::arg("workers"));
+
+    module.def("run_separable", &run_separable, py::arg("request"), py::arg("x"), py::arg("factors"), py::arg("out"),
+               py::arg("workers"));
+
+    py::class_<BoundPlan>(module, "Plan")
+        .def(py::init<const Request&, const py::array&>(), py::arg("request"), py::arg("k"))
+        .def("__call__", &BoundPlan::call, py::arg("x"), py::arg("out"), py::arg("workers"))
+        .def_property_readonly("method", &BoundPlan::method)
+        .def_property_readonly("level", &BoundPlan::level)
+        .def_property_readonly("predicted_seconds", &BoundPlan::seconds)
+        .def_property_readonly("workspace_bytes", &BoundPlan::workspace)
+        .def("explain", &BoundPlan::explain);
+
+    module.def("clear_plans", [] { plan_cache().clear(); });
+}
+
+}  // namespace faltung::bindings

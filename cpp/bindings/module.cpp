@@ -1,0 +1,41 @@
+// The extension module: error translation, then one function per topic.
+#include <pybind11/pybind11.h>
+
+#include "core/error.hpp"
+
+namespace py = pybind11;
+
+namespace faltung::bindings {
+
+void bind_convolve(py::module_& module);
+void bind_config(py::module_& module);
+
+namespace {
+
+void translate(std::exception_ptr failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const ValueError& error) {
+        py::set_error(PyExc_ValueError, error.what());
+    } catch (const TypeError& error) {
+        py::set_error(PyExc_TypeError, error.what());
+    } catch (const OverflowError& error) {
+        py::set_error(PyExc_OverflowError, error.what());
+    } catch (const TooLarge& error) {
+        py::set_error(PyExc_MemoryError, error.what());
+    } catch (const ProviderError& error) {
+        py::set_error(PyExc_RuntimeError, error.what());
+    }
+}
+
+}  // namespace
+
+}  // namespace faltung::bindings
+
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+    module.doc() = "The compiled core of faltung. Private: the public face is the package.";
+    module.attr("__version__") = FALTUNG_VERSION;
+    py::register_local_exception_translator(faltung::bindings::translate);
+    faltung::bindings::bind_convolve(module);
+    faltung::bindings::bind_config(module);
+}

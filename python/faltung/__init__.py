@@ -1,0 +1,22 @@
+"""Convolution for NumPy arrays: one function, every boundary, the fastest method.
+
+The public face is here; everything that computes is in the compiled core.
+"""
+
+from faltung import filters, kernels
+from faltung._api import convolve, correlate, plan
+from faltung._config import set_workers, show_config
+from faltung._core import __version__
+from faltung._plan import Plan
+
+__all__ = [
+    "Plan",
+    "__version__",
+    "convolve",
+    "correlate",
+    "filters",
+    "kernels",
+    "plan",
+    "set_workers",
+    "show_config",
+]

@@ -1,0 +1,249 @@
+"""The functions that people call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faltung import _core
+from faltung._arguments import Array, as_array, make_request
+from faltung._config import resolve_workers
+from faltung._plan import Plan
+
+# Requests of recent calls. Checking arguments takes longer than a small convolution.
+_requests: dict[Any, _core.Request] = {}
+_MOST_REQUESTS = 1024
+
+
+def _run(
+    x: Any,
+    k: Any,
+    mode: str,
+    method: str,
+    axes: Any,
+    boundary: str,
+    cval: Any,
+    out: Array | None,
+    dtype: Any,
+    workers: int | None,
+    flip: bool,
+    lags: Any,
+) -> Array:
+    x = as_array(x, "x")
+    k = as_array(k, "k")
+    key = (x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, boundary, cval, type(cval), dtype, flip, lags)
+    try:
+        request = _requests.get(key)
+    except TypeError:  # a list among the arguments
+        key, request = None, None
+    if request is None:
+        request = make_request(
+            x.shape, x.dtype, k.shape, k.dtype,
+            mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
+        )  # fmt: skip
+        if key is not None:
+            if len(_requests) >= _MOST_REQUESTS:
+                _requests.clear()
+            _requests[key] = request
+    if out is not None and type(out) is not np.ndarray:
+        raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
+    return _core.run(request, x, k, out, resolve_workers(workers))
+
+
+def convolve(
+    x: npt.ArrayLike,
+    k: npt.ArrayLike,
+    mode: str = "full",
+    method: str = "auto",
+    *,
+    axes: int | tuple[int, ...] | None = None,
+    boundary: str = "zero",
+    cval: complex = 0,
+    out: Array | None = None,
+    dtype: npt.DTypeLike = None,
+    workers: int | None = None,
+) -> Array:
+    """Convolve an array with a kernel.
+
+    ``out[j] = sum over t of k[t] * x[j - t]``, over all of `axes` at once.
+
+    Parameters
+    ----------
+    x : array_like
+        The array. Bool, integers, float16/32/64, complex64/128; any strides and byte order.
+    k : array_like
+        The kernel, with one axis for each of `axes`.
+    mode : {"full", "same", "valid"}
+        ``"full"``: every position where x and k overlap, ``x + k - 1`` along each axis. ``"same"``: the
+        shape of x, centred on the full result (x and k are never swapped). ``"valid"``: only positions
+        where k lies inside x, ``x - k + 1``.
+    method : {"auto", "direct", "separable", "fft", "overlap_save"}
+        How to compute it; ``"auto"`` takes the method with the least predicted time. All methods give the
+        same answer within the accuracy bound (docs/semantics.md).
+    axes : int or tuple of int, optional
+        The axes of x that k runs over, in k's order; the others are a batch. By default all axes, which needs
+        ``k.ndim == x.ndim``.
+    boundary : {"zero", "constant", "edge", "symmetric", "mirror", "wrap"}
+        What lies outside x: zeros; `cval`; the edge sample; x reflected with its edge sample repeated, or not
+        repeated; x repeated. ``"nearest"`` is ``"edge"``, ``"circular"`` is ``"wrap"``.
+    cval : scalar
+        What ``boundary="constant"`` continues with, in the result's dtype.
+    out : ndarray, optional
+        Where to put the answer: right shape and dtype, any strides; it may overlap x or k. Giving one
+        saves the page faults of a fresh large array.
+    dtype : dtype, optional
+        The dtype of the answer. Integers are rounded half to even and saturate.
+    workers : int, optional
+        Threads to use; by default what `set_workers` says. The answer is the same bit by bit for any number.
+
+    Returns
+    -------
+    ndarray
+        Inexact inputs: ``np.result_type(x, k)``; float16 is computed in float32. Integers and bools: exact, in
+        int64 (uint64 where both are unsigned and one is uint64).
+
+    Raises
+    ------
+    ValueError
+        An unknown name, axes that do not fit, an empty axis, ``"valid"`` with x shorter than k, or a method
+        that cannot serve the problem (the message gives the reason).
+    TypeError
+        A dtype that is not served, or a masked array.
+    OverflowError
+        Integers whose exact answer might not fit.
+    MemoryError
+        Sizes that no memory holds.
+
+    Examples
+    --------
+    >>> import faltung
+    >>> faltung.convolve([1, 2, 3], [1, 1]).tolist()
+    [1, 3, 5, 3]
+    """
+    return _run(x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None)
+
+
+def correlate(
+    x: npt.ArrayLike,
+    k: npt.ArrayLike,
+    mode: str = "full",
+    method: str = "auto",
+    *,
+    axes: int | tuple[int, ...] | None = None,
+    boundary: str = "zero",
+    cval: complex = 0,
+    out: Array | None = None,
+    dtype: npt.DTypeLike = None,
+    workers: int | None = None,
+    lags: int | tuple[int, int] | None = None,
+) -> Array:
+    """Correlate an array with a kernel: `convolve` with k conjugated and not flipped.
+
+    ``out[lag] = sum over t of conj(k[t]) * x[lag + t]``.
+
+    Parameters
+    ----------
+    lags : int or pair of int, optional
+        With one axis: compute only these lags, ``-n..n`` for an integer n or ``first..last`` (both
+        included) for a pair, in place of what `mode` says. Lag 0 is where k lies on the start of x.
+
+    See Also
+    --------
+    convolve : all other parameters, the result and the errors.
+
+    Examples
+    --------
+    >>> import faltung
+    >>> faltung.correlate([0, 1, 2, 0], [1, 2], "valid").tolist()
+    [2, 5, 2]
+    """
+    return _run(x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags)
+
+
+def separable(
+    x: npt.ArrayLike,
+    factors: Sequence[npt.ArrayLike],
+    axes: int | tuple[int, ...] | None = None,
+    *,
+    mode: str = "same",
+    boundary: str = "zero",
+    cval: complex = 0,
+    out: Array | None = None,
+    dtype: npt.DTypeLike = None,
+    workers: int | None = None,
+    flip: bool = True,
+) -> Array:
+    """Convolve with the outer product of one-dimensional factors, one per axis, without multiplying it out.
+
+    What `faltung.filters` stands on; `convolve` finds such kernels by itself.
+    """
+    x = as_array(x, "x")
+    taps = [as_array(factor, "factors") for factor in factors]
+    common = np.result_type(*taps) if taps else np.dtype(np.float64)
+    for factor in taps:
+        if factor.ndim != 1:
+            raise ValueError(f"factors must be one-dimensional; one has {factor.ndim} axes")
+    request = make_request(
+        x.shape, x.dtype, tuple(factor.size for factor in taps), common,
+        mode=mode, method="separable", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip,
+    )  # fmt: skip
+    return _core.run_separable(request, x, [f.astype(common) for f in taps], out, resolve_workers(workers))
+
+
+def plan(
+    k: npt.ArrayLike,
+    shape: int | tuple[int, ...],
+    mode: str = "full",
+    method: str = "auto",
+    *,
+    axes: int | tuple[int, ...] | None = None,
+    boundary: str = "zero",
+    cval: complex = 0,
+    dtype: npt.DTypeLike = None,
+    x_dtype: npt.DTypeLike = None,
+    correlate: bool = False,
+    workers: int | None = None,
+) -> Plan:
+    """Prepare a kernel for arrays of one shape: choose, pack or transform it once, use it many times.
+
+    Parameters
+    ----------
+    k : array_like
+        The kernel; it is copied.
+    shape : int or tuple of int
+        The shape of the arrays to come.
+    x_dtype : dtype, optional
+        Their dtype; by default k's.
+    correlate : bool
+        Prepare `correlate` in place of `convolve`.
+    mode, method, axes, boundary, cval, dtype, workers
+        As in `convolve`.
+
+    Returns
+    -------
+    Plan
+        Call it with an array. It may be shared between threads.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `convolve`.
+
+    Examples
+    --------
+    >>> import faltung, numpy as np
+    >>> smooth = faltung.plan(np.ones((5, 5)) / 25, (100, 100), "same", boundary="edge")
+    >>> smooth(np.ones((100, 100))).shape
+    (100, 100)
+    """
+    kernel = as_array(k, "k").copy()
+    x_shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    samples = kernel.dtype if x_dtype is None else np.dtype(x_dtype)
+    request = make_request(
+        x_shape, samples, kernel.shape, kernel.dtype,
+        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
+    )  # fmt: skip
+    return Plan(_core.Plan(request, kernel), samples.newbyteorder("="), workers)

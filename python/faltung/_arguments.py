@@ -1,0 +1,178 @@
+"""From what a caller may write to what the core takes: names, axes, dtypes, and nothing else."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faltung import _core
+from faltung._config import locate_fft_libraries
+
+Array = npt.NDArray[Any]
+
+MODES = ("full", "same", "valid")
+METHODS = ("auto", "direct", "separable", "fft", "overlap_save")
+BOUNDARIES = ("zero", "constant", "edge", "symmetric", "mirror", "wrap")
+BOUNDARY_ALIASES = {"nearest": "edge", "circular": "wrap"}
+
+
+def as_array(value: Any, name: str) -> Array:
+    """`value` as a plain ndarray; masked arrays raise, other subclasses are taken as arrays."""
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, and a convolution has no rule for masked samples; "
+            f"pass {name}.filled(value) or {name}.data"
+        )
+    return np.asarray(value)
+
+
+def pick(value: Any, name: str, allowed: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+def resolve_boundary(value: Any) -> str:
+    if isinstance(value, str):
+        if value in BOUNDARY_ALIASES:
+            return BOUNDARY_ALIASES[value]
+        if value == "reflect":
+            raise ValueError(
+                "boundary 'reflect' means two opposite things: say 'mirror' (the edge sample is not "
+                "repeated: numpy.pad's 'reflect') or 'symmetric' (it is repeated: scipy.ndimage's 'reflect')"
+            )
+    return pick(value, "boundary", BOUNDARIES)
+
+
+def resolve_axes(axes: Any, x_ndim: int, k_ndim: int) -> tuple[int, ...]:
+    """The axes of x that k's axes run over, in k's order."""
+    if axes is None:
+        if x_ndim != k_ndim:
+            raise ValueError(
+                f"k has {k_ndim} axes and x has {x_ndim}: say with axes= which {k_ndim} of x's axes k runs over"
+            )
+        return tuple(range(x_ndim))
+    try:
+        given: list[Any] = list(axes) if isinstance(axes, Iterable) else [axes]
+        wanted = [operator.index(axis) for axis in given]
+    except TypeError:
+        raise TypeError(f"axes is {axes!r}; it must be an integer or a sequence of integers") from None
+    if len(wanted) != k_ndim:
+        raise ValueError(f"axes {axes!r} names {len(wanted)} axes, but k has {k_ndim}")
+    for axis in wanted:
+        if not -x_ndim <= axis < x_ndim:
+            raise ValueError(f"axes {axes!r}: axis {axis} is out of range for x with {x_ndim} axes")
+    resolved = tuple(axis % x_ndim for axis in wanted)
+    if len(set(resolved)) != len(resolved):
+        raise ValueError(f"axes {axes!r} names an axis more than once")
+    return resolved
+
+
+def served(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """`dtype` in native byte order; TypeError where the core does not serve it."""
+    native = dtype.newbyteorder("=")
+    if native.kind in "biu" or native.char in "efdFD":
+        return native
+    raise TypeError(
+        f"{name} has dtype {dtype}; allowed are bool, all integers, float16, float32, float64, complex64 and complex128"
+    )
+
+
+def result_dtype(x: np.dtype[Any], k: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of an answer that nobody asked to be another."""
+    if x.kind in "biu" and k.kind in "biu":
+        wide = np.dtype(np.uint64)
+        both_unsigned = x.kind in "bu" and k.kind in "bu"
+        return wide if both_unsigned and wide in (x, k) else np.dtype(np.int64)
+    return np.result_type(x, k)
+
+
+def resolve_out_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype is None:
+        return result
+    asked = served(np.dtype(dtype), "dtype")
+    if result.kind == "c" and asked.kind != "c":
+        raise TypeError(f"dtype is {asked}, but the result is complex; take .real or abs() of it")
+    return asked
+
+
+def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
+    """`cval` in the result's dtype, widened to what the core takes: complex128, int64 or uint64."""
+    value = np.asarray(cval)
+    if value.ndim != 0 or value.dtype.kind not in "biufc":
+        raise TypeError(f"cval is {cval!r}; it must be a number")
+    if result.kind in "iu":
+        limits = np.iinfo(result)
+        number = value.item()
+        if number != number or number in (float("inf"), float("-inf")) or int(number.real) != number:
+            raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+        if not limits.min <= int(number.real) <= limits.max:
+            raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+        return np.asarray(int(number.real), dtype=result)
+    if value.dtype.kind == "c" and result.kind != "c":
+        raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+    with np.errstate(over="ignore"):
+        return value.astype(result).astype(np.complex128)
+
+
+def resolve_lags(lags: Any, rank: int) -> tuple[int, int] | None:
+    """The first and the last lag, both included."""
+    if lags is None:
+        return None
+    if rank != 1:
+        raise ValueError(f"lags needs a correlation over one axis; k has {rank}")
+    try:
+        if isinstance(lags, Iterable):
+            first, last = (operator.index(lag) for lag in lags)
+        else:
+            last = operator.index(lags)
+            first = -last
+    except (TypeError, ValueError):
+        raise TypeError(f"lags is {lags!r}; it must be an integer n (for -n..n) or a pair (first, last)") from None
+    if first > last:
+        raise ValueError(f"lags {lags!r}: the first lag must not exceed the last")
+    return first, last
+
+
+def make_request(
+    x_shape: tuple[int, ...],
+    x_dtype: np.dtype[Any],
+    k_shape: tuple[int, ...],
+    k_dtype: np.dtype[Any],
+    *,
+    mode: Any,
+    method: Any,
+    axes: Any,
+    boundary: Any,
+    cval: Any,
+    dtype: Any,
+    flip: bool,
+    lags: Any = None,
+) -> _core.Request:
+    x_native, k_native = served(x_dtype, "x"), served(k_dtype, "k")
+    if not k_shape:
+        raise ValueError("k has no axes; a kernel needs at least one")
+    result = result_dtype(x_native, k_native)
+    resolved_axes = resolve_axes(axes, len(x_shape), len(k_shape))
+    locate_fft_libraries()
+    return _core.Request(
+        x_shape=x_shape,
+        x_dtype=x_native,
+        k_shape=k_shape,
+        k_dtype=k_native,
+        result_dtype=result,
+        out_dtype=resolve_out_dtype(dtype, result),
+        axes=list(resolved_axes),
+        mode=pick(mode, "mode", MODES),
+        method=pick(method, "method", METHODS),
+        boundary=resolve_boundary(boundary),
+        cval=resolve_cval(cval, result),
+        flip=flip,
+        lags=resolve_lags(lags, len(resolved_axes)),
+    )

@@ -1,0 +1,136 @@
+"""Workers, the FFT library, and what this installation runs on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import operator
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faltung import _core
+
+_workers: int = _core.available_workers()
+
+# GNU OpenMP's threads do not survive a fork; a child that found them half there would wait for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_core.release_threads)
+
+
+def check_workers(workers: Any) -> int:
+    try:
+        count = operator.index(workers)
+    except TypeError:
+        raise TypeError(f"workers is {workers!r}; it must be an integer") from None
+    if not 1 <= count <= 1024:
+        raise ValueError(f"workers is {count}; allowed are 1 to 1024")
+    return count
+
+
+def resolve_workers(workers: int | None) -> int:
+    return _workers if workers is None else check_workers(workers)
+
+
+class set_workers:  # noqa: N801 - reads as a function, and works as one
+    """Set how many threads calls use, at once and for the whole process.
+
+    As a context manager, the number before is put back at the end. By default it is the CPUs that this process
+    may use: its affinity, capped by the control group's quota.
+
+    Parameters
+    ----------
+    workers : int
+        1 to 1024.
+
+    Examples
+    --------
+    >>> import faltung
+    >>> with faltung.set_workers(1):
+    ...     y = faltung.convolve([1, 2], [1, 1])
+    """
+
+    def __init__(self, workers: int) -> None:
+        global _workers
+        self._before = _workers
+        _workers = check_workers(workers)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        global _workers
+        _workers = self._before
+
+
+def _pyfftw_files() -> list[str]:
+    """Libraries that the installed pyfftw distribution carries."""
+    try:
+        files = importlib.metadata.files("pyfftw") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [str(file.locate()) for file in files if "fftw3" in file.name and _is_library(file.name)]
+
+
+def _mkl_files() -> list[str]:
+    """The runtime library of an installed mkl distribution."""
+    try:
+        files = importlib.metadata.files("mkl") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [str(Path(str(file.locate())).resolve()) for file in files if "mkl_rt" in file.name]
+
+
+def _is_library(name: str) -> bool:
+    return ".so" in name or name.endswith((".dll", ".dylib"))
+
+
+def locate_fft_libraries() -> None:
+    """Tell the core where to look; it loads one when the first plan is made."""
+    global _located
+    if not _located:
+        _located = True
+        _core.set_search_paths(os.environ.get("FALTUNG_FFTW", ""), _pyfftw_files(), _mkl_files())
+
+
+_located = False
+
+
+def _config() -> dict[str, Any]:
+    locate_fft_libraries()
+    return {
+        "version": _core.__version__,
+        "python": sys.version.split()[0],
+        "machine": _core.machine(),
+        "level": _core.level(),
+        "levels": _core.levels(),
+        "workers": _workers,
+        "fft": _core.provider(),
+    }
+
+
+def _lines(config: dict[str, Any], indent: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            text = ", ".join(value) if isinstance(value, list) else str(value).strip()
+            yield f"{indent}{name}: " + text.replace("\n", f"\n{indent}    ")
+
+
+def show_config(mode: str = "print") -> dict[str, Any] | None:
+    """Show what this installation runs on: level, caches, workers, FFT library with path and version.
+
+    Parameters
+    ----------
+    mode : {"print", "dict"}
+        Print it, or return it.
+    """
+    if mode == "dict":
+        return _config()
+    if mode != "print":
+        raise ValueError(f"mode is {mode!r}; allowed are 'print', 'dict'")
+    print("\n".join(_lines(_config())))
+    return None

@@ -1,0 +1,134 @@
+"""What kernels and filters share: 1-D factors, and checks of arguments that name the culprit."""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Array = npt.NDArray[Any]
+
+SOBEL = (1.0, 2.0, 1.0)
+PREWITT = (1.0, 1.0, 1.0)
+SCHARR = (3.0, 10.0, 3.0)
+
+
+def gaussian_factors(
+    sigma: float | Sequence[float],
+    ndim: int | None = None,
+    *,
+    order: int | Sequence[int] = 0,
+    truncate: float = 4.0,
+    radius: int | Sequence[int] | None = None,
+) -> list[Array]:
+    """The 1-D kernels whose outer product is `gaussian`, one per axis."""
+    sigmas = [finite("sigma", s) for s in per_axis("sigma", sigma, ndim)]
+    orders = [count("order", n, least=0) for n in per_axis("order", order, len(sigmas))]
+    truncate = finite("truncate", truncate)
+    if radius is None:
+        radii = [int(truncate * s + 0.5) for s in sigmas]
+    else:
+        radii = [count("radius", r, least=0) for r in per_axis("radius", radius, len(sigmas))]
+    return [gaussian_1d(*each) for each in zip(sigmas, orders, radii, strict=True)]
+
+
+def gaussian_1d(sigma: float, order: int, radius: int) -> Array:
+    if sigma == 0:
+        if order:
+            raise ValueError(f"sigma must be positive for a derivative (order = {order}), not 0")
+        return np.asarray(np.eye(1, 2 * radius + 1, radius)[0])
+    t = np.arange(-radius, radius + 1) / sigma
+    density = np.exp(-0.5 * t * t)
+    density /= density.sum()
+    hermite = np.polynomial.hermite_e.hermeval(t, [0.0] * order + [1.0])
+    return np.asarray((-1.0 / sigma) ** order * hermite * density)
+
+
+def heat_on_a_lattice(variance: float, radius: int) -> Array:
+    """Solved on a ring, in its Fourier basis; so long a ring that its far side stays cold."""
+    ring = 2 * radius + 1 + 64 + int(16 * math.sqrt(variance))
+    decay = np.exp(variance * (np.cos(2.0 * np.pi * np.arange(ring) / ring) - 1.0))
+    line = np.fft.ifft(decay).real[np.arange(-radius, radius + 1)]
+    line = np.maximum(line, 0.0)  # rounding leaves +-1e-17 in the tails
+    return np.asarray(line / line.sum())
+
+
+def derivative_factors(smooth: Sequence[float], axis: int, ndim: int) -> list[Array]:
+    """``[1, 0, -1]`` for `axis`, `smooth` for each other axis."""
+    ndim = count("ndim", ndim)
+    if isinstance(axis, bool) or not isinstance(axis, SupportsIndex):
+        raise TypeError(f"axis must be an integer, not {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis must be from {-ndim} to {ndim - 1} for ndim = {ndim}, not {axis}")
+    factors = [np.asarray(smooth, np.float64)] * ndim
+    factors[axis] = np.array([1.0, 0.0, -1.0])
+    return factors
+
+
+def outer(factors: Sequence[npt.ArrayLike]) -> Array:
+    return np.asarray(reduce(np.multiply.outer, [np.asarray(f, np.float64) for f in factors]))
+
+
+def per_axis(name: str, value: Any, ndim: int | None) -> list[Any]:
+    if ndim is not None:
+        ndim = count("ndim", ndim)
+    if np.ndim(value) == 0:
+        return [value] * (2 if ndim is None else ndim)
+    values = list(value)
+    if np.ndim(value) != 1 or not values or (ndim is not None and len(values) != ndim):
+        wanted = "one value per axis" if ndim is None else f"{ndim} values, one per axis"
+        raise ValueError(f"{name} must be a scalar or {wanted}, not {value!r}")
+    return values
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    number = value.__index__()
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def finite(name: str, value: Any, least: float = 0.0, above: bool = False) -> float:
+    if np.iscomplexobj(value) or not isinstance(value, SupportsFloat):
+        raise TypeError(f"{name} must be a real number, not {value!r}")
+    number = float(value)
+    if not math.isfinite(number) or number < least or (above and number <= least):
+        wanted = "finite"
+        if least != -math.inf:
+            wanted += f" and {'above' if above else 'at least'} {least:g}"
+        raise ValueError(f"{name} must be {wanted}, not {value!r}")
+    return number
+
+
+def working(k: npt.ArrayLike, dtype: npt.DTypeLike | None) -> tuple[Array, np.dtype[Any]]:
+    """The kernel in float64 or complex128, and the dtype that its answer is due in."""
+    given = np.asarray(k)
+    if given.dtype.kind not in "biufc":
+        raise TypeError(f"k must hold numbers, not {given.dtype}")
+    if given.size == 0:
+        raise ValueError(f"k must not be empty; its shape is {given.shape}")
+    if dtype is None:
+        dtype = given.dtype if given.dtype.kind in "fc" else np.float64
+    return given.astype(np.complex128 if given.dtype.kind == "c" else np.float64), np.dtype(dtype)
+
+
+def finish(k: Array, dtype: npt.DTypeLike) -> Array:
+    """`k` in `dtype`, refused where an integer type would change a weight."""
+    due = np.dtype(dtype)
+    if due.kind not in "biufc":
+        raise TypeError(f"dtype must be a numeric type, not {due}")
+    if k.dtype.kind == "c" and due.kind != "c":
+        raise TypeError(f"dtype must be complex for a complex kernel, not {due}")
+    if due.kind in "biu":
+        low, high = (0, 1) if due.kind == "b" else (np.iinfo(due).min, np.iinfo(due).max)
+        if np.any(k != np.rint(k)) or k.min() < low or k.max() > high:
+            raise ValueError(f"dtype must be able to hold every weight exactly; {due} cannot")
+    return k.astype(due)

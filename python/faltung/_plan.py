@@ -1,0 +1,76 @@
+"""A prepared convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faltung import _core
+from faltung._arguments import Array, as_array
+from faltung._config import resolve_workers
+
+
+class Plan:
+    """A kernel prepared for arrays of one shape and dtype. Made by `faltung.plan`; safe to share between threads."""
+
+    __slots__ = ("_plan", "_samples", "_workers")
+
+    def __init__(self, plan: _core.Plan, samples: np.dtype[Any], workers: int | None) -> None:
+        self._plan = plan
+        self._samples = samples
+        self._workers = workers
+
+    def __call__(self, x: npt.ArrayLike, out: Array | None = None) -> Array:
+        """The answer for x.
+
+        Parameters
+        ----------
+        x : array_like
+            An array of the plan's shape and dtype, with any strides and byte order.
+        out : ndarray, optional
+            Where to put the answer.
+
+        Raises
+        ------
+        ValueError
+            A shape other than the plan's.
+        TypeError
+            A dtype other than the plan's.
+        OverflowError
+            Integers whose exact answer might not fit.
+        """
+        array = as_array(x, "x")
+        if array.dtype != self._samples and array.dtype.newbyteorder("=") != self._samples:
+            raise TypeError(f"x has dtype {array.dtype}; this plan is for {self._samples}")
+        if out is not None and type(out) is not np.ndarray:
+            raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
+        return self._plan(array, out, resolve_workers(self._workers))
+
+    @property
+    def method(self) -> str:
+        """The method that runs."""
+        return self._plan.method
+
+    @property
+    def level(self) -> str:
+        """The instruction-set level that it runs on."""
+        return self._plan.level
+
+    @property
+    def predicted_seconds(self) -> float:
+        """What one call was predicted to take."""
+        return self._plan.predicted_seconds
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Scratch memory that one worker borrows during a call."""
+        return self._plan.workspace_bytes
+
+    def explain(self) -> str:
+        """What was chosen, what it is predicted to cost, and why each other method was not taken."""
+        return self._plan.explain()
+
+    def __repr__(self) -> str:
+        return f"<faltung.Plan: {self.method} on {self.level}, {self.predicted_seconds * 1e3:.3g} ms predicted>"
