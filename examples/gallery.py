@@ -1,0 +1,96 @@
+"""Draw every figure of the gallery and a contact sheet.
+
+python examples/gallery.py                     into examples/output/
+python examples/gallery.py --output somewhere
+python examples/gallery.py --only classic_kernels --only banner
+python examples/gallery.py --small             quickly: small pictures, one timing round
+python examples/gallery.py --readme docs/images/gallery.png      also the README's picture, made small
+"""
+
+import argparse
+import importlib
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from _figure import INK, PAPER, caption, new_figure
+from matplotlib.image import imread
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+FIGURES = ["colour_channels", "classic_kernels", "convolution_theorem", "banner"]
+
+
+def draw(name, output, small=False):
+    """Draw one figure into a PNG file and return its path."""
+    path = Path(output) / f"{name}.png"
+    module = importlib.import_module(name)
+    module.figure(small=small).savefig(path, dpi=60 if small else 110, facecolor=PAPER)
+    return path
+
+
+def shrink(picture, path):
+    """A PNG of 256 colours: a third of the bytes."""
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(
+            path, optimize=True
+        )
+
+
+def contact_sheet(paths, titles):
+    columns = min(2, len(paths))
+    rows = math.ceil(len(paths) / columns)
+    sheet = new_figure(
+        6.5 * columns, 0.9 + 4.4 * rows, "Faltung: the gallery", "python examples/gallery.py"
+    )
+    grid = sheet.add_gridspec(
+        rows,
+        columns,
+        left=0.02,
+        right=0.98,
+        bottom=0.02,
+        top=1 - 1.2 / (0.9 + 4.4 * rows),
+        hspace=0.12,
+        wspace=0.04,
+    )
+    for cell, (path, title) in enumerate(zip(paths, titles, strict=True)):
+        axes = sheet.add_subplot(grid[cell // columns, cell % columns])
+        axes.imshow(np.asarray(imread(path)), interpolation="antialiased")
+        axes.set_axis_off()
+        caption(axes, title)
+        axes.title.set_color(INK)
+    return sheet
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, default=HERE / "output")
+    parser.add_argument(
+        "--only", action="append", choices=FIGURES, metavar="NAME", help=", ".join(FIGURES)
+    )
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--readme", type=Path, help="where to write the README's picture")
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    names = options.only or FIGURES
+    paths = []
+    for name in names:
+        start = time.perf_counter()
+        paths.append(draw(name, options.output, options.small))
+        print(f"{paths[-1]}  ({time.perf_counter() - start:.1f} s)")
+    titles = [importlib.import_module(name).TITLE for name in names]
+    sheet = options.output / "contact_sheet.png"
+    contact_sheet(paths, titles).savefig(sheet, dpi=60 if options.small else 110, facecolor=PAPER)
+    print(sheet)
+    if options.readme:
+        shrink(draw("banner", options.output), options.readme)
+        print(options.readme)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
