@@ -22,6 +22,7 @@ import faltung
 from faltung import kernels
 
 TITLE = "The convolution theorem"
+COLUMNS = (0, 1, 2, 3, 5)  # the fifth is room for the names of the methods
 METHODS = ("direct", "separable", "overlap_save", "fft", "auto")
 
 
@@ -47,12 +48,12 @@ def film(frames, height, width):
 
 
 def spectrum(x, shape):
-    """Log magnitude with the zero frequency in the centre; of a volume, the plane where its first frequency is 0."""
+    """Log magnitude, zero frequency in the centre; of a video the plane of all times and all columns."""
     magnitude = np.abs(
         np.fft.fftshift(np.fft.fftn(x - (x.mean() if x.size > 10_000 else 0), shape))
     )
     if magnitude.ndim == 3:
-        magnitude = magnitude[magnitude.shape[0] // 2]
+        magnitude = magnitude[:, magnitude.shape[1] // 2]
     return np.log10(magnitude + 1e-3 * magnitude.max())
 
 
@@ -62,7 +63,7 @@ def answers(x, k):
     for method in METHODS:
         try:
             faltung.convolve(x, k, "same", method)
-        except ValueError:  # a kernel that is no outer product has no separable way
+        except (ValueError, RuntimeError):  # no outer product; no FFT library
             continue
         calls[method] = lambda method=method: faltung.convolve(x, k, "same", method)
     theirs = {"scipy": lambda: scipy.signal.fftconvolve(x, k, "same")}
@@ -98,6 +99,7 @@ def curve(axes, y, title, note="", colour=ACCENT, x=None):
     chart(axes)
     x = np.arange(len(y)) if x is None else x
     axes.plot(x, y, color=colour, linewidth=0.9)
+    axes.set_yticks([])
     axes.margins(x=0)
     caption(axes, title, note)
 
@@ -130,16 +132,18 @@ def pictures(canvas, cells, x, k, shown, titles, rounds):
     y = compare(axes[4], x, k, rounds)
     full = [n + m - 1 for n, m in zip(x.shape, k.shape, strict=True)]
     show(axes[0], shown(x), *titles[0])
-    show_signed(axes[1], k[k.shape[0] // 2] if k.ndim == 3 else k, *titles[1])
+    show_signed(axes[1], k if k.ndim == 2 else k[:, k.shape[1] // 2].T, *titles[1])
     product = spectrum(x, full) + spectrum(k, full)
-    show(
-        axes[2],
-        product,
-        "The product of their spectra",
-        "log magnitude, zero in the centre",
-        *np.percentile(product, (1, 99.9)),
-    )
+    note = "log magnitude, zero in the centre"
+    if x.ndim == 3:
+        note = "frequency in a row (across), in time (down)"
+    show(axes[2], product, "The product of their spectra", note, *np.percentile(product, (1, 99.9)))
+    axes[2].set_aspect("equal" if x.ndim == 2 else "auto")
     show_signed(axes[3], shown(y), *titles[2])
+
+
+def frame(video):
+    return video[len(video) // 2]
 
 
 def figure(small=False):
@@ -148,22 +152,22 @@ def figure(small=False):
         17,
         10.6,
         TITLE,
-        "Convolving means multiplying spectra. So a direct sum, one large transform, and many small ones (overlap-save) "
-        "must give one answer, in any number of dimensions; they differ only in time.\n"
+        "Convolving means multiplying spectra. So a direct sum, one large transform, and many small ones "
+        "(overlap-save) must give one answer, in any number of dimensions; they differ only in time.\n"
         'faltung.convolve(x, k, "same", method=...); "auto" predicts which one is fastest.',
     )
     grid = canvas.add_gridspec(
         3,
-        5,
+        6,
         left=0.025,
         right=0.985,
         top=0.86,
         bottom=0.03,
-        wspace=0.22,
+        wspace=0.1,
         hspace=0.36,
-        width_ratios=[1, 1, 1, 1, 1.15],
+        width_ratios=[1, 1, 1, 1, 0.24, 1.05],
     )
-    row_of_a_sound(canvas, [grid[0, i] for i in range(5)], 4_000 if small else 100_000, rounds)
+    row_of_a_sound(canvas, [grid[0, i] for i in COLUMNS], 4_000 if small else 100_000, rounds)
 
     photo = luminance(data.astronaut())
     photo = photo[::4, ::4] if small else photo
@@ -173,11 +177,10 @@ def figure(small=False):
         (f"A kernel of {k.shape[0]} × {k.shape[1]}", "it looks for stripes at 45°"),
         ("The convolution", "positive and negative"),
     ]
-    pictures(canvas, [grid[1, i] for i in range(5)], photo, k, lambda x: x, titles, rounds)
+    pictures(canvas, [grid[1, i] for i in COLUMNS], photo, k, np.asarray, titles, rounds)
 
     video = film(8, 40, 60) if small else film(48, 240, 320)
     k = kernels.gaussian((2.0, 1.5, 1.5), order=(1, 0, 0), truncate=3).astype(np.float32)
-    k3 = np.moveaxis(k, 0, 1)
     titles = [
         (
             "3-D: a video, " + " × ".join(map(str, video.shape)),
@@ -189,19 +192,7 @@ def figure(small=False):
         ),
         ("The convolution, one frame", "what brightens and what darkens"),
     ]
-    axes_before = len(canvas.axes)
-    pictures(
-        canvas,
-        [grid[2, i] for i in range(5)],
-        video,
-        k,
-        lambda x: x[len(x) // 2] if x.ndim == 3 else x,
-        titles,
-        rounds,
-    )
-    plane = k3[k3.shape[0] // 2]
-    canvas.axes[axes_before + 1].clear()
-    show_signed(canvas.axes[axes_before + 1], plane.T, *titles[1])
+    pictures(canvas, [grid[2, i] for i in COLUMNS], video, k, frame, titles, rounds)
     return canvas
 
 

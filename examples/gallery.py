@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _figure import INK, PAPER, caption, new_figure
+from _figure import FAINT, PAPER, new_figure
 from matplotlib.image import imread
 from PIL import Image
 
@@ -39,7 +39,7 @@ def shrink(picture, path):
         )
 
 
-def contact_sheet(paths, titles):
+def contact_sheet(paths):
     columns = min(2, len(paths))
     rows = math.ceil(len(paths) / columns)
     sheet = new_figure(
@@ -55,12 +55,11 @@ def contact_sheet(paths, titles):
         hspace=0.12,
         wspace=0.04,
     )
-    for cell, (path, title) in enumerate(zip(paths, titles, strict=True)):
+    for cell, path in enumerate(paths):
         axes = sheet.add_subplot(grid[cell // columns, cell % columns])
         axes.imshow(np.asarray(imread(path)), interpolation="antialiased")
         axes.set_axis_off()
-        caption(axes, title)
-        axes.title.set_color(INK)
+        axes.set_title(f"{path.stem}.py", color=FAINT, size=9, loc="left")
     return sheet
 
 
@@ -82,9 +81,8 @@ def main(arguments=None):
         start = time.perf_counter()
         paths.append(draw(name, options.output, options.small))
         print(f"{paths[-1]}  ({time.perf_counter() - start:.1f} s)")
-    titles = [importlib.import_module(name).TITLE for name in names]
     sheet = options.output / "contact_sheet.png"
-    contact_sheet(paths, titles).savefig(sheet, dpi=60 if options.small else 110, facecolor=PAPER)
+    contact_sheet(paths).savefig(sheet, dpi=60 if options.small else 110, facecolor=PAPER)
     print(sheet)
     if options.readme:
         shrink(draw("banner", options.output), options.readme)

@@ -55,7 +55,7 @@ def test_there_are_suites():
     assert suites()
 
 
-@pytest.mark.parametrize(("owner", "method"), benchmarks())
+@pytest.mark.parametrize(("owner", "method"), list(benchmarks()))
 def test_runs_once(owner, method):
     tried = 0
     for combination in grid_of(owner):

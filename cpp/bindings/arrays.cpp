@@ -1,7 +1,8 @@
 #include "bindings/arrays.hpp"
 
+#include <array>
 #include <cstdlib>
-#include <numeric>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/workspace.hpp"
@@ -35,7 +36,14 @@ DType dtype_of(const py::dtype& dtype, const char* name) {
 }
 
 py::dtype to_numpy(DType dtype) {
-    return py::dtype(std::string(name_of(dtype)));
+    // looking a dtype up by its name takes longer than a small convolution; these live as long as the process
+    static const auto* const dtypes = [] {
+        auto* all = new std::array<py::dtype, dtype_count>;
+        for (int i = 0; i < dtype_count; ++i)
+            (*all)[static_cast<std::size_t>(i)] = py::dtype(std::string(name_of(static_cast<DType>(i))));
+        return all;
+    }();
+    return (*dtypes)[static_cast<std::size_t>(dtype)];
 }
 
 ArrayView view_of(const py::array& array, DType dtype) {

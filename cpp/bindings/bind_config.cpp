@@ -2,7 +2,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "core/error.hpp"
 #include "core/workspace.hpp"
+#include "engine/override.hpp"
 #include "engine/plan_cache.hpp"
 #include "parallel/parallel_for.hpp"
 #include "policy/machine.hpp"
@@ -14,6 +16,8 @@ namespace py = pybind11;
 
 void bind_config(py::module_& module) {
     module.def("available_workers", &available_workers);
+    module.def("default_workers", &default_workers);
+    module.def("set_default_workers", &set_default_workers, py::arg("workers"));
     module.def("release_threads", &release_threads);
     module.def("trim", [] {
         plan_cache().clear();
@@ -35,6 +39,29 @@ void bind_config(py::module_& module) {
         },
         py::arg("name"));
 
+    module.def(
+        "force_tile",
+        [](const std::optional<std::vector<Index>>& lengths) {
+            TileOverride forced = tile_override();
+            forced.tile.reset();
+            if (lengths) {
+                forced.tile.emplace();
+                for (Index length : *lengths) forced.tile->push_back(length);
+            }
+            set_tile_override(forced);
+        },
+        py::arg("lengths"));
+    module.def(
+        "force_tile_engine",
+        [](const std::optional<std::string>& name) {
+            if (name && *name != "own" && *name != "library")
+                throw ValueError("engine is '" + *name + "'; allowed are 'own', 'library'");
+            TileOverride forced = tile_override();
+            forced.engine = name && *name == "library" ? TileEngine::library : TileEngine::own;
+            set_tile_override(forced);
+        },
+        py::arg("name"));
+
     module.def("machine", [] {
         const Machine& here = machine();
         py::dict info;
@@ -47,6 +74,13 @@ void bind_config(py::module_& module) {
 
     module.def("set_search_paths", &fft::set_search_paths, py::arg("choice"), py::arg("fftw_files"),
                py::arg("mkl_files"));
+    module.def(
+        "tune_length",
+        [](Index length, const std::string& precision) {
+            const py::gil_scoped_release unlocked;
+            return precision == "float32" ? fft::tune_length<float>(length) : fft::tune_length<double>(length);
+        },
+        py::arg("length"), py::arg("precision"));
     module.def("provider", [] {
         const fft::Provider library = fft::provider();
         py::dict info;

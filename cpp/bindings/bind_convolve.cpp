@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "engine/plan.hpp"
 #include "engine/plan_cache.hpp"
+#include "parallel/parallel_for.hpp"
 
 namespace faltung::bindings {
 
@@ -130,17 +131,17 @@ py::array with_output(const Request& request, const ArrayView& x, const py::obje
 }
 
 py::array run(const Request& request, const py::array& x_given, const py::array& k_given, const py::object& out,
-              int workers) {
+              std::optional<int> workers) {
     const py::array x_array = well_behaved(x_given), k_array = well_behaved(k_given);
     const ArrayView x = view_of(x_array, request.problem.x_dtype);
     const ArrayView k = view_of(k_array, request.kernel_dtype);
     return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-        run_once(request, from, k, to, {.workers = workers, .interrupt = &interrupt});
+        run_once(request, from, k, to, {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
     });
 }
 
 py::array run_separable(const Request& request, const py::array& x_given, const std::vector<py::array>& given,
-                        const py::object& out, int workers) {
+                        const py::object& out, std::optional<int> workers) {
     const py::array x_array = well_behaved(x_given);
     const ArrayView x = view_of(x_array, request.problem.x_dtype);
     std::vector<py::array> kept;
@@ -150,25 +151,29 @@ py::array run_separable(const Request& request, const py::array& x_given, const 
         factors.push_back(view_of(kept.back(), request.kernel_dtype));
     }
     return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-        run_factors(request, from, factors, to, {.workers = workers, .interrupt = &interrupt});
+        run_factors(request, from, factors, to, {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
     });
 }
 
 /// Python's Plan: the prepared kernel with the array that it borrows.
 class BoundPlan {
 public:
-    BoundPlan(const Request& request, const py::array& k)
-        : k_(well_behaved(k)), prepared_(request, view_of(k_, request.kernel_dtype)) {}
+    BoundPlan(const Request& request, const py::array& k, std::optional<int> workers)
+        : k_(well_behaved(k)), workers_(workers), prepared_(request, view_of(k_, request.kernel_dtype)) {}
 
-    py::array call(const py::array& x_given, const py::object& out, int workers) const {
+    py::array call(const py::array& x_given, const py::object& out) const {
         const Request& request = prepared_.request();
+        const DType dtype = request.problem.x_dtype;
+        if (dtype_of(x_given.dtype(), "x") != dtype)
+            throw TypeError("x has dtype " + py::str(x_given.dtype()).cast<std::string>() + "; this plan is for " +
+                            std::string(name_of(dtype)));
         const py::array x_array = well_behaved(x_given);
         Extents shape;
         for (const Axis& axis : request.problem.axes) shape.push_back(axis.x);
         check_shape(x_array, shape, "x");
-        const ArrayView x = view_of(x_array, request.problem.x_dtype);
+        const ArrayView x = view_of(x_array, dtype);
         return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-            prepared_.run(from, to, {.workers = workers, .interrupt = &interrupt});
+            prepared_.run(from, to, {.workers = workers_.value_or(default_workers()), .interrupt = &interrupt});
         });
     }
 
@@ -180,6 +185,7 @@ public:
 
 private:
     py::array k_;
+    std::optional<int> workers_;
     PreparedKernel prepared_;
 };
 
@@ -203,8 +209,9 @@ void bind_convolve(py::module_& module) {
                py::arg("workers"));
 
     py::class_<BoundPlan>(module, "Plan")
-        .def(py::init<const Request&, const py::array&>(), py::arg("request"), py::arg("k"))
-        .def("__call__", &BoundPlan::call, py::arg("x"), py::arg("out"), py::arg("workers"))
+        .def(py::init<const Request&, const py::array&, std::optional<int>>(), py::arg("request"), py::arg("k"),
+             py::arg("workers"))
+        .def("__call__", &BoundPlan::call, py::arg("x"), py::arg("out") = py::none())
         .def_property_readonly("method", &BoundPlan::method)
         .def_property_readonly("level", &BoundPlan::level)
         .def_property_readonly("predicted_seconds", &BoundPlan::seconds)

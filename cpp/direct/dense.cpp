@@ -1,9 +1,5 @@
 #include "direct/dense.hpp"
 
-#if defined(__unix__)
-#include <unistd.h>
-#endif
-
 #include "direct/dense_pass.hpp"
 #include "parallel/parallel_for.hpp"
 
@@ -12,29 +8,18 @@ namespace faltung {
 namespace {
 
 /// Multiplications in one task: a millisecond or so, long against starting it, short against an interrupt.
-constexpr double task_work = 2e7;
+constexpr double task_work = 6e7;
 /// Less than this is not worth a second thread.
 constexpr double shared_work = 4e5;
 /// Tasks per worker, so that they finish together.
 constexpr double tasks_per_worker = 4;
 
-/// Results beyond this many bytes are stored past the caches.
-std::size_t stream_threshold() {
-    static const std::size_t bytes = [] {
-        long cache = 0;
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-        cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-        return static_cast<std::size_t>(cache > 0 ? cache : 32L << 20) / 2;
-    }();
-    return bytes;
-}
-
 template <class T>
 class DenseOf final : public Dense {
 public:
-    DenseOf(const Problem& problem, std::shared_ptr<const Kernel> kernel, const microkernels::Table& table)
-        : plan_(problem, std::move(kernel), table) {}
+    DenseOf(const Problem& problem, std::shared_ptr<const Kernel> kernel, const microkernels::Table& table,
+            std::size_t stream_from)
+        : plan_(problem, std::move(kernel), table), stream_from_(static_cast<double>(stream_from)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         const bool stream = streams();
@@ -66,7 +51,7 @@ private:
     bool streams() const {
         double bytes = static_cast<double>(size_of(plan_.problem.out_dtype)) * static_cast<double>(plan_.problem.inner);
         for (int a = 0; a <= plan_.outer; ++a) bytes *= static_cast<double>(extent(a));
-        return bytes >= static_cast<double>(stream_threshold());
+        return bytes >= stream_from_;
     }
 
     /// How far one task goes along each axis: slow axes are split first, so that a task's outputs lie together.
@@ -92,14 +77,15 @@ private:
     }
 
     direct::DensePlan<T> plan_;
+    double stream_from_;
 };
 
 }  // namespace
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table) {
+                                  const microkernels::Table& table, std::size_t stream_from) {
     return with_arithmetic(problem.arithmetic, [&](auto zero) -> std::unique_ptr<Dense> {
-        return std::make_unique<DenseOf<decltype(zero)>>(problem, std::move(kernel), table);
+        return std::make_unique<DenseOf<decltype(zero)>>(problem, std::move(kernel), table, stream_from);
     });
 }
 

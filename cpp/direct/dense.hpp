@@ -18,7 +18,8 @@ public:
     virtual void run_box(const ArrayView& x, const ArrayView& out, const Box& box) const = 0;
 };
 
+/// Results of `stream_from` bytes and more are stored past the caches: half the last-level cache is a good value.
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table);
+                                  const microkernels::Table& table, std::size_t stream_from = std::size_t{16} << 20);
 
 }  // namespace faltung

@@ -11,6 +11,11 @@ constexpr Index strip_numbers = 4096;
 constexpr Index shortest_strip = 256;
 /// Input rows in use should leave room in the second-level cache.
 constexpr Index row_bytes_in_use = 384 * 1024;
+/// The same for the planes of a volume, which are used again plane after plane.
+constexpr Index plane_bytes_in_use = 640 * 1024;
+constexpr Index volume_strip_numbers = 1024;
+/// Vectors side by side in one block of the microkernels.
+constexpr Index widest_block = 4;
 /// Below this many numbers it is quicker to copy a row with its borders than to treat the borders apart.
 constexpr Index worth_splitting = 256;
 
@@ -27,7 +32,7 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
     Index origin[max_rank];
     for (int a = 0; a < plan.outer; ++a) origin[a] = 0;
     reads_in_place_ = reader_.in_place(origin, 0, 1) != nullptr;
-    if (reads_in_place_ && plan.group > 1) ahead_ = x.strides[plan.row_axis] * plan.row_dilation();
+    if (reads_in_place_ && plan.group > 1) ahead_pitch_ = x.strides[plan.row_axis] * plan.row_dilation();
     writes_in_place_ = writer_.in_place(origin, 0, 1) != nullptr;
 }
 
@@ -50,8 +55,9 @@ template <class T>
 Index DensePass<T>::strip_positions() const {
     const TapBox& taps = plan_.boxes.front();
     const Index rows = taps.depth * window_rows(plan_);
-    Index numbers = row_bytes_in_use / static_cast<Index>(sizeof(T)) / rows;
-    numbers = std::clamp(numbers, shortest_strip, strip_numbers);
+    const Index bytes = plan_.walks_planes() ? plane_bytes_in_use : row_bytes_in_use;
+    const Index longest = plan_.walks_planes() ? volume_strip_numbers : strip_numbers;
+    const Index numbers = std::clamp(bytes / static_cast<Index>(sizeof(T)) / rows, shortest_strip, longest);
     return std::max(vector_, numbers / lanes_ / plan_.last().step / vector_ * vector_);
 }
 
@@ -89,9 +95,11 @@ void DensePass<T>::run(const Box& box) const {
         }
         return;
     }
-    if (to < end) to = from + (to - from) / vector_ * vector_;
-    // Borders at least a vector wide are stored straight; what they share with the interior comes out alike.
-    const Index border = (vector_ + lanes_ - 1) / lanes_;
+    // Borders as wide as a block of the microkernels cost little more than narrow ones, and the interior is left with
+    // whole blocks. Where borders and interior overlap, both compute the same.
+    const Index border = (widest_block * vector_ + lanes_ - 1) / lanes_;
+    if (begin < from && from < begin + border) from += round_up(begin + border - from, vector_);
+    if (to < end) to = from + (to - from) / border * border;
     for (Index j = from; j < to; j += strip) {
         Index ranges[max_segments][2];
         int count = 0;
@@ -131,25 +139,48 @@ WindowShape DensePass<T>::shape(const Segment& s) const {
     return shape;
 }
 
+/// Output rows whose input planes stay in the second-level cache while the planes are walked.
+template <class T>
+Index DensePass<T>::band_rows(Index numbers) const {
+    const Index row_bytes = plan_.depth * pitch_of(numbers) * static_cast<Index>(sizeof(T));
+    const Index reach = rows_of_band(1);
+    const Index outputs = (plane_bytes_in_use / row_bytes - reach) / plan_.row_step() + 1;
+    return std::max(outputs / plan_.group, Index{1}) * plan_.group;
+}
+
+/// Input rows that `rows` neighbouring output rows need.
+template <class T>
+Index DensePass<T>::rows_of_band(Index rows) const {
+    return (rows - 1) * plan_.row_step() + (plan_.ky - 1) * plan_.row_dilation() + 1;
+}
+
 template <class T>
 void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count) const {
+    const bool planes = plan_.walks_planes();
+    const int axis = plan_.row_axis;
     Segment segments[max_segments];
     WindowShape shapes[max_segments];
-    Stage stage;
     std::size_t numbers = 0, pointers = 0;
-    Index staged = 0;
+    Index staged = 0, width = 0;
     for (int i = 0; i < count; ++i) {
         segments[i] = segment(ranges[i][0], ranges[i][1]);
         shapes[i] = shape(segments[i]);
-        numbers += static_cast<std::size_t>(shapes[i].numbers());
-        pointers += static_cast<std::size_t>(shapes[i].pointers());
+        width += shapes[i].padded * lanes_;
         if (segments[i].staged) staged = std::max(staged, segments[i].n);
     }
+    const Index band = planes ? std::min(band_rows(width), box.length(axis)) : 0;
+    for (int i = 0; i < count; ++i) {
+        if (planes) shapes[i].rows = rows_of_band(band);
+        numbers += static_cast<std::size_t>(shapes[i].numbers());
+        pointers += static_cast<std::size_t>(shapes[i].pointers());
+    }
+    Stage stage;
     const Index stage_rows = plan_.group * (plan_.problem.complex_kernel ? 2 : 1) + 1;
     if (staged > 0) {
         stage.pitch = pitch_of(staged);
         numbers += static_cast<std::size_t>(stage.pitch * stage_rows);
     }
+    if (planes) pointers += static_cast<std::size_t>(plan_.depth * window_rows(plan_));
 
     // Small calls must not wait for an allocator.
     alignas(line_bytes) std::byte small[16 * 1024];
@@ -165,26 +196,49 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
         free += stage.pitch * stage_rows;
     }
     for (int i = 0; i < count; ++i) {
-        segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer, plan_.row_axis,
-                                          free_pointers, free);
+        if (planes)
+            segments[i].planes = PlaneWindow<T>(reader_, shapes[i], plan_.problem.axes[plan_.plane_axis].k,
+                                                plan_.offsets.data(), plan_.outer, axis, free_pointers, free);
+        else
+            segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer, axis,
+                                              free_pointers, free);
         free += shapes[i].numbers();
         free_pointers += shapes[i].pointers();
     }
+    stage.pointers = free_pointers;
 
-    Index at_in[max_rank], at_out[max_rank];
-    for (int a = 0; a < plan_.outer; ++a) {
-        at_out[a] = box.begin[a];
-        at_in[a] = plan_.problem.axes[a].first + at_out[a] * plan_.problem.axes[a].step;
+    if (!planes) return walk(box, segments, count, stage);
+    Box part = box;
+    for (Index y = box.begin[axis]; y < box.end[axis]; y += band) {
+        part.begin[axis] = y;
+        part.end[axis] = std::min(box.end[axis], y + band);
+        walk(part, segments, count, stage);
     }
+}
+
+/// Every place of the axes before the last, but for the rows, and the planes if they are walked.
+template <class T>
+void DensePass<T>::walk(const Box& box, Segment* segments, int count, const Stage& stage) const {
+    const bool planes = plan_.walks_planes();
+    Index at_in[max_rank], at_out[max_rank];
+    const auto put = [&](int a, Index output) {
+        at_out[a] = output;
+        at_in[a] = plan_.problem.axes[a].first + output * plan_.problem.axes[a].step;
+    };
+    for (int a = 0; a < plan_.outer; ++a) put(a, box.begin[a]);
     for (;;) {
-        run_rows(box, segments, count, stage, at_in, at_out);
+        if (planes)
+            run_planes(box, segments, count, stage, at_in, at_out);
+        else
+            run_rows(box, segments, count, stage, at_in, at_out);
         int a = plan_.outer - 1;
         for (; a >= 0; --a) {
-            if (a == plan_.row_axis) continue;
-            const bool wraps = ++at_out[a] == box.end[a];
-            if (wraps) at_out[a] = box.begin[a];
-            at_in[a] = plan_.problem.axes[a].first + at_out[a] * plan_.problem.axes[a].step;
-            if (!wraps) break;
+            if (a == plan_.row_axis || (planes && a == plan_.plane_axis)) continue;
+            if (at_out[a] + 1 < box.end[a]) {
+                put(a, at_out[a] + 1);
+                break;
+            }
+            put(a, box.begin[a]);
         }
         if (a < 0) return;
     }
@@ -193,19 +247,18 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
 /// All rows of the box at one place of the other axes. Dilation splits them into interleaved sequences,
 /// each of which is an ordinary dense correlation.
 template <class T>
-void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
+void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const Stage& stage, const Index* at_in,
                             Index* at_out) const {
     const int axis = plan_.row_axis;
     const Index begin = axis < 0 ? 0 : box.begin[axis], end = axis < 0 ? 1 : box.end[axis];
-    const Index spacing = plan_.group > 1 ? plan_.row_dilation() : 1;
+    const Index spacing = plan_.row_spacing();
     for (Index phase = 0; phase < spacing && begin + phase < end; ++phase) {
         const Index total = (end - begin - phase + spacing - 1) / spacing;
         for (int i = 0; i < count; ++i) segments[i].window.reset();
         for (Index done = 0; done < total; done += plan_.group) {
             const Index rows = std::min(plan_.group, total - done);
             const Index y = begin + phase + done * spacing;
-            for (int i = 0; i < count; ++i)
-                run_group(segments[i], stage, at_in, at_out, y, spacing, done, rows);
+            for (int i = 0; i < count; ++i) run_group(segments[i], stage, at_in, at_out, y, done, rows);
         }
     }
 }
@@ -213,60 +266,129 @@ void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const 
 /// Output rows y, y + spacing, ... ; the first is number `sequence` of its sequence.
 template <class T>
 void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y,
-                             Index spacing, Index sequence, Index rows) const {
+                             Index sequence, Index rows) const {
     const int axis = plan_.row_axis;
-    const bool is_complex = plan_.problem.complex_kernel;
-    T* real[max_group];
-    T* imag[max_group];
-    for (Index r = 0; r < rows; ++r) {
-        if (axis >= 0) at_out[axis] = y + r * spacing;
-        real[r] = s.staged ? stage.row(r) : writer_.in_place(at_out, s.begin, s.end);
-        imag[r] = is_complex ? stage.row(plan_.group + r) : nullptr;
-    }
-
+    const Targets to = targets(s, stage, at_out, y, rows);
     Index at[max_rank];
     for (int a = 0; a < plan_.outer; ++a) at[a] = at_in[a];
     const Index dilation = plan_.row_dilation();
-    const bool cut = plan_.boxes.size() > 1;
+    // Rows are carried over only where one box holds all taps and neighbouring outputs share rows.
+    const bool carry = plan_.boxes.size() == 1 && plan_.group > 1;
     for (const TapBox& taps : plan_.boxes) {
-        // Rows are carried over only where one box holds all taps and neighbouring outputs share rows.
-        const bool carry = !cut && plan_.group > 1;
         if (!carry) s.window.reset();
         const Index first = carry ? sequence : 0;
         if (axis >= 0)
             at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation - first * dilation;
         s.window.move_to(first, first + rows + taps.ky - 1, at, dilation,
                          {taps.d, taps.depth, taps.t * plan_.last().dilation});
-        const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
-        const bool accumulate = &taps != plan_.boxes.data();
-        correlate(taps, s, planes.real, real, rows, accumulate);
-        if (is_complex) correlate(taps, s, planes.imag, imag, rows, accumulate);
+        if (axis >= 0) at[axis] += (first + rows + taps.ky - 1) * dilation;
+        correlate(taps, s, {s.window.rows(), s.window.row_pitch(), ahead(s, at)}, to, rows);
     }
-    if (!s.staged) return;
+    finish(s, stage, at_out, y, rows);
+}
+
+/// A volume: the planes of one band of rows, one after another.
+template <class T>
+void DensePass<T>::run_planes(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
+                              Index* at_out) const {
+    const int axis = std::max(plan_.row_axis, 0), plane_axis = plan_.plane_axis;  // where there are planes, there are rows
+    const Axis& planes = plan_.problem.axes[plane_axis];
+    const Index begin = box.begin[axis], end = box.end[axis], spacing = plan_.row_spacing();
+    at_in[axis] = plan_.problem.axes[axis].first + begin * plan_.row_step();
+    Index next[max_rank];
+    for (Index turn = 0; turn < planes.dilation; ++turn) {
+        for (int i = 0; i < count; ++i) segments[i].planes.reset();
+        Index number = 0;
+        for (Index z = box.begin[plane_axis] + turn; z < box.end[plane_axis]; z += planes.dilation, ++number) {
+            at_out[plane_axis] = z;
+            at_in[plane_axis] = planes.first + z;
+            for (int i = 0; i < count; ++i) segments[i].planes.move_to(number, rows_of_band(end - begin), at_in);
+            for (Index phase = 0; phase < spacing && begin + phase < end; ++phase) {
+                const Index total = (end - begin - phase + spacing - 1) / spacing;
+                for (Index done = 0; done < total; done += plan_.group) {
+                    const Index rows = std::min(plan_.group, total - done), y = phase + done * spacing;
+                    for (int i = 0; i < count; ++i) {
+                        Segment& s = segments[i];
+                        const Targets to = targets(s, stage, at_out, begin + y, rows);
+                        Rows input = rows_at(s, stage, y * plan_.row_step(), rows);
+                        for (int a = 0; a < plan_.outer; ++a) next[a] = at_in[a];
+                        next[plane_axis] += planes.k * planes.dilation;
+                        next[axis] += y * plan_.row_step() + plan_.ky - 1;
+                        input.ahead = ahead(s, next);
+                        correlate(plan_.boxes.front(), s, input, to, rows);
+                        finish(s, stage, at_out, begin + y, rows);
+                    }
+                }
+            }
+        }
+    }
+    at_out[plane_axis] = box.begin[plane_axis];
+}
+
+/// Where x holds rows that will be wanted soon, if it holds them as they are.
+template <class T>
+const void* DensePass<T>::ahead(const Segment& s, const Index* at) const {
+    if (ahead_pitch_ == 0) return nullptr;
+    const Index position = std::max(Index{0}, plan_.last().first + s.begin * plan_.last().step);
+    return reader_.in_place(at, position, position + 1);
+}
+
+/// The rows of a band from input row `from` on; with dilation, those that belong together.
+template <class T>
+typename DensePass<T>::Rows DensePass<T>::rows_at(const Segment& s, const Stage& stage, Index from, Index rows) const {
+    const T* const* all = s.planes.rows() + from;
+    const Index dilation = plan_.row_dilation(), pitch = s.planes.row_pitch(), wanted = rows + plan_.ky - 1;
+    if (dilation == 1) return {all, pitch, nullptr};
+    for (Index d = 0; d < plan_.depth; ++d)
+        for (Index r = 0; r < wanted; ++r) stage.pointers[d * wanted + r] = all[d * pitch + r * dilation];
+    return {stage.pointers, wanted, nullptr};
+}
+
+/// Where the results of a group of rows go.
+template <class T>
+typename DensePass<T>::Targets DensePass<T>::targets(const Segment& s, const Stage& stage, Index* at_out, Index y,
+                                                     Index rows) const {
+    Targets to;
     for (Index r = 0; r < rows; ++r) {
-        if (axis >= 0) at_out[axis] = y + r * spacing;
-        finish_row(s, stage, r, at_out);
+        if (s.staged) {
+            to.real[r] = stage.row(r);
+            to.imag[r] = stage.row(plan_.group + r);
+        } else {
+            if (plan_.row_axis >= 0) at_out[plan_.row_axis] = y + r * plan_.row_spacing();
+            to.real[r] = writer_.in_place(at_out, s.begin, s.end);
+        }
     }
+    return to;
 }
 
 template <class T>
-void DensePass<T>::correlate(const TapBox& box, const Segment& s, const std::vector<T>& taps, T* const* out,
-                             Index rows, bool accumulate) const {
+void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to,
+                             Index rows) const {
+    const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
+    const bool accumulate = &taps != plan_.boxes.data();
+    correlate(taps, s, input, planes.real, to.real, rows, accumulate);
+    if (plan_.problem.complex_kernel) correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
+}
+
+template <class T>
+void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input, const std::vector<T>& taps,
+                             T* const* out, Index rows, bool accumulate) const {
     const microkernels::CorrelateTable<T>& micro = *plan_.micro;
     microkernels::CorrelateCall<T> call{};
-    call.row = s.window.rows();
+    call.row = input.first;
     call.out = out;
     call.taps = taps.data() + (box.d * plan_.ky + box.y) * plan_.kx + box.t;
     call.n = s.n;
     call.depth = box.depth;
-    call.row_pitch = s.window.row_pitch();
+    call.row_pitch = input.pitch;
     call.ky = box.ky;
     call.kx = box.kx;
     call.tap_pitch = plan_.kx;
     call.tap_step = plan_.last().dilation * lanes_;
+    call.ahead = input.ahead;
+    call.ahead_pitch = ahead_pitch_;
     call.accumulate = accumulate;
     call.stream = stream_ && !s.staged;
-    call.ahead = ahead_;
     if (box.one_row()) {
         for (Index r = 0; r < rows; ++r, ++call.row, ++call.out) micro.line(call);
         return;
@@ -281,7 +403,17 @@ void DensePass<T>::correlate(const TapBox& box, const Segment& s, const std::vec
         block->run(call);
         call.row += block->rows;
         call.out += block->rows;
+        call.ahead = nullptr;
         rows -= block->rows;
+    }
+}
+
+template <class T>
+void DensePass<T>::finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const {
+    if (!s.staged) return;
+    for (Index r = 0; r < rows; ++r) {
+        if (plan_.row_axis >= 0) at_out[plan_.row_axis] = y + r * plan_.row_spacing();
+        finish_row(s, stage, r, at_out);
     }
 }
 
@@ -306,10 +438,12 @@ void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r, con
 template <class T>
 std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
     const TapBox& taps = plan.boxes.front();
-    const Index rows = taps.depth * window_rows(plan), lanes = plan.problem.lanes();
-    const Index row = strip_numbers + (taps.kx * plan.last().dilation + 3 * plan.micro->lanes) * lanes;
-    const Index stages = plan.group * 2 + 1;
-    return static_cast<std::size_t>(3 * rows * (row + 8) + stages * row) * sizeof(T);
+    const Index lanes = plan.problem.lanes(), size = static_cast<Index>(sizeof(T));
+    // The widest segment, and the borders that may stand beside it.
+    const Index row = strip_numbers + 3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
+    const Index rows = taps.depth * window_rows(plan);
+    const Index planes = plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;
+    return static_cast<std::size_t>((rows + 2 * plan.group + 1) * row * size + planes);
 }
 
 template class DensePass<float>;

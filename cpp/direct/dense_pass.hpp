@@ -7,6 +7,7 @@
 #include "core/box.hpp"
 #include "core/workspace.hpp"
 #include "direct/dense_plan.hpp"
+#include "direct/plane_window.hpp"
 #include "direct/row_window.hpp"
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
@@ -34,7 +35,8 @@ private:
         Index numbers;        // that the microkernels must compute per row, one step at a time
         Index n;              // that they do compute
         bool staged;          // results go through `stage`
-        RowWindow<T> window;
+        RowWindow<T> window;  // the rows of one group, or
+        PlaneWindow<T> planes;  // those of a band of a volume
     };
 
     /// Where a segment's rows go first when they cannot go straight into out.
@@ -42,23 +44,47 @@ private:
         T* rows = nullptr;    // group rows; twice as many for a complex kernel
         T* line = nullptr;    // one more, for a row that is put together
         Index pitch = 0;
+        const T** pointers = nullptr;  // room for the rows of one group
         T* row(Index r) const { return rows + r * pitch; }
+    };
+
+    /// Rows that a microkernel reads, and the pointers from one plane of them to the next.
+    struct Rows {
+        const T* const* first;
+        Index pitch;
+        const void* ahead;  // rows of x that come next
+    };
+
+    struct Targets {
+        T* real[max_group];
+        T* imag[max_group];
     };
 
     void run_strip(const Box& box, const Index (*ranges)[2], int segments) const;
     Segment segment(Index begin, Index end) const;
     WindowShape shape(const Segment& segment) const;
-    void run_rows(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in, Index* at_out) const;
-    void run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y, Index spacing,
-                   Index sequence, Index rows) const;
-    void correlate(const TapBox& box, const Segment& s, const std::vector<T>& taps, T* const* out, Index rows,
-                   bool accumulate) const;
+    void walk(const Box& box, Segment* segments, int count, const Stage& stage) const;
+    void run_rows(const Box& box, Segment* segments, int count, const Stage& stage, const Index* at_in,
+                  Index* at_out) const;
+    void run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y, Index sequence,
+                   Index rows) const;
+    void run_planes(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
+                    Index* at_out) const;
+    const void* ahead(const Segment& s, const Index* at) const;
+    Rows rows_at(const Segment& s, const Stage& stage, Index from, Index rows) const;
+    Targets targets(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
+    void correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to, Index rows) const;
+    void correlate(const TapBox& box, const Segment& s, const Rows& input, const std::vector<T>& taps, T* const* out,
+                   Index rows, bool accumulate) const;
+    void finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const;
     Index aligned_start(const Box& box, Index from, Index limit) const;
     static Index round_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
     static Index pitch_of(Index numbers);
     static Index window_rows(const DensePlan<T>& plan);
     Index strip_positions() const;
+    Index band_rows(Index numbers) const;
+    Index rows_of_band(Index rows) const;
 
     const DensePlan<T>& plan_;
     const LineReader<T> reader_;
@@ -66,7 +92,7 @@ private:
     const bool stream_;
     const Index lanes_, vector_;
     bool reads_in_place_, writes_in_place_;
-    Index ahead_ = 0;  // bytes from one input row of a group to the next
+    Index ahead_pitch_ = 0;  // bytes from one input row of a group to the next; 0 if rows are not fetched ahead
 };
 
 extern template class DensePass<float>;

@@ -48,6 +48,7 @@ struct DensePlan {
 
     int outer;                   // axes before the last
     int row_axis;                // the innermost of them with taps, else the last of them; -1 if there are none
+    int plane_axis = -1;         // the innermost axis with taps before the row axis, if any
     Index depth = 1, ky = 1, kx;
     std::vector<Index> offsets;  // depth * outer: where each plane lies
     std::vector<TapBox> boxes;
@@ -67,7 +68,10 @@ struct DensePlan {
                 break;
             }
         }
-        for (int a = 0; a < row_axis; ++a) depth *= problem.axes[a].k;
+        for (int a = 0; a < row_axis; ++a) {
+            depth *= problem.axes[a].k;
+            if (problem.axes[a].k > 1) plane_axis = a;
+        }
         if (row_axis >= 0) ky = problem.axes[row_axis].k;
         lay_planes();
         cut_taps();
@@ -78,6 +82,12 @@ struct DensePlan {
     const Axis& last() const { return problem.axes.back(); }
     Index row_step() const { return row_axis >= 0 ? problem.axes[row_axis].step : 1; }
     Index row_dilation() const { return row_axis >= 0 ? problem.axes[row_axis].dilation : 1; }
+
+    /// From one output row of a group to the next.
+    Index row_spacing() const { return group > 1 ? row_dilation() : 1; }
+
+    /// Whether planes of rows can be kept from one output plane to the next.
+    bool walks_planes() const { return plane_axis >= 0 && boxes.size() == 1 && problem.axes[plane_axis].step == 1; }
 
     /// Multiplications per output number.
     double work() const {

@@ -22,6 +22,26 @@ struct WindowShape {
     Index numbers() const { return depth * rows * pitch; }
 };
 
+/// Hands out one row: where it stands in x, or read into a buffer.
+template <class T>
+struct RowSource {
+    const LineReader<T>* reader = nullptr;
+    WindowShape shape{};
+
+    RowSource() = default;
+    RowSource(const LineReader<T>& from, const WindowShape& with) : reader(&from), shape(with) {}
+
+    /// The row at `place`, from `shift` positions further along the last axis than the shape says.
+    const T* fetch(const Index* place, Index shift, T* slot) const {
+        const Index begin = shape.begin + shift;
+        if (const T* found = reader->in_place(place, begin, begin + shape.padded)) return found;
+        reader->read(place, begin, begin + shape.exact, slot);
+        const Index rest = (shape.padded - shape.exact) * shape.lanes;
+        if (rest > 0) std::memset(slot + shape.exact * shape.lanes, 0, static_cast<std::size_t>(rest) * sizeof(T));
+        return slot;
+    }
+};
+
 /// Which of the planes are wanted, and from how much further along the last axis.
 struct WindowPart {
     Index plane = 0, planes = 1, shift = 0;
@@ -34,8 +54,7 @@ public:
     /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for each plane.
     RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets, int outer, int row_axis,
               const T** pointers, T* ring)
-        : reader_(&reader),
-          shape_(shape),
+        : source_(reader, shape),
           offsets_(offsets),
           outer_(outer),
           row_axis_(row_axis),
@@ -43,7 +62,7 @@ public:
           ring_(ring) {}
 
     const T* const* rows() const { return pointers_; }
-    Index row_pitch() const { return shape_.rows; }
+    Index row_pitch() const { return source_.shape.rows; }
 
     /// Rows of another place come next.
     void reset() { base_ = have_ = 0; }
@@ -57,11 +76,11 @@ public:
             const Index* offset = offsets_ + (part.plane + d) * outer_;
             for (int a = 0; a < outer_; ++a) place[a] = at[a] + offset[a];
             const Index row0 = row_axis_ >= 0 ? place[row_axis_] : 0;
-            const T** plane = pointers_ + d * shape_.rows;
+            const T** plane = pointers_ + d * source_.shape.rows;
             if (keep > 0) std::memmove(plane, plane + (from - base_), static_cast<std::size_t>(keep) * sizeof(T*));
             for (Index i = from + keep; i < to; ++i) {
                 if (row_axis_ >= 0) place[row_axis_] = row0 + i * spacing;
-                plane[i - from] = fetch(place, part.shift, ring_ + (d * shape_.rows + i % shape_.rows) * shape_.pitch);
+                plane[i - from] = source_.fetch(place, part.shift, ring_ + (d * source_.shape.rows + i % source_.shape.rows) * source_.shape.pitch);
             }
         }
         base_ = from;
@@ -69,17 +88,7 @@ public:
     }
 
 private:
-    const T* fetch(const Index* place, Index shift, T* slot) const {
-        const Index begin = shape_.begin + shift;
-        if (const T* found = reader_->in_place(place, begin, begin + shape_.padded)) return found;
-        reader_->read(place, begin, begin + shape_.exact, slot);
-        const Index rest = (shape_.padded - shape_.exact) * shape_.lanes;
-        if (rest > 0) std::memset(slot + shape_.exact * shape_.lanes, 0, static_cast<std::size_t>(rest) * sizeof(T));
-        return slot;
-    }
-
-    const LineReader<T>* reader_ = nullptr;
-    WindowShape shape_{};
+    RowSource<T> source_;
     const Index* offsets_ = nullptr;
     int outer_ = 0, row_axis_ = -1;
     const T** pointers_ = nullptr;

@@ -24,6 +24,7 @@ struct Prepared {
     const microkernels::Table& table;
     std::vector<Pass<T>> passes;  // per axis
     SeparableLayout layout;
+    bool stream;  // results are stored past the caches
     bool complex_factors = false;
     Index most_taps = 1;
 };
@@ -65,7 +66,7 @@ struct Scratch {
     PerAxis<T*> ring;          // per level: slots of slabs
     PerAxis<const T**> row;    // per level: where the rows of those slabs stand; in x itself if nothing was done to them
     T *line, *out, *real, *imag;
-    const T** window;
+    const T** window;  // the rows that a group of outputs needs
 };
 
 /// Computes one box of outputs.
@@ -131,18 +132,53 @@ private:
             std::fill(slot + numbers_, slot + computed(), T{0});
             return slot;
         }
+        // In a long line the windows inside x are read where x stands; only the others need a copy.
+        const Index left = std::max<Index>(-from, 0), right = std::max<Index>(to - axis.x, 0);
+        const Index inside = length_[last_] - left - right, least = (table_.lanes + lanes_ - 1) / lanes_;
+        if (source == nullptr && inside >= 64 * least) source = reader_.in_place(in_at_, from + left, to - right);
         if (source == nullptr) {
-            reader_.read(in_at_, from, to, scratch_.line);
-            source = scratch_.line;
-            if (!wide()) std::fill(scratch_.line + (to - from) * lanes_, scratch_.line + layout_.line, T{0});
+            filter_copy(pass, 0, length_[last_], slot);
+        } else {
+            filter_line(pass, source, left, length_[last_] - right, slot);
+            if (left > 0) filter_copy(pass, 0, std::max(left, least), slot);
+            if (right > 0) filter_copy(pass, length_[last_] - std::max(right, least), length_[last_], slot);
         }
-        microkernels::CorrelateCall<T> call = call_of(pass);
-        call.kx = static_cast<Index>(pass.real.size());
-        call.tap_step = axis.dilation * lanes_;
-        call.ky = 1;
-        call.row = &source;
-        correlate(pass, table_.line, call, &slot, 1);
         return slot;
+    }
+
+    /// Outputs [begin, end) of the line at in_at_, by way of a copy.
+    void filter_copy(const Pass<T>& pass, Index begin, Index end, T* slot) {
+        const Index from = begin_[last_] + axes_[last_].first + begin;
+        const Index length = end - begin + axes_[last_].reach() - 1;
+        reader_.read(in_at_, from, from + length, scratch_.line);
+        if (!wide()) std::fill(scratch_.line + length * lanes_, scratch_.line + layout_.line, T{0});
+        filter_line(pass, scratch_.line, begin, end, slot);
+    }
+
+    /// Outputs [begin, end); in pieces, each of which fetches its part of the line that comes next.
+    void filter_line(const Pass<T>& pass, const T* source, Index begin, Index end, T* slot) {
+        const Axis& axis = axes_[last_];
+        microkernels::CorrelateCall<T> call = call_of(pass);
+        call.kx = axis.k;
+        call.tap_step = axis.dilation * lanes_;
+        call.row = &source;
+        const bool more = layout_.levels() > 0;
+        const int slower = more ? layout_.rows.back() : last_;
+        T* out = slot + begin * lanes_;
+        const Index all = std::max<Index>((end - begin) * lanes_, table_.lanes), piece = 32 * table_.lanes;
+        if (more) ++in_at_[slower];
+        for (Index x = 0; x < all; x += call.n) {
+            call.n = all - x < 2 * piece ? all - x : piece;
+            if (more) {
+                const Index next = begin_[last_] + axis.first + begin + x / lanes_;
+                reader_.prefetch(in_at_, next, next + call.n / lanes_);
+            }
+            call.taps = pass.real.data();
+            correlate(pass, table_.line, call, &out, 1);
+            source += call.n;
+            out += call.n;
+        }
+        if (more) --in_at_[slower];
     }
 
     microkernels::CorrelateCall<T> call_of(const Pass<T>& pass) const {
@@ -253,6 +289,7 @@ private:
         }
         if (!placed)
             for (Index r = 0; r < rows; ++r) out[r] = scratch_.out + r * layout_.pitch;
+        call.stream = placed && prepared_.stream;
         correlate(pass, loop, call, out, rows);
         if (placed) return;
         for (Index r = 0; r < rows; ++r) {
@@ -273,7 +310,8 @@ template <class T>
 class Separable final : public Executor {
 public:
     Separable(const Problem& problem, const Factors& factors, const microkernels::Table& table)
-        : prepared_{problem, table, {}, plan_separable(problem, correlations<T>(table).lanes), false, 1} {
+        : prepared_{problem, table, {}, plan_separable(problem, correlations<T>(table).lanes), streams(problem), false,
+                    1} {
         // scalars of axes that are not convolved over join the pass that comes last
         const int last = problem.axes.size() - 1;
         const int home = prepared_.layout.levels() > 0 ? prepared_.layout.rows[0] : last;
@@ -306,6 +344,7 @@ public:
             const Scratch<T> scratch(prepared_, pieces);
             BoxWalk<T> walk(prepared_, reader, writer, scratch);
             for (Index box = task * group; box < std::min(boxes, (task + 1) * group); ++box) walk.run(box);
+            if (prepared_.stream) correlations<T>(prepared_.table).fence();
         });
     }
 
@@ -314,6 +353,13 @@ public:
 private:
     Prepared<T> prepared_;
     std::size_t bytes_ = 0;
+
+    /// From about half a last-level cache on, fetching what is only overwritten costs more than it helps.
+    static bool streams(const Problem& problem) {
+        double bytes = static_cast<double>(size_of(problem.out_dtype)) * static_cast<double>(problem.inner);
+        for (const Axis& axis : problem.axes) bytes *= static_cast<double>(axis.out);
+        return bytes >= static_cast<double>(std::size_t{16} << 20);
+    }
 
     static Pass<T> pass_of(const std::vector<std::complex<double>>& numbers) {
         Pass<T> pass;

@@ -1,12 +1,15 @@
 #include "engine/plan.hpp"
 
 #include <cstring>
+#include <span>
 
 #include "core/error.hpp"
 #include "core/exactness.hpp"
 #include "direct/dense.hpp"
 #include "direct/separable.hpp"
+#include "engine/override.hpp"
 #include "engine/plan_cache.hpp"
+#include "parallel/parallel_for.hpp"
 #include "spectral/fft.hpp"
 #include "spectral/overlap_save.hpp"
 #include "spectral/whole.hpp"
@@ -91,6 +94,11 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     traits.finite_kernel = kernel->finite();
     traits.kernel_norm = kernel->norm();
     traits.fft_available = fft::provider().found;
+    traits.workers = available_workers();
+    const WholeWork whole = whole_work(problem);
+    traits.whole_blocks = whole.blocks;
+    traits.whole_points = whole.points;
+    traits.whole_steps = whole.steps;
     std::optional<Factors> factors;
     const bool worth_factors = convolved_axes(problem) >= 2 || request.method == Method::separable;
     if (worth_factors && kernel->finite())
@@ -115,10 +123,12 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
         case Method::fft:
             plan->executor = make_whole(problem, kernel, make_dense(problem, kernel, level), level);
             break;
-        case Method::overlap_save:
-            plan->executor =
-                make_overlap_save(problem, kernel, taken.tile, make_dense(problem, kernel, level), level);
+        case Method::overlap_save: {
+            const TileOverride forced = tile_override();
+            plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
+                                               make_dense(problem, kernel, level), level, forced.engine);
             break;
+        }
     }
     return plan;
 }
@@ -202,8 +212,10 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
                        .kernel_dtype = request.kernel_dtype,
                        .factors = true,
                        .kernel = {}};
-    for (const ArrayView& factor : given) {
-        const std::vector<std::byte> bytes = bytes_of(factor);
+    // In the canonical order: the same factors given for other axes, or for another layout, are another kernel.
+    const Factors factors = prepare_factors(request, given, order.strides);
+    for (const auto& taps : factors.per_axis) {
+        const auto bytes = std::as_bytes(std::span(taps));
         key.kernel.insert(key.kernel.end(), bytes.begin(), bytes.end());
     }
     const auto plan = plan_cache().find_or_make(std::move(key), [&] {
@@ -211,7 +223,7 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
         made->level = &current_level();
         made->problem = problem;
         made->choice = choose(problem, {.rank_one = true}, *made->level, Method::separable);
-        made->executor = make_separable(problem, prepare_factors(request, given, order.strides), *made->level);
+        made->executor = make_separable(problem, factors, *made->level);
         return std::shared_ptr<const Plan>(std::move(made));
     });
     plan->executor->run(x, out, context);

@@ -91,6 +91,16 @@ const T* LineReader<T>::in_place(const Index* at, Index begin, Index end) const 
 }
 
 template <class T>
+void LineReader<T>::prefetch(const Index* at, Index begin, Index end) const {
+    if (stride_ != layout_.size()) return;
+    const std::byte* line = line_of(at);
+    if (line == nullptr) return;
+    const std::byte* const stop = line + std::min(end, n_) * stride_;
+    for (const std::byte* byte = line + std::max<Index>(begin, 0) * stride_; byte < stop; byte += 64)
+        __builtin_prefetch(byte, 0, 2);
+}
+
+template <class T>
 void LineReader<T>::fill(Index positions, T* line) const {
     const Index numbers = positions * lanes_;
     if (outside_[0] == outside_[1]) {

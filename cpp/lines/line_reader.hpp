@@ -23,6 +23,9 @@ public:
     /// `at` may lie outside x: what the boundary answers with a line of x is there too.
     const T* in_place(const Index* at, Index begin, Index end) const;
 
+    /// A hint that these samples will be read soon; does nothing where they do not lie together.
+    void prefetch(const Index* at, Index begin, Index end) const;
+
 private:
     const std::byte* line_of(const Index* at) const;  // position 0 of the line; nullptr where all is constant
     void fill(Index positions, T* line) const;

@@ -91,7 +91,7 @@ void line(const CorrelateCall<T>& call) {
     std::int64_t x = 0;
     for (; x + width <= call.n; x += width) Line<T, wide>::block(call, x, phases, streamed);
     if (x == call.n) return;
-    if (call.n >= width && !call.accumulate) {
+    if (call.n >= width && !call.accumulate && !streamed) {  // streamed lines must not be touched twice
         Line<T, wide>::block(call, call.n - width, phases, false);  // some outputs twice, alike
         return;
     }

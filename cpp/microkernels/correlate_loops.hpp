@@ -89,14 +89,13 @@ struct Rows {
     }
 
     /// What the next R output rows will add to the rows in the caches. The arithmetic hides the wait.
-    static FALTUNG_INLINE void fetch_ahead(const T* last_row, std::int64_t ahead) {
-        std::uintptr_t line = reinterpret_cast<std::uintptr_t>(last_row);
+    static FALTUNG_INLINE void fetch_ahead(const CorrelateCall<T>& call, std::int64_t x) {
+        const char* line = static_cast<const char*>(call.ahead) + x * static_cast<std::int64_t>(sizeof(T));
         FALTUNG_UNROLL
         for (int r = 0; r < R; ++r) {
-            line += static_cast<std::uintptr_t>(ahead);
             FALTUNG_UNROLL
-            for (int byte = 0; byte < W * vector_bytes; byte += 64)
-                __builtin_prefetch(reinterpret_cast<const void*>(line + static_cast<std::uintptr_t>(byte)), 0, 2);
+            for (int byte = 0; byte < W * vector_bytes; byte += 64) __builtin_prefetch(line + byte, 0, 2);
+            line += call.ahead_pitch;
         }
     }
 
@@ -110,7 +109,7 @@ struct Rows {
         }
         const T* const* row = call.row;
         const T* tap = call.taps;
-        if (call.ahead != 0) fetch_ahead(row[(call.depth - 1) * call.row_pitch + R + (KY > 0 ? KY : call.ky) - 2] + x, call.ahead);
+        if (call.ahead) fetch_ahead(call, x);
         for (std::int64_t d = 0; d < call.depth; ++d) {
             add_group(sum, row, x, tap, call);
             row += call.row_pitch;
@@ -143,7 +142,7 @@ struct Rows {
         std::int64_t x = 0;
         for (; x + width <= call.n; x += width) block(call, x, streamed);
         if (x == call.n) return;
-        if (call.n >= width && !call.accumulate) {
+        if (call.n >= width && !call.accumulate && !streamed) {  // streamed lines must not be touched twice
             block(call, call.n - width, false);  // some outputs twice, alike
             return;
         }
@@ -176,7 +175,7 @@ constexpr CorrelateTable<T> correlate_table() {
     constexpr int w6 = many ? 4 : 2, w4 = many ? 4 : 3, w2 = 4, w1 = 8;
     // Products of 64-bit integers are several instructions on most levels: unrolling them only grows the code.
     constexpr bool unrolled = Simd<T>::floating;
-    constexpr int rows = unrolled ? 6 : 2, w = unrolled ? w6 : w2, k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0,
+    constexpr int rows = !unrolled ? 2 : many ? 6 : 4, w = !unrolled ? w2 : many ? w6 : w4, k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0,
                   k7 = unrolled ? 7 : 0;
     return {
         lanes<T>,

@@ -22,7 +22,8 @@ struct CorrelateCall {
     std::int64_t ky, kx;    // taps per group: rows, and numbers along a row
     std::int64_t tap_pitch; // coefficients from one row of taps to the next
     std::int64_t tap_step;  // numbers between neighbouring taps along a row
-    std::int64_t ahead;     // bytes from the last input row to the next that will be wanted, to fetch it early; or 0
+    const void* ahead;      // rows of x that the next calls will want, to be fetched early; or nullptr
+    std::int64_t ahead_pitch;  // bytes from one of them to the next; there are as many as output rows
     bool accumulate;        // out += instead of out =
     bool stream;            // store past the caches where alignment allows; the caller fences
 };

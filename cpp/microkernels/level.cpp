@@ -4,6 +4,7 @@
 
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
+#include "microkernels/spectrum_loops.hpp"
 #include "microkernels/transform_loops.hpp"
 
 #define FALTUNG_TEXT_(x) #x
@@ -23,6 +24,8 @@ constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
     convert_table(),
     transform_table<float>(),
     transform_table<double>(),
+    spectrum_table<float>(),
+    spectrum_table<double>(),
 };
 
 }  // namespace faltung::microkernels

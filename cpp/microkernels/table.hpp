@@ -4,6 +4,7 @@
 
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
+#include "microkernels/spectrum_table.hpp"
 #include "microkernels/transform_table.hpp"
 
 namespace faltung::microkernels {
@@ -17,6 +18,8 @@ struct Table {
     ConvertTable convert;
     TransformTable<float> transform_f32;
     TransformTable<double> transform_f64;
+    SpectrumTable<float> spectrum_f32;
+    SpectrumTable<double> spectrum_f64;
 };
 
 }  // namespace faltung::microkernels

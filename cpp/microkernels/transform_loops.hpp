@@ -176,16 +176,30 @@ FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& l
     }
 }
 
+/// Rows [begin, end) of what will be read soon, into the caches. Inline, or else GCC sees a function without effect.
+FALTUNG_INLINE void fetch(const Ahead& ahead, Size begin, Size end) {
+    if (end > ahead.rows) end = ahead.rows;
+    for (const void* plane : ahead.plane) {
+        if (!plane) continue;
+        for (Size y = begin; y < end; ++y) {
+            const char* row = static_cast<const char*>(plane) + y * ahead.stride;
+            for (Size i = 0; i < ahead.bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
+        }
+    }
+}
+
 template <class T>
 void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_back,
                    const TransformLength& length, const T* twiddles, const T* spectrum, const T* twist,
-                   T* buffer) {
+                   T* buffer, const Ahead& ahead) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
         T* group = tile + y * element<T>;
         rows_to_panel(group, layout, buffer, twist);
+        fetch(ahead, y, y + lanes<T> / 2);
         convolve_panel<false>(buffer, element<T>, steps, spectrum);
+        fetch(ahead, y + lanes<T> / 2, y + lanes<T>);
         panel_to_rows(buffer, group, layout, panels_back, twist);
         spectrum += panel;
         if (twist) twist += panel;

@@ -38,18 +38,18 @@ struct RowSource {
     }
 };
 
-/// Remembers whether a sample came by that is not finite, or too large to be transformed: scaled up, it is an
-/// infinity, and an infinity times zero is NaN, which no sum loses.
+/// Remembers whether a sample came by that is not finite, or so large that its square is not: one multiply-add each.
 template <class T>
 struct Watch {
-    static constexpr T scale = sizeof(T) == 4 ? static_cast<T>(0x1p+48) : static_cast<T>(0x1p+300);
-    Vec<T> sum{};
+    Vec<T> squares{};
 
-    FALTUNG_INLINE void see(Vec<T> v) { sum += (v * scale) * Vec<T>{}; }
+    FALTUNG_INLINE void see(Vec<T> v) { squares += v * v; }
     FALTUNG_INLINE bool alarmed() const {
-        T total = 0;
-        for (int i = 0; i < lanes<T>; ++i) total += sum[i];
-        return total != 0 || total != total;
+        constexpr T limit = sizeof(T) == 4 ? static_cast<T>(0x1p+120) : static_cast<T>(0x1p+1000);
+        const auto fine = squares < splat<T>(limit);
+        auto all = fine[0];
+        for (int i = 1; i < lanes<T>; ++i) all &= fine[i];
+        return all == 0;
     }
 };
 

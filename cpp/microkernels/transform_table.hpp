@@ -30,6 +30,13 @@ struct Plane {
     std::ptrdiff_t sample;  // numbers from one sample to the next
 };
 
+/// Memory that will be read soon: rows of `bytes` bytes in one or two places.
+struct Ahead {
+    const void* plane[2];      // null: nothing
+    std::ptrdiff_t stride;     // bytes from one row to the next
+    std::ptrdiff_t rows, bytes;
+};
+
 template <class T>
 struct TransformTable {
     int lanes;
@@ -49,10 +56,10 @@ struct TransformTable {
     /// Along the rows of a tile with `rows` (a multiple of lanes) elements per panel: transposed panel by panel
     /// into `buffer` (2 * n * lanes numbers), convolved there and put back, the first `panels_back` panels of it.
     /// `spectrum` is what forward_rows made of the kernel. `twist` (or null), laid out like it, multiplies what
-    /// goes in, and its conjugate what comes out: a long line that was folded into a tile.
+    /// goes in, and its conjugate what comes out: a long line that was folded into a tile. Fetches `ahead`.
     void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows, std::ptrdiff_t panels_back,
                           const TransformLength& length, const T* twiddles, const T* spectrum, const T* twist,
-                          T* buffer);
+                          T* buffer, const Ahead& ahead);
     /// Transforms along the rows; leaves 2 * n * rows numbers in `out`, one transposed panel per `lanes` rows.
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                          const TransformLength& length, const T* twiddles, const T* twist, T* out);

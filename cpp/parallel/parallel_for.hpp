@@ -27,6 +27,10 @@ void parallel_for(Index tasks, const Context& context, Body&& body) {
 /// CPUs that this process may use: affinity and control-group quota.
 int available_workers();
 
+/// What calls use that name no number: available_workers(), until it is set.
+int default_workers();
+void set_default_workers(int workers);
+
 /// Lets go of the runtime's threads, so that fork() is safe.
 void release_threads();
 

@@ -1,5 +1,6 @@
 // How many CPUs this process may use.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <fstream>
 #include <string>
@@ -44,6 +45,19 @@ int group_quota() {
 int available_workers() {
     static const int workers = std::clamp(std::min(affinity(), group_quota()), 1, 1 << 10);
     return workers;
+}
+
+namespace {
+std::atomic<int> chosen_workers{0};
+}
+
+int default_workers() {
+    const int chosen = chosen_workers.load(std::memory_order_relaxed);
+    return chosen > 0 ? chosen : available_workers();
+}
+
+void set_default_workers(int workers) {
+    chosen_workers.store(workers, std::memory_order_relaxed);
 }
 
 }  // namespace faltung

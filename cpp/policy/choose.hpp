@@ -20,6 +20,9 @@ struct Traits {
     bool rank_one = false;       // an outer product within the accuracy bound
     double kernel_norm = 0;      // l2
     bool fft_available = true;   // a library for transform lengths that we have none of our own for
+    int workers = 1;             // that a call may have, usually
+    // a transform of the whole array: blocks of so many complex points, so many butterfly levels each way
+    double whole_blocks = 1, whole_points = 1, whole_steps = 0;
 };
 
 /// What one method would take, or why it cannot serve.

@@ -1,76 +1,247 @@
 #include "policy/cost_model.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <vector>
 
 namespace faltung {
 
 namespace {
 
-double log2_of(double value) { return std::log2(std::max(2.0, value)); }
+// Nanoseconds unless said otherwise; benchmarks/calibrate.py's machine, rough within a factor of two, and
+// felt by small calls only.
+constexpr double direct_call = 300, direct_row = 20, direct_kernel_row = 2;
+constexpr double separable_call = 1500;
+constexpr double tile_call = 4000, whole_call = 15000;
+constexpr double task_share = 20000;  // work that is worth a second worker
+
+// The share of a square tile's cost that is not transforms: rows in and out.
+constexpr double traffic_share = 0.3;
+constexpr double twist_cost = 1.1;         // a folded line multiplies by one more table
+constexpr double out_of_l2 = 1.6;          // tiles that the second-level cache does not hold
+constexpr double library_slowdown = 2.5;   // a tile by the library against one of our own
+
+// Whole-array transforms by the library: nanoseconds per complex point, and per point and butterfly level.
+constexpr double whole_point = 9, whole_step = 0.9;
+
+// Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
+constexpr double workspace_limit = 64 << 20, kernel_multiple = 48;
+
+double rounded_up(double value, double unit) {
+    return std::ceil(value / unit) * unit;
+}
+
+double bytes_of(Arithmetic arithmetic) {
+    return static_cast<double>(size_of(arithmetic));
+}
 
 }  // namespace
 
 CostModel::CostModel(const Problem& problem, const Traits& traits, const microkernels::Table& level)
-    : problem_(problem), traits_(traits), level_(level) {}
+    : problem_(problem),
+      traits_(traits),
+      level_(level),
+      // exact integers go through transforms in float64, whatever the direct loops need
+      transform_arithmetic_(problem.sample_bound > 0 ? Arithmetic::f64 : problem.arithmetic) {
+    for (const Axis& axis : problem_.axes) convolved_ += axis.k > 1;
+}
+
+double CostModel::workers_for(double nanoseconds, double tasks) const {
+    return std::max(1.0, std::min({static_cast<double>(traits_.workers), tasks, nanoseconds / task_share}));
+}
+
+double CostModel::numbers() const {
+    const Axis& last = problem_.axes.back();
+    const double lanes = level_.vector_bytes / bytes_of(problem_.arithmetic);
+    const double row = static_cast<double>(last.out) * static_cast<double>(problem_.lanes());
+    const double rows = static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
+    return rows * rounded_up(row, lanes);
+}
 
 Prediction CostModel::direct() const {
     Prediction result{.possible = true, .arithmetic = problem_.arithmetic};
-    const double rate = (problem_.arithmetic == Arithmetic::f32 ? 1.0 : 0.5) * level_.vector_bytes * 0.5e9;
-    const double macs = double(problem_.outputs()) * (problem_.complex_samples ? 2 : 1) *
-                        (problem_.complex_kernel ? 2 : 1) * double(problem_.taps());
-    result.seconds = 1e-6 + macs / rate;
+    const LevelCosts& costs = level_costs(level_, problem_.arithmetic);
+    const Axis& last = problem_.axes.back();
+    const double taps = static_cast<double>(problem_.taps());
+    constexpr double few = 100;
+    const TapCost& cost = last.k == 1         ? costs.column
+                          : convolved_ == 1   ? costs.line
+                          : taps <= few       ? costs.image
+                                              : costs.wide;
+    const double rows = static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
+    const double planes = problem_.complex_kernel ? 2 : 1;
+    const double step = static_cast<double>(last.step);  // a stepped row is computed in full
+    double ns = planes * numbers() * step * (cost.output + taps * cost.tap);
+    ns += rows * (direct_row + direct_kernel_row * taps / static_cast<double>(last.k));
+    result.seconds = 1e-9 * (direct_call + ns / workers_for(ns, rows + numbers() / 4096));
     return result;
 }
 
 Prediction CostModel::separable() const {
     Prediction result{.arithmetic = problem_.arithmetic};
     if (!traits_.rank_one) {
-        result.reason = "the kernel is not an outer product of one-dimensional ones within the accuracy bound";
+        result.reason = convolved_ < 2 ? "the kernel runs over one axis only"
+                                       : "the kernel is not an outer product of one-dimensional ones within the "
+                                         "accuracy bound";
         return result;
     }
+    for (const Axis& axis : problem_.axes)
+        if (axis.step != 1 || axis.dilation != 1) {
+            result.reason = "stride and dilation are not served by this method";
+            return result;
+        }
     result.possible = true;
+    const TapCost& cost = level_costs(level_, problem_.arithmetic).separable;
     double taps = 0;
-    for (const Axis& axis : problem_.axes) taps += double(axis.k > 1 ? axis.k + 4 : 0);
-    const double rate = (problem_.arithmetic == Arithmetic::f32 ? 1.0 : 0.5) * level_.vector_bytes * 0.3e9;
-    result.seconds = 2e-6 + double(problem_.outputs()) * taps / rate;
+    for (const Axis& axis : problem_.axes) taps += axis.k > 1 ? static_cast<double>(axis.k) : 0;
+    const double planes = problem_.complex_kernel ? 2 : 1;
+    // every axis beyond the second is one more trip through the cache
+    const double trips = std::max(1, convolved_ - 1);
+    const double ns = planes * numbers() * (trips * cost.output + taps * cost.tap);
+    result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
     return result;
+}
+
+std::string CostModel::transform_objection(double points) const {
+    if (!traits_.finite_kernel) return "the kernel holds NaN or infinity";
+    if (problem_.sample_bound > 0) {
+        // |error| <= c eps log2(n) |x|_2 |k|_2 must stay far enough from one half for rounding to be exact
+        constexpr double c = 4, eps = 0x1p-53, safe = 0.25;
+        const double samples = problem_.sample_bound * std::sqrt(points);
+        if (c * eps * std::log2(std::max(2.0, points)) * samples * traits_.kernel_norm > safe)
+            return "rounding could reach half a unit: these integers are too large to be exact in float64";
+    }
+    return {};
 }
 
 Prediction CostModel::whole() const {
-    Prediction result{.arithmetic = problem_.arithmetic == Arithmetic::f32 ? Arithmetic::f32 : Arithmetic::f64};
-    if (!traits_.finite_kernel) {
-        result.reason = "the kernel holds NaN or infinity";
-        return result;
-    }
-    if (!traits_.fft_available) {
-        result.reason = "no FFT library was found";
-        return result;
-    }
+    Prediction result{.arithmetic = transform_arithmetic_};
+    const double points = traits_.whole_points;
+    result.reason = transform_objection(points * 2);
+    if (result.reason.empty() && !traits_.fft_available)
+        result.reason = "no FFT library was found (faltung.show_config() lists where it was looked for)";
+    if (!result.reason.empty()) return result;
     result.possible = true;
-    double points = 1;
-    for (const Axis& axis : problem_.axes) points *= double(axis.x + axis.k - 1);
-    result.seconds = 20e-6 + points * log2_of(points) * 1e-9;
+    const double width = transform_arithmetic_ == Arithmetic::f32 ? 1 : 1.7;
+    const double ns = traits_.whole_blocks * points * width * (whole_point + traits_.whole_steps * whole_step);
+    result.seconds = 1e-9 * (whole_call + ns / workers_for(ns, ns / task_share));
+
+    const double memory = points * 2 * bytes_of(transform_arithmetic_);
+    const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
+    if (memory > workspace_limit * traits_.workers + kernel_multiple * kernel)
+        result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
+                        " MiB of memory, more than auto may take";
     return result;
 }
 
-Prediction CostModel::overlap_save() const {
-    Prediction result = whole();
-    if (!result.possible) return result;
-    double tiles = 1, points = 1;
-    for (const Axis& axis : problem_.axes) {
-        if (axis.k == 1) {
-            tiles *= double(axis.out);
-            result.tile.push_back(1);
-            continue;
-        }
-        Index length = 64;
-        while (length < 3 * axis.k) length *= 2;
-        result.tile.push_back(length);
-        points *= double(length);
-        tiles *= std::ceil(double(axis.out) / double(length - axis.k + 1));
+PerAxis<Index> CostModel::tile_candidates(int a) const {
+    const Axis& axis = problem_.axes[a];
+    PerAxis<Index> candidates;
+    if (axis.k == 1) {
+        candidates.push_back(1);
+        return candidates;
     }
-    result.seconds = 20e-6 + tiles * points * log2_of(points) * 0.5e-9;
+    const Index reach = axis.reach(), needed = axis.last() - axis.first;
+    const auto offer = [&](Index length) {
+        if (length <= reach || candidates.size() == max_rank) return;
+        // one length that holds everything is enough
+        if (!candidates.empty() && candidates.back() >= needed) return;
+        candidates.push_back(length);
+    };
+    if (convolved_ == 1 && a + 1 == problem_.axes.size()) {  // a line, folded into a rectangle
+        for (Index length = 256; length <= Index{1} << 20; length *= 2) {
+            offer(length);
+            if (length >= 4096 && std::countr_zero(static_cast<std::uint64_t>(length)) % 2 == 0)
+                offer(length / 4 * 9);
+        }
+    } else {
+        for (Index length : own_lengths) offer(length);
+    }
+    if (candidates.empty()) offer(static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(2 * reach))));
+    return candidates;
+}
+
+double CostModel::tile_nanoseconds(const Extents& tile) const {
+    const LevelCosts& costs = level_costs(level_, transform_arithmetic_);
+    const double lanes = level_.vector_bytes / bytes_of(transform_arithmetic_);
+    // the cost of one pass over an axis of n points, from the square tile of that side
+    const auto square = [&](double n) {
+        std::size_t i = 0;
+        while (i + 1 < own_lengths.size() &&
+               (static_cast<double>(own_lengths[i]) < n || own_lengths[i] % static_cast<Index>(lanes) != 0))
+            ++i;
+        return costs.square[i];
+    };
+    double points = 1, passes = 0, traffic = 0;
+    int transformed = 0;
+    bool own = true;
+    for (Index n : tile) {
+        if (n == 1) continue;
+        points *= static_cast<double>(n);
+        const bool line = convolved_ == 1 && tile.back() > 1;
+        const double side = line ? std::sqrt(static_cast<double>(n)) : static_cast<double>(n);
+        own = own && side <= static_cast<double>(own_lengths.back());
+        passes += square(side) * (1 - traffic_share) * (line ? twist_cost : 0.5);
+        traffic = std::max(traffic, square(side) * traffic_share);
+        ++transformed;
+    }
+    double ns = points * (passes + traffic);
+    const double bytes = points * 2 * bytes_of(transform_arithmetic_);
+    if (transformed > 2 && bytes > static_cast<double>(machine().caches.l2)) ns *= out_of_l2;
+    if (!own) ns *= library_slowdown;
+    return ns;
+}
+
+Prediction CostModel::overlap_save() const {
+    Prediction result{.arithmetic = transform_arithmetic_};
+    result.reason = convolved_ == 0 ? "the kernel is a single tap" : transform_objection(1);
+    if (!result.reason.empty()) return result;
+
+    const int rank = problem_.axes.size();
+    std::vector<PerAxis<Index>> candidates;
+    for (int a = 0; a < rank; ++a) candidates.push_back(tile_candidates(a));
+
+    // every combination of lengths: few, since convolved axes are few
+    double least = INFINITY;
+    const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
+    const double numbers_per_sample = static_cast<double>(problem_.lanes());
+    PerAxis<int> at(rank, 0);
+    for (bool more = true; more;) {
+        Extents tile;
+        double points = 1, tiles = numbers_per_sample;
+        for (int a = 0; a < rank; ++a) {
+            const Axis& axis = problem_.axes[a];
+            const Index length = candidates[static_cast<std::size_t>(a)][at[a]];
+            tile.push_back(length);
+            points *= static_cast<double>(length);
+            const double hop = length == 1 ? 1 : static_cast<double>((length - axis.reach()) / axis.step + 1);
+            tiles *= length == 1 && a + 1 == rank ? static_cast<double>(axis.out)
+                                                  : std::ceil(static_cast<double>(axis.out) / hop);
+        }
+        const double memory = points * 2 * bytes_of(transform_arithmetic_) * std::ceil(numbers_per_sample / 2);
+        const bool fits = memory <= workspace_limit / 2 + kernel_multiple * kernel;
+        if (fits && transform_objection(points).empty()) {
+            double ns = tiles * tile_nanoseconds(tile);
+            ns = tile_call + ns / workers_for(ns, std::ceil(tiles / 2));
+            if (ns < least) {
+                least = ns;
+                result.tile = tile;
+            }
+        }
+        more = false;
+        for (int a = rank - 1; a >= 0 && !more; --a) {
+            more = ++at[a] < candidates[static_cast<std::size_t>(a)].size();
+            if (!more) at[a] = 0;
+        }
+    }
+    if (result.tile.empty()) {
+        result.reason = transform_objection(static_cast<double>(problem_.taps()) * 4);
+        if (result.reason.empty()) result.reason = "no tile for this kernel stays within the memory promise";
+        return result;
+    }
+    result.possible = true;
+    result.seconds = 1e-9 * least;
     return result;
 }
 

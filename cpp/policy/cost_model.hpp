@@ -1,7 +1,12 @@
 // Predicted seconds for each method. Pure arithmetic over the problem and the measured constants.
+//
+// One worker's nanoseconds are summed and divided by the workers that find something to do. The workers counted
+// are those of the machine, not of the call: the choice, and with it every bit of the answer, must not depend on
+// how many threads a call is given.
 #pragma once
 
 #include "policy/choose.hpp"
+#include "policy/constants.hpp"
 
 namespace faltung {
 
@@ -15,9 +20,19 @@ public:
     Prediction overlap_save() const;
 
 private:
+    /// Why no transform may serve, or nothing; `points` enter its rounding error.
+    std::string transform_objection(double points) const;
+    /// How many workers find something to do.
+    double workers_for(double nanoseconds, double tasks) const;
+    double numbers() const;  // that the direct loops write
+    double tile_nanoseconds(const Extents& tile) const;
+    PerAxis<Index> tile_candidates(int axis) const;
+
     const Problem& problem_;
     const Traits& traits_;
     const microkernels::Table& level_;
+    Arithmetic transform_arithmetic_;
+    int convolved_ = 0;  // axes with more than one tap
 };
 
 }  // namespace faltung

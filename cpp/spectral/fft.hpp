@@ -25,7 +25,7 @@ public:
 /// a fraction of a second, and its outcome is kept for the next process; larger transforms use what tune()
 /// found, and an estimate otherwise.
 enum class Effort { estimate, measure };
-inline constexpr Index most_measured = Index{1} << 14;
+inline constexpr Index most_measured = Index{1} << 8;
 
 /// Plans are cached and shared. Throws ProviderError where no provider is found.
 template <class T>

@@ -1,5 +1,6 @@
 #include "spectral/good_size.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -10,12 +11,21 @@ namespace {
 
 constexpr Index largest = Index{1} << 62;
 
-struct Factor {
-    Index prime;
-    double cost;  // of one butterfly pass per point and per log2(prime), against radix 2
-};
-
-constexpr Factor factors[] = {{2, 1.0}, {3, 1.08}, {5, 1.15}, {7, 1.3}, {11, 1.7}, {13, 1.8}};
+/// How much slower an odd part makes a transform than a power of two of that length would be, about.
+double slowdown(Index odd) {
+    constexpr double threes[] = {1, 1.25, 1.7, 2.0}, fives[] = {1, 1, 1.3, 1.6}, sevens[] = {1, 1.3, 1.6, 1.8};
+    const auto times = [&odd](Index prime) {
+        int count = 0;
+        for (; odd % prime == 0; odd /= prime) ++count;
+        return std::min(count, 3);
+    };
+    double factor = threes[times(3)] * fives[times(5)] * sevens[times(7)];
+    if (odd % 11 == 0 || odd % 13 == 0) {
+        factor *= 1.6;
+        odd /= odd % 11 == 0 ? 11 : 13;
+    }
+    return odd > 1 ? 6 * factor : factor;
+}
 
 }  // namespace
 
@@ -27,15 +37,11 @@ bool is_good_size(Index n) {
 }
 
 double transform_cost(Index n) {
-    double steps = 0;
-    Index rest = n;
-    for (const Factor& factor : factors)
-        while (rest % factor.prime == 0) {
-            steps += factor.cost * std::log2(static_cast<double>(factor.prime));
-            rest /= factor.prime;
-        }
-    if (rest > 1) steps += 6 * std::log2(static_cast<double>(rest));
-    return static_cast<double>(n) * (steps + 2);
+    Index odd = n;
+    while (odd % 2 == 0) odd /= 2;
+    const double size = static_cast<double>(n);
+    // Loads and stores cost as much as a few butterfly levels.
+    return size * (std::log2(size) * slowdown(odd) + 4);
 }
 
 Index good_size(Index n) {
@@ -68,6 +74,30 @@ Index good_size(Index n) {
             }
             if (seven > bound / 7) break;
         }
+    return best;
+}
+
+Split good_split(Index n) {
+    Split best{1, good_size(n)};
+    double least = 1e300;
+    const double root = std::sqrt(static_cast<double>(n));
+    for (Index rows = 2; static_cast<double>(rows) <= 2.5 * root; rows += 2) {
+        if (static_cast<double>(rows) < root / 2.5 || !is_good_size(rows)) continue;
+        const Index columns = good_size((n + rows - 1) / rows);
+        const double cost = transform_cost(rows) * static_cast<double>(columns) +
+                            transform_cost(columns) * static_cast<double>(rows);
+        if (cost < least) {
+            least = cost;
+            best = {rows, columns};
+        }
+    }
+    return best;
+}
+
+Split split_of(Index n) {
+    Split best{1, n};
+    for (Index rows = 1; rows <= n / rows; ++rows)
+        if (n % rows == 0) best = {rows, n / rows};
     return best;
 }
 

@@ -12,6 +12,16 @@ bool is_good_size(Index n);
 /// quicker. Throws TooLarge beyond 2^62.
 Index good_size(Index n);
 
+/// A product of two good lengths of about the same size, at least `n`.
+struct Split {
+    Index rows, columns;
+    Index length() const { return rows * columns; }
+};
+Split good_split(Index n);
+
+/// The most balanced pair of factors of a good length.
+Split split_of(Index n);
+
 /// What a complex transform of `n` points costs, in arbitrary units that compare good lengths.
 double transform_cost(Index n);
 

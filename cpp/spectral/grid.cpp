@@ -7,7 +7,6 @@
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
-#include "spectral/complex_loops.hpp"
 
 namespace faltung {
 namespace {
@@ -58,50 +57,6 @@ std::vector<std::complex<T>> roots(double turn_halves, Index n, Index count) {
     return table;
 }
 
-Index GridShape::row_points() const {
-    switch (row) {
-        case Row::real: return span.length / 2;
-        case Row::complex: return span.length;
-        default: return width;
-    }
-}
-
-Index GridShape::numbers_in() const {
-    switch (row) {
-        case Row::real: return span.have;
-        case Row::complex: return 2 * span.have;
-        default: return 2 * width;
-    }
-}
-
-Index GridShape::numbers_out() const {
-    switch (row) {
-        case Row::real: return span.out;
-        case Row::complex: return 2 * span.out;
-        default: return 2 * width;
-    }
-}
-
-Index GridShape::pitch(std::size_t size) const {
-    const Index per_line = static_cast<Index>(line_bytes / size);
-    Index lines = (row_points() + per_line - 1) / per_line;
-    // An odd number of cache lines spreads a column over all sets.
-    if (lines > 8 && lines % 2 == 0) ++lines;
-    return lines * per_line;
-}
-
-Index GridShape::rows() const {
-    Index total = 1;
-    for (const Span& axis : columns) total *= axis.length;
-    return total;
-}
-
-double GridShape::points() const {
-    double total = static_cast<double>(row_points());
-    for (const Span& axis : columns) total *= static_cast<double>(axis.length);
-    return total;
-}
-
 /// One run's block, its workers' scratch, and how many threads walk it.
 template <class T>
 struct Grid<T>::Pass {
@@ -124,8 +79,8 @@ struct Grid<T>::Pass {
 };
 
 template <class T>
-Grid<T>::Grid(const GridShape& shape)
-    : shape_(shape), points_(shape.row_points()), pitch_(shape.pitch(sizeof(Complex))) {
+Grid<T>::Grid(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
+    : shape_(shape), loops_(loops), points_(shape.row_points()), pitch_(shape.pitch(sizeof(Complex))) {
     if (shape.points() * 2 * sizeof(Complex) >= static_cast<double>(Index{1} << 60))
         throw TooLarge("a transform of the whole array needs more memory than there can be");
     const auto plan = [](Index n, fft::Direction direction) {
@@ -146,6 +101,21 @@ Grid<T>::Grid(const GridShape& shape)
         row_back_ = plan(points_, fft::Direction::backward);
     }
     if (shape.row == Row::real) twist_ = roots<T>(0.5, points_, points_);
+}
+
+template <class T>
+T* numbers_of(std::complex<T>* z) {
+    return reinterpret_cast<T*>(z);
+}
+template <class T>
+const T* numbers_of(const std::complex<T>* z) {
+    return reinterpret_cast<const T*>(z);
+}
+
+template <class T>
+void Grid<T>::transpose(const Complex* from, Index from_stride, Index rows, Index columns, Complex* to,
+                        Index to_stride) const {
+    loops_.transpose(numbers_of(from), from_stride, rows, columns, numbers_of(to), to_stride);
 }
 
 template <class T>
@@ -180,7 +150,15 @@ template <class T>
 void Grid<T>::transform_line(const T* numbers, Index have, Complex* work, Complex* row) const {
     const auto* samples = reinterpret_cast<const Complex*>(numbers);
     switch (shape_.row) {
-        case Row::real: fold_real(numbers, have, twist_.data(), points_, work); break;
+        case Row::real: {
+            const Index both = std::clamp<Index>(have - points_, 0, points_);
+            const Index some = std::min(have, points_);
+            const T* twist = numbers_of(twist_.data());
+            loops_.fold(numbers, numbers + points_, twist, numbers_of(work), both);
+            loops_.fold(numbers + both, nullptr, twist + 2 * both, numbers_of(work + both), some - both);
+            std::fill(work + some, work + points_, Complex());
+            break;
+        }
         case Row::complex:
             std::copy_n(samples, have, work);
             std::fill(work + have, work + points_, Complex());
@@ -201,7 +179,7 @@ void Grid<T>::pick_outputs(const Complex* row, Complex* work, T* numbers) const 
     }
     row_back_->execute(row, work);
     if (shape_.row == Row::real) {
-        unfold_real(work, twist_.data(), points_, numbers);
+        loops_.unfold(numbers_of(work), numbers_of(twist_.data()), numbers, numbers + points_, points_);
         if (span.offset || span.step > 1)
             for (Index j = 0; j < span.out; ++j) numbers[j] = numbers[span.offset + j * span.step];
     } else {
@@ -269,15 +247,15 @@ void Grid<T>::columns(int axis, bool forward, const Extents& begin, const Extent
     });
 }
 
-/// The slowest column axis: forward, product, backward. With `store`, forward only, and the spectrum is kept.
+/// The slowest column axis: forward, product, backward. With `keep`, forward only, and the spectrum is kept.
 template <class T>
-void Grid<T>::middle(Index have, const Complex* spectrum, Complex* store, const Pass& pass) const {
+void Grid<T>::middle(Index have, const Complex* spectrum, Complex* keep, const Pass& pass) const {
     const Span& span = shape_.columns[0];
     const Index length = span.length, stride = row_stride_[0], step = stride * pitch_;
     // A flat row's columns all meet the same spectrum.
     const bool shared = shape_.row == Row::flat;
     const Index block = block_of(0);
-    const Index blocks = store && shared ? 1 : (points_ + block - 1) / block;
+    const Index blocks = keep && shared ? 1 : (points_ + block - 1) / block;
     const Index items = stride * blocks;
     const Index group = std::max<Index>(1, task_points / (length * block));
     const std::size_t column_bytes = round_up(static_cast<std::size_t>(length) * sizeof(Complex)) + line_bytes;
@@ -288,7 +266,7 @@ void Grid<T>::middle(Index have, const Complex* spectrum, Complex* store, const 
         Complex* scratch = pass.scratch(worker);
         for (Index item = task * group; item < std::min(items, (task + 1) * group); ++item) {
             const Index c0 = item % blocks * block, inner = item / blocks;
-            const Index count = store && shared ? 1 : std::min(block, points_ - c0);
+            const Index count = keep && shared ? 1 : std::min(block, points_ - c0);
             Complex* base = pass.block + inner * pitch_ + c0;
             transpose(base, step, have, count, scratch + column, column);
             for (Index c = 0; c < count; ++c) {
@@ -296,14 +274,14 @@ void Grid<T>::middle(Index have, const Complex* spectrum, Complex* store, const 
                 std::fill(line + have, line + length, Complex());
                 there_[0]->execute(line, bins);
                 const Index at = shared ? inner * length : (inner * points_ + c0 + c) * length;
-                if (store) {
-                    std::copy_n(bins, length, store + at);
+                if (keep) {
+                    std::copy_n(bins, length, keep + at);
                     continue;
                 }
-                multiply(bins, spectrum + at, length);
+                loops_.multiply(numbers_of(bins), numbers_of(spectrum + at), length);
                 back_[0]->execute(bins, line);
             }
-            if (!store) transpose(scratch + column + from, column, count, to - from, base + from * step, step);
+            if (!keep) transpose(scratch + column + from, column, count, to - from, base + from * step, step);
         }
     });
 }
@@ -340,7 +318,7 @@ void Grid<T>::single_rows(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& 
         feed.line(nullptr, 0, shape_.span.have, numbers);
         drain.begin(pass.context);
         transform_line(numbers, shape_.span.have, work, pass.block);
-        multiply(pass.block, spectrum.data(), points_);
+        loops_.multiply(numbers_of(pass.block), numbers_of(spectrum.data()), points_);
         pick_outputs(pass.block, work, numbers);
         drain.line(nullptr, 0, shape_.span.out, numbers);
     });
@@ -379,8 +357,8 @@ public:
         Index line = 0;
         for (int a = 0; a < shape_.columns.size(); ++a)
             line = line * shape_.columns[a].kernel_points() + at[a];
-        const auto value = [&](const std::vector<double>& plane, Index i) {
-            return plane.empty() ? T(0) : static_cast<T>(plane[static_cast<std::size_t>(i)]);
+        const auto value = [&](const double* plane, Index i) {
+            return plane ? static_cast<T>(plane[i]) : T(0);
         };
         const Index points = shape_.row == Row::flat ? 1 : shape_.span.kernel_points();
         for (Index i = 0; i < points; ++i) {
@@ -409,7 +387,7 @@ Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context
     KernelFeed<T> feed(shape_, kernel);
     const int axes = shape_.columns.size();
     const Index per_row = shape_.row == Row::flat ? 1 : points_;
-    Spectrum<T> result(static_cast<std::size_t>(shape_.rows() * per_row));
+    Spectrum<T> result(shape_.rows() * per_row);
     if (axes == 0) {
         Complex* work = pass.scratch(0);
         T* numbers = reinterpret_cast<T*>(work + pitch_);
@@ -426,7 +404,8 @@ Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context
     }
     const double total = shape_.points() / static_cast<double>(shape_.row == Row::flat ? points_ : 1);
     const T scale = static_cast<T>(1 / total);
-    for (Complex& value : result) value *= scale;
+    T* numbers = numbers_of(result.data());
+    for (Index i = 0; i < 2 * result.points(); ++i) numbers[i] *= scale;
     return result;
 }
 

@@ -49,21 +49,36 @@ public:
         parallel_for((groups_ + per_task_ - 1) / per_task_, context, [&](Index task, int worker) {
             auto& space = spaces[static_cast<std::size_t>(worker)];
             if (!space) space.emplace(workspace_bytes());
-            std::vector<TileInFlight> tiles;
             const Index end = std::min(groups_, (task + 1) * per_task_);
+            std::vector<TileInFlight> tiles, next;
+            fill_group(task * per_task_, tiles);
             for (Index group = task * per_task_; group < end; ++group) {
-                tiles.clear();
-                for (Index t = group * group_; t < std::min(grid_.tiles(), (group + 1) * group_); ++t)
-                    tiles.push_back({.place = grid_.place(t), .suspect = false, .outliers = {}});
-                convolve(tiles, traffic, *space);
+                fill_group(group + 1, next);
+                convolve(tiles, next, traffic, *space);
                 for (const TileInFlight& tile : tiles)
-                    if (tile.suspect) dense_->run_box(x, out, outputs_that_see(tile));
+                    if (tile.suspect && tile.outliers.length(0) > 0)
+                        dense_->run_box(x, out, outputs_that_see(tile));
+                tiles.swap(next);
             }
+            table_.correlate_f32.fence();
         });
     }
 
 private:
-    void convolve(std::vector<TileInFlight>& tiles, const TileTraffic<T>& traffic, const Workspace& space) const {
+    /// The tiles that are transformed together; none past the end.
+    void fill_group(Index group, std::vector<TileInFlight>& tiles) const {
+        const Index begin = std::min(grid_.tiles(), group * group_);
+        const Index end = std::min(grid_.tiles(), begin + group_);
+        tiles.resize(static_cast<std::size_t>(end - begin));
+        for (Index t = begin; t < end; ++t) {
+            TileInFlight& tile = tiles[static_cast<std::size_t>(t - begin)];
+            grid_.place(t, tile.place);
+            tile.suspect = false;
+        }
+    }
+
+    void convolve(std::vector<TileInFlight>& tiles, const std::vector<TileInFlight>& next,
+                  const TileTraffic<T>& traffic, const Workspace& space) const {
         const std::size_t stride = whole_lines(transform_->tile_bytes()) / sizeof(T);
         T* const data = space.as<T>();
         T* const scratch = data + stride * static_cast<std::size_t>(planes_);
@@ -72,7 +87,9 @@ private:
         if (std::any_of(tiles.begin(), tiles.end(), [](const TileInFlight& tile) { return tile.suspect; }))
             traffic.load(tiles, data, stride, lines);
         const auto numbers = tiles.size() * static_cast<std::size_t>(problem_.lanes());
-        for (std::size_t p = 0; 2 * p < numbers; ++p) transform_->convolve(data + p * stride, scratch);
+        const microkernels::Ahead ahead = traffic.ahead(next);
+        for (std::size_t p = 0; 2 * p < numbers; ++p)
+            transform_->convolve(data + p * stride, scratch, p == 0 ? ahead : microkernels::Ahead{});
         traffic.store(tiles, data, stride, lines);
     }
 

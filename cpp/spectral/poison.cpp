@@ -1,33 +1,16 @@
 #include "spectral/poison.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 
-#include "spectral/complex_loops.hpp"
+#include "spectral/place_kernel.hpp"
 
 namespace faltung {
 namespace {
 
 /// Up to this many products are added one by one, in well under 50 ms; beyond, transforms count them.
 constexpr double most_products = 1 << 23;
-
-bool all_finite(const float* numbers, Index count) {
-    std::uint32_t sign = 0;  // an exponent of all ones carries into the sign bit
-    for (Index i = 0; i < count; ++i)
-        sign |= (std::bit_cast<std::uint32_t>(numbers[i]) & 0x7f800000u) + 0x00800000u;
-    return sign >> 31 == 0;
-}
-
-bool all_finite(const double* numbers, Index count) {
-    std::uint64_t sign = 0;
-    for (Index i = 0; i < count; ++i)
-        sign |= (std::bit_cast<std::uint64_t>(numbers[i]) & 0x7ff0000000000000u) +
-                0x0010000000000000u;
-    return sign >> 63 == 0;
-}
 
 Index sample_line(const GridShape& shape, const Index* at) {
     Index line = 0;
@@ -60,7 +43,7 @@ std::vector<Hit> hits(const Span& span, Index sample) {
 
 template <class T>
 void Poison<T>::scrub(const Index* at, Index begin, T* numbers, Index count) {
-    if (all_finite(numbers, count)) return;
+    if (loops_of<T>(table_).finite(numbers, count)) return;
     const Index line = sample_line(shape_, at);
     const Index first = begin * (shape_.row == Row::real ? 1 : 2);
     const std::lock_guard lock(mutex_);
@@ -210,7 +193,7 @@ double sign_of(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
 /// under a tap that is not zero, and what signs these products have. Three small integers settle an output.
 template <class T>
 void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) {
-    const Grid<double> grid(shape_);
+    const auto transform = make_block_transform<double>(shape_, table_);
     const auto count = [&](auto&& of_sample, auto&& of_tap) {
         std::vector<SparseFeed::Entry> entries;
         for (const Sample& sample : samples_)
@@ -218,7 +201,9 @@ void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) 
         SparseFeed feed(shape_, std::move(entries));
         std::vector<double> counts(outputs_.size());
         ArrayDrain drain(shape_, counts);
-        grid.run(grid.spectrum({place_kernel(shape_, of_tap), {}}, context), feed, drain, context);
+        const Workspace placed(static_cast<std::size_t>(shape_.kernel_points()) * sizeof(double));
+        place_kernel(shape_, of_tap, placed.as<double>(), context);
+        transform->run(transform->spectrum({placed.as<double>(), nullptr}, context), feed, drain, context);
         return counts;
     };
     const auto one = [](auto) { return 1.0; };

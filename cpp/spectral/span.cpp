@@ -19,7 +19,8 @@ Index sum(Index a, Index b) {
 
 }  // namespace
 
-Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple) {
+Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple,
+               Index (*round)(Index)) {
     Span span;
     span.reach = axis.reach();
     span.taps = axis.k;
@@ -56,7 +57,7 @@ Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index 
     }
     Index least = std::max(sum(span.offset, need), sum(span.have, span.reach - 1 - span.offset));
     least = std::max({least, span.have, span.reach, Index{1}});
-    span.length = multiple * good_size((least + multiple - 1) / multiple);
+    span.length = multiple * (round ? round : good_size)((least + multiple - 1) / multiple);
     return span;
 }
 

@@ -28,7 +28,9 @@ struct Span {
     Index kernel_points() const { return reach < length ? reach : length; }
 };
 
-/// `multiple` divides the length. With `may_be_periodic`, a wrapped axis of good size is transformed as it is.
-Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple = 1);
+/// The length is at least what is needed, rounded up to `multiple` times what `round` (good_size, if nothing else) says.
+/// With `may_be_periodic`, a wrapped axis of good size is transformed as it is.
+Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple = 1,
+               Index (*round)(Index) = nullptr);
 
 }  // namespace faltung

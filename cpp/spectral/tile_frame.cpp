@@ -134,7 +134,8 @@ void TileFrame<T>::transform_slabs(T* tile, bool forward) const {
 }
 
 template <class T>
-void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer) const {
+void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
+                            const microkernels::Ahead& ahead) const {
     const AxisPlan& y = columns_.back();
     const T* factors = y.factors.data();
     transform_slabs(tile, true);
@@ -146,7 +147,8 @@ void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer) const {
         } else {
             table_.forward(slab, element(), layout_.panels, layout_.panel, *y.length, factors);
             table_.convolve_rows(slab, layout_, height_, panels_back_, *rows_.length, rows_.factors.data(),
-                                 spectrum + 2 * s * height_ * plan_.width, twist_, buffer);
+                                 spectrum + 2 * s * height_ * plan_.width, twist_, buffer,
+                                 s == 0 ? ahead : microkernels::Ahead{});
             table_.inverse(slab, element(), panels_back_, layout_.panel, *y.length, factors);
         }
     }

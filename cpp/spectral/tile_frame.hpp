@@ -59,7 +59,7 @@ public:
     }
     Index imag_offset() const { return plan_.columns ? 1 : lanes(); }
 
-    void convolve(T* tile, const T* spectrum, T* buffer) const;
+    void convolve(T* tile, const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
     /// Forward only; destroys the tile.
     void forward(T* tile, T* spectrum) const;
 

@@ -41,9 +41,9 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
     }
 }
 
-TilePlace TileGrid::place(Index tile) const {
+void TileGrid::place(Index tile, TilePlace& place) const {
     const int rank = axes_.size();
-    TilePlace place{Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
+    if (place.start.size() != rank) place = {Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
     for (int a = rank - 1; a >= 0; --a) {
         const Axis& axis = axes_[a];
         place.out[a] = tile % count_[a] * hop_[a];
@@ -52,7 +52,6 @@ TilePlace TileGrid::place(Index tile) const {
         place.start[a] = axis.first + place.out[a] * axis.step;
         place.need[a] = (place.outputs[a] - 1) * axis.step + axis.reach();
     }
-    return place;
 }
 
 }  // namespace faltung

@@ -21,7 +21,7 @@ public:
 
     const TileShape& shape() const { return shape_; }
     Index tiles() const { return tiles_; }
-    TilePlace place(Index tile) const;
+    void place(Index tile, TilePlace& place) const;
 
 private:
     PerAxis<Axis> axes_;

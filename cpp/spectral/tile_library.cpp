@@ -67,7 +67,7 @@ public:
         return flags;
     }
 
-    void convolve(T* tile, T*) const override {
+    void convolve(T* tile, T*, const microkernels::Ahead&) const override {
         auto* data = reinterpret_cast<Complex*>(tile);
         for (Index c = 0; c < (columns_ ? width_ : 1); ++c, data += padded_) {
             forward_->execute(data);
@@ -89,7 +89,7 @@ public:
     }
 
 private:
-    static constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+80) : static_cast<T>(0x1p+724);
+    static constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+60) : static_cast<T>(0x1p+500);
 
     Complex* place(T* tile, Index row, Index x) const {
         auto* data = reinterpret_cast<Complex*>(tile);

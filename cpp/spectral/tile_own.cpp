@@ -70,8 +70,8 @@ public:
         return flags;
     }
 
-    void convolve(T* tile, T* scratch) const override {
-        frame_.convolve(tile, spectrum_.template as<T>(), scratch);
+    void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const override {
+        frame_.convolve(tile, spectrum_.template as<T>(), scratch, ahead);
     }
 
     void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,

@@ -30,8 +30,9 @@ Index row_at(const Extents& length, const Extents& offset, int last) {
     return row;
 }
 
+/// A load that raises the alarm has met at least one sample beyond this.
 template <class T>
-constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+80) : static_cast<T>(0x1p+724);
+constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+48) : static_cast<T>(0x1p+480);
 
 }  // namespace
 
@@ -56,103 +57,98 @@ TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape, cons
 }
 
 template <class T>
-std::size_t TileTraffic<T>::scratch_numbers(const Problem& problem, const TileShape& shape, int tiles) {
-    const auto line = static_cast<std::size_t>(shape.length.back() * problem.lanes());
-    return (line + 15) / 16 * 16 * static_cast<std::size_t>(tiles);
+Index TileTraffic<T>::rows_at_once(const Problem& problem, const TileShape& shape) {
+    constexpr Index numbers = 4096;
+    return std::max<Index>(1, numbers / (shape.length.back() * problem.lanes()));
 }
 
 template <class T>
-void TileTraffic<T>::note(std::vector<TileInFlight>& tiles, Index number, int flags) const {
-    if (flags & 1) tiles[static_cast<std::size_t>(number / lanes_)].suspect = true;
-    if (flags & 2) tiles[static_cast<std::size_t>((number + 1) / lanes_)].suspect = true;
+std::size_t TileTraffic<T>::scratch_numbers(const Problem& problem, const TileShape& shape, int tiles) {
+    return static_cast<std::size_t>(shape.length.back() * problem.lanes() * rows_at_once(problem, shape) * tiles);
+}
+
+/// Where a tile stands in x, if all of it does as it is wanted. More than is needed of it does no harm, and whole
+/// registers are quick.
+template <class T>
+const T* TileTraffic<T>::in_place(const TileInFlight& tile) const {
+    const Extents& start = tile.place.start;
+    if (tile.suspect) return nullptr;
+    for (int a = 0; a <= last_; ++a)
+        if (start[a] < 0 || start[a] + shape_.length[a] > problem_.axes[a].x) return nullptr;
+    return reader_.in_place(start.data(), start[last_], start[last_] + shape_.length[last_]);
+}
+
+template <class T>
+microkernels::Ahead TileTraffic<T>::ahead(const std::vector<TileInFlight>& tiles) const {
+    microkernels::Ahead ahead{};
+    if (y_ < 0) return ahead;
+    for (std::size_t t = 0; t < tiles.size(); ++t) ahead.plane[t] = in_place(tiles[t]);
+    ahead.stride = x_strides_[y_] * static_cast<Index>(sizeof(T));
+    ahead.rows = shape_.length[y_];
+    ahead.bytes = shape_.length[last_] * lanes_ * static_cast<Index>(sizeof(T));
+    return ahead;
 }
 
 template <class T>
 void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const {
-    for (TileInFlight& tile : tiles)
-        if (tile.suspect) tile.outliers = {tile.place.need, Extents(last_ + 1, 0)};  // none yet
-    if (!load_blocks(tiles, data, tile_stride)) load_rows(tiles, data, tile_stride, scratch);
-}
-
-/// The usual case: every row of every tile stands in x as it is wanted.
-template <class T>
-bool TileTraffic<T>::load_blocks(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride) const {
     const T* base[2] = {};
+    bool all_in_place = true;
     for (std::size_t t = 0; t < tiles.size(); ++t) {
-        const TilePlace& place = tiles[t].place;
-        if (tiles[t].suspect) return false;
-        for (int a = 0; a <= last_; ++a) {
-            const Axis& axis = problem_.axes[a];
-            if (place.start[a] < 0 || place.start[a] + place.need[a] > axis.x) return false;
-            if (a < last_ && place.need[a] != shape_.length[a]) return false;
-            if (place.need[a] != tiles[0].place.need[a]) return false;
-        }
-        base[t] = reader_.in_place(place.start.data(), place.start[last_], place.start[last_] + place.need[last_]);
-        if (!base[t]) return false;
+        base[t] = in_place(tiles[t]);
+        all_in_place = all_in_place && base[t];
+        if (tiles[t].suspect) tiles[t].outliers = {tiles[t].place.need, Extents(last_ + 1, 0)};  // none yet
     }
-    const Index numbers = static_cast<Index>(tiles.size()) * lanes_;
-    const Index rows = y_ < 0 ? 1 : shape_.length[y_], row_stride = y_ < 0 ? 0 : x_strides_[y_];
+    const Index numbers = static_cast<Index>(tiles.size()) * lanes_, n = shape_.length[last_];
+    const Index rows = y_ < 0 ? 1 : shape_.length[y_], pace = y_ < 0 ? 0 : x_strides_[y_];
+    const Index most = all_in_place ? rows : std::min(rows, rows_at_once(problem_, shape_));
+    const Index line = n * lanes_;
     for_each_row(shape_.length, last_, y_, [&](const Extents& offset) {
         Index skip = 0;
         for (int a = 0; a < last_; ++a) skip += offset[a] * x_strides_[a];
-        for (Index i = 0; i < numbers; i += 2) {
+        for (Index y = 0; y < rows; y += most) {
+            const Index some = std::min(most, rows - y);
+            using ConstPlane = typename TileTransform<T>::ConstPlane;
+            ConstPlane planes[2] = {};
+            for (std::size_t t = 0; t < tiles.size(); ++t) {
+                T* const lines = scratch + static_cast<Index>(t) * most * line;
+                planes[t] = {base[t] ? base[t] + skip + y * pace : lines, base[t] ? pace : line, lanes_};
+                if (!base[t]) read_rows(tiles[t], offset, y, some, lines);
+            }
             const auto plane = [&](Index number) {
-                using ConstPlane = typename TileTransform<T>::ConstPlane;
                 if (number >= numbers) return ConstPlane{nullptr, 0, 1};
-                return ConstPlane{base[number / lanes_] + skip + number % lanes_, row_stride, lanes_};
+                ConstPlane result = planes[number / lanes_];
+                result.data += number % lanes_;
+                return result;
             };
-            note(tiles, i,
-                 transform_.load(data + static_cast<std::size_t>(i / 2) * tile_stride,
-                                 row_at(shape_.length, offset, last_), rows, plane(i), plane(i + 1),
-                                 tiles[0].place.need[last_]));
-        }
-    });
-    return true;
-}
-
-/// Any tile: row by row, through the boundary and out of any dtype.
-template <class T>
-void TileTraffic<T>::load_rows(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride,
-                               T* scratch) const {
-    const Index numbers = static_cast<Index>(tiles.size()) * lanes_;
-    const std::size_t line = scratch_numbers(problem_, shape_, 1);
-    Index n = 0;
-    for (const TileInFlight& tile : tiles) n = std::max(n, tile.place.need[last_]);
-    for_each_row(shape_.length, last_, -1, [&](const Extents& offset) {
-        const T* rows[2] = {};
-        for (std::size_t t = 0; t < tiles.size(); ++t) rows[t] = row_of(tiles[t], offset, n, scratch + t * line);
-        for (Index i = 0; i < numbers; i += 2) {
-            const auto plane = [&](Index number) {
-                using ConstPlane = typename TileTransform<T>::ConstPlane;
-                const T* row = number < numbers ? rows[number / lanes_] : nullptr;
-                return row ? ConstPlane{row + number % lanes_, 0, lanes_} : ConstPlane{nullptr, 0, 1};
-            };
-            note(tiles, i,
-                 transform_.load(data + static_cast<std::size_t>(i / 2) * tile_stride,
-                                 row_at(shape_.length, offset, last_), 1, plane(i), plane(i + 1), n));
+            for (Index i = 0; i < numbers; i += 2) {
+                const int flags =
+                    transform_.load(data + static_cast<std::size_t>(i / 2) * tile_stride,
+                                    row_at(shape_.length, offset, last_) + y, some, plane(i), plane(i + 1), n);
+                if (flags & 1) tiles[static_cast<std::size_t>(i / lanes_)].suspect = true;
+                if (flags & 2) tiles[static_cast<std::size_t>((i + 1) / lanes_)].suspect = true;
+            }
         }
     });
 }
 
-/// n positions of one row, or nullptr for one that does not matter.
+/// Rows of any tile, through the boundary and out of any dtype; zeros beyond what is needed.
 template <class T>
-const T* TileTraffic<T>::row_of(TileInFlight& tile, const Extents& offset, Index n, T* line) const {
+void TileTraffic<T>::read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const {
     const TilePlace& place = tile.place;
-    Extents at = place.start;
-    for (int a = 0; a < last_; ++a) {
-        if (offset[a] >= place.need[a]) return nullptr;
-        at[a] += offset[a];
+    const Index n = shape_.length[last_], begin = place.start[last_], need = place.need[last_];
+    for (Index r = 0; r < rows; ++r, lines += n * lanes_) {
+        if (y_ >= 0) offset[y_] = y + r;
+        Extents at = place.start;
+        bool needed = true;
+        for (int a = 0; a < last_; ++a) {
+            needed = needed && offset[a] < place.need[a];
+            at[a] += offset[a];
+        }
+        if (needed) reader_.read(at.data(), begin, begin + need, lines);
+        const Index have = needed ? need * lanes_ : 0;
+        std::fill_n(lines + have, n * lanes_ - have, T{0});
+        if (tile.suspect) cleanse(tile, offset, need, lines);
     }
-    const Index begin = place.start[last_], need = place.need[last_], end = begin + need;
-    const T* row = reader_.in_place(at.data(), begin, end);
-    if (row && need == n && !tile.suspect) return row;
-    if (row)
-        std::copy_n(row, need * lanes_, line);
-    else
-        reader_.read(at.data(), begin, end, line);
-    std::fill_n(line + need * lanes_, (n - need) * lanes_, T{0});
-    if (tile.suspect) cleanse(tile, offset, need, line);
-    return line;
 }
 
 template <class T>
@@ -193,7 +189,6 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
         constexpr Index unit = 64 / static_cast<Index>(sizeof(T));
         stream = reinterpret_cast<std::uintptr_t>(base) % 64 == 0;
         for (int a = 0; a < last_; ++a) stream = stream && out_strides_[a] % unit == 0;
-        stream = stream && (!shape_.columns || true);
     }
     for_each_row(place.outputs, last_, blocks ? y_ : -1, [&](const Extents& offset) {
         Extents inside = offset, at = place.out;

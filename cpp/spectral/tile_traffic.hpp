@@ -36,15 +36,16 @@ public:
     void load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
     void store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride, T* scratch) const;
 
+    /// What to fetch into the caches before these tiles are loaded, as far as that is easily said.
+    microkernels::Ahead ahead(const std::vector<TileInFlight>& tiles) const;
+
 private:
-    struct RowWalk;
-    bool load_blocks(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride) const;
-    void load_rows(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
-    const T* row_of(TileInFlight& tile, const Extents& offset, Index n, T* line) const;
+    static Index rows_at_once(const Problem& problem, const TileShape& shape);
+    const T* in_place(const TileInFlight& tile) const;
+    void read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const;
     void cleanse(TileInFlight& tile, const Extents& offset, Index n, T* line) const;
     void store_tile(const TileInFlight& tile, Index first_number, const T* data, std::size_t tile_stride,
                     T* scratch) const;
-    void note(std::vector<TileInFlight>& tiles, Index number, int flags) const;
 
     const Problem& problem_;
     const TileShape& shape_;

@@ -44,7 +44,8 @@ public:
     /// or too large.
     virtual int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
                      Index n) const = 0;
-    virtual void convolve(T* tile, T* scratch) const = 0;
+    /// Meanwhile fetches what `ahead` names, where the engine can.
+    virtual void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const = 0;
     /// The real (part 0) or imaginary (part 1) results of those rows.
     virtual void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
                        bool stream) const = 0;

@@ -10,7 +10,9 @@
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
-#include "spectral/grid.hpp"
+#include "spectral/block.hpp"
+#include "spectral/good_size.hpp"
+#include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
 
 namespace faltung {
@@ -49,7 +51,12 @@ Layout lay_out(const Problem& problem) {
     if (row.k > 1 || !convolved) {
         const bool real = !problem.complex_samples;
         layout.shape.row = real ? Row::real : Row::complex;
-        layout.shape.span = make_span(row, problem.boundary, !real, real ? 2 : 1);
+        const Index multiple = real ? 2 : 1;
+        Span& span = layout.shape.span;
+        span = make_span(row, problem.boundary, !real, multiple);
+        if (layout.shape.is_long() && !span.periodic)
+            span = make_span(row, problem.boundary, false, multiple,
+                             [](Index n) { return good_split(n).length(); });
         layout.lanes = problem.inner;
     } else {
         layout.shape.row = Row::flat;
@@ -75,13 +82,13 @@ public:
           kernel_(std::move(kernel)),
           table_(table),
           layout_(lay_out(problem)),
-          grid_(layout_.shape) {}
+          transform_(make_block_transform<T>(layout_.shape, table)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
         const Spectrum<T>& spectrum = prepared(context);
         const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
-                              grid_.block_bytes() + grid_.worker_bytes() <= small_block;
+                              transform_->block_bytes() + transform_->worker_bytes() <= small_block;
         if (!by_block) {
             for (Index block = 0; block < layout_.blocks; ++block)
                 run_block(block, spectrum, x, out, context);
@@ -96,7 +103,7 @@ public:
     }
 
     std::size_t workspace_bytes() const override {
-        return grid_.block_bytes() + grid_.worker_bytes();
+        return transform_->block_bytes() + transform_->worker_bytes();
     }
 
 private:
@@ -107,18 +114,24 @@ private:
         const std::lock_guard lock(mutex_);
         if (!spectrum_) {
             const KernelPlanes<T>& planes = kernel_->planes<T>();
-            const auto placed = [&](const std::vector<T>& plane) {
-                if (plane.empty()) return std::vector<double>();
-                return place_kernel(layout_.shape, [&](Index t) {
-                    return static_cast<double>(plane[static_cast<std::size_t>(t)]);
-                });
+            const std::size_t bytes =
+                static_cast<std::size_t>(layout_.shape.kernel_points()) * sizeof(double);
+            const Workspace real(bytes), imag(planes.imag.empty() ? 0 : bytes);
+            const auto place = [&](const std::vector<T>& plane, const Workspace& to) {
+                place_kernel(layout_.shape, [&](Index t) { return static_cast<double>(plane[static_cast<std::size_t>(t)]); },
+                             to.as<double>(), context);
             };
-            const PlacedKernel kernel{placed(planes.real), placed(planes.imag)};
+            place(planes.real, real);
+            if (!planes.imag.empty()) place(planes.imag, imag);
+            const PlacedKernel kernel{real.as<double>(),
+                                      planes.imag.empty() ? nullptr : imag.as<double>()};
             if constexpr (std::is_same_v<T, double>) {
-                spectrum_ = grid_.spectrum(kernel, context);
+                spectrum_.emplace(transform_->spectrum(kernel, context));
             } else {
-                const Spectrum<double> precise = Grid<double>(layout_.shape).spectrum(kernel, context);
-                spectrum_.emplace(precise.begin(), precise.end());
+                const Spectrum<double> precise =
+                    make_block_transform<double>(layout_.shape, table_)->spectrum(kernel, context);
+                spectrum_.emplace(precise.points());
+                std::copy_n(precise.data(), precise.points(), spectrum_->data());
             }
         }
         return *spectrum_;
@@ -126,10 +139,10 @@ private:
 
     void run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
                    const ArrayView& out, const Context& context) const {
-        Poison<T> poison(layout_.shape);
+        Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);
         BlockDrain drain(*this, block, out, poison);
-        grid_.run(spectrum, feed, drain, context);
+        transform_->run(spectrum, feed, drain, context);
     }
 
     /// Coordinates of a block on the batch axes, and its lane or piece.
@@ -161,7 +174,7 @@ private:
     std::shared_ptr<const Kernel> kernel_;
     const microkernels::Table& table_;
     Layout layout_;
-    Grid<T> grid_;
+    std::unique_ptr<const BlockTransform<T>> transform_;
     mutable std::mutex mutex_;
     mutable std::optional<Spectrum<T>> spectrum_;
 };
@@ -194,6 +207,11 @@ public:
             count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
         }
         poison_.scrub(at, begin, numbers, count);
+    }
+
+    const T* in_place() override {
+        const Span& span = whole_.layout_.shape.span;
+        return reader_.in_place(entry_.data(), span.low, span.low + span.have);
     }
 
 private:
@@ -243,6 +261,11 @@ public:
             end = std::min(out, begin + layout.piece);
         }
         writer_.write(where.data(), begin, end, numbers);
+    }
+
+    T* in_place() override {
+        if (!poison_.empty()) return nullptr;
+        return writer_.in_place(entry_.data(), 0, whole_.layout_.shape.span.out);
     }
 
 private:

@@ -34,7 +34,21 @@ def _run(
 ) -> Array:
     x = as_array(x, "x")
     k = as_array(k, "k")
-    key = (x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, boundary, cval, type(cval), dtype, flip, lags)
+    key: Any = (
+        x.shape,
+        x.dtype,
+        k.shape,
+        k.dtype,
+        mode,
+        method,
+        axes,
+        boundary,
+        cval,
+        type(cval),
+        dtype,
+        flip,
+        lags,
+    )
     try:
         request = _requests.get(key)
     except TypeError:  # a list among the arguments
@@ -63,7 +77,7 @@ def convolve(
     boundary: str = "zero",
     cval: complex = 0,
     out: Array | None = None,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
 ) -> Array:
     """Convolve an array with a kernel.
@@ -136,7 +150,7 @@ def correlate(
     boundary: str = "zero",
     cval: complex = 0,
     out: Array | None = None,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
     lags: int | tuple[int, int] | None = None,
 ) -> Array:
@@ -172,7 +186,7 @@ def separable(
     boundary: str = "zero",
     cval: complex = 0,
     out: Array | None = None,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
     flip: bool = True,
 ) -> Array:
@@ -190,7 +204,9 @@ def separable(
         x.shape, x.dtype, tuple(factor.size for factor in taps), common,
         mode=mode, method="separable", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip,
     )  # fmt: skip
-    return _core.run_separable(request, x, [f.astype(common) for f in taps], out, resolve_workers(workers))
+    return _core.run_separable(
+        request, x, [f.astype(common) for f in taps], out, resolve_workers(workers)
+    )
 
 
 def plan(
@@ -202,8 +218,8 @@ def plan(
     axes: int | tuple[int, ...] | None = None,
     boundary: str = "zero",
     cval: complex = 0,
-    dtype: npt.DTypeLike = None,
-    x_dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
+    x_dtype: npt.DTypeLike | None = None,
     correlate: bool = False,
     workers: int | None = None,
 ) -> Plan:
@@ -246,4 +262,4 @@ def plan(
         x_shape, samples, kernel.shape, kernel.dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
     )  # fmt: skip
-    return Plan(_core.Plan(request, kernel), samples.newbyteorder("="), workers)
+    return Plan(_core.Plan(request, kernel, resolve_workers(workers)))

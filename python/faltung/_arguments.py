@@ -62,7 +62,9 @@ def resolve_axes(axes: Any, x_ndim: int, k_ndim: int) -> tuple[int, ...]:
         given: list[Any] = list(axes) if isinstance(axes, Iterable) else [axes]
         wanted = [operator.index(axis) for axis in given]
     except TypeError:
-        raise TypeError(f"axes is {axes!r}; it must be an integer or a sequence of integers") from None
+        raise TypeError(
+            f"axes is {axes!r}; it must be an integer or a sequence of integers"
+        ) from None
     if len(wanted) != k_ndim:
         raise ValueError(f"axes {axes!r} names {len(wanted)} axes, but k has {k_ndim}")
     for axis in wanted:
@@ -110,7 +112,11 @@ def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
     if result.kind in "iu":
         limits = np.iinfo(result)
         number = value.item()
-        if number != number or number in (float("inf"), float("-inf")) or int(number.real) != number:
+        if (
+            number != number
+            or number in (float("inf"), float("-inf"))
+            or int(number.real) != number
+        ):
             raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
         if not limits.min <= int(number.real) <= limits.max:
             raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
@@ -134,7 +140,9 @@ def resolve_lags(lags: Any, rank: int) -> tuple[int, int] | None:
             last = operator.index(lags)
             first = -last
     except (TypeError, ValueError):
-        raise TypeError(f"lags is {lags!r}; it must be an integer n (for -n..n) or a pair (first, last)") from None
+        raise TypeError(
+            f"lags is {lags!r}; it must be an integer n (for -n..n) or a pair (first, last)"
+        ) from None
     if first > last:
         raise ValueError(f"lags {lags!r}: the first lag must not exceed the last")
     return first, last

@@ -6,13 +6,13 @@ import importlib.metadata
 import operator
 import os
 import sys
+import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from faltung import _core
-
-_workers: int = _core.available_workers()
 
 # GNU OpenMP's threads do not survive a fork; a child that found them half there would wait for ever.
 if hasattr(os, "register_at_fork"):
@@ -29,11 +29,11 @@ def check_workers(workers: Any) -> int:
     return count
 
 
-def resolve_workers(workers: int | None) -> int:
-    return _workers if workers is None else check_workers(workers)
+def resolve_workers(workers: int | None) -> int | None:
+    return None if workers is None else check_workers(workers)
 
 
-class set_workers:  # noqa: N801 - reads as a function, and works as one
+class set_workers:  # reads as a function, and works as one
     """Set how many threads calls use, at once and for the whole process.
 
     As a context manager, the number before is put back at the end. By default it is the CPUs that this process
@@ -52,16 +52,15 @@ class set_workers:  # noqa: N801 - reads as a function, and works as one
     """
 
     def __init__(self, workers: int) -> None:
-        global _workers
-        self._before = _workers
-        _workers = check_workers(workers)
+        count = check_workers(workers)
+        self._before = _core.default_workers()
+        _core.set_default_workers(count)
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
-        global _workers
-        _workers = self._before
+        _core.set_default_workers(self._before)
 
 
 def _pyfftw_files() -> list[str]:
@@ -105,7 +104,7 @@ def _config() -> dict[str, Any]:
         "machine": _core.machine(),
         "level": _core.level(),
         "levels": _core.levels(),
-        "workers": _workers,
+        "workers": _core.default_workers(),
         "fft": _core.provider(),
     }
 
@@ -134,3 +133,52 @@ def show_config(mode: str = "print") -> dict[str, Any] | None:
         raise ValueError(f"mode is {mode!r}; allowed are 'print', 'dict'")
     print("\n".join(_lines(_config())))
     return None
+
+
+# Lengths that whole-array transforms are made of, most used first.
+_TUNED_LENGTHS = (1024, 512, 2048, 256, 768, 1536, 640, 1280, 4096, 3072, 384, 320, 128, 5120, 8192)
+
+
+def tune(seconds: float = 10.0, *, progress: bool = True) -> dict[str, float]:
+    """Measure the FFT library's transforms once, and keep the outcome for later processes.
+
+    Plans that are only estimated can be several times slower than measured ones. What is found is stored per
+    library and processor in the user's cache directory (``FALTUNG_CACHE=off`` keeps nothing).
+
+    Parameters
+    ----------
+    seconds : float
+        Stop before a further length once this much time has gone.
+    progress : bool
+        Show a line per length on standard error.
+
+    Returns
+    -------
+    dict
+        Seconds spent per transform, under names such as ``"float32 1024"``.
+
+    Raises
+    ------
+    RuntimeError
+        No FFT library was found.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds is {seconds!r}; it must be positive")
+    locate_fft_libraries()
+    spent: dict[str, float] = {}
+    start = time.monotonic()
+    for length, precision in product(_TUNED_LENGTHS, ("float32", "float64")):
+        if time.monotonic() - start > seconds:
+            break
+        name = f"{precision} {length}"
+        spent[name] = _core.tune_length(length, precision)
+        if progress:
+            elapsed = time.monotonic() - start
+            print(
+                f"\rfaltung.tune: {name} ({elapsed:.1f} s of {seconds:g})  ",
+                end="",
+                file=sys.stderr,
+            )
+    if progress:
+        print(f"\rfaltung.tune: {len(spent)} transforms measured and kept      ", file=sys.stderr)
+    return spent

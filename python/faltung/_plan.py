@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
 from faltung._arguments import Array, as_array
-from faltung._config import resolve_workers
 
 
 class Plan:
     """A kernel prepared for arrays of one shape and dtype. Made by `faltung.plan`; safe to share between threads."""
 
-    __slots__ = ("_plan", "_samples", "_workers")
+    __slots__ = ("_plan",)
 
-    def __init__(self, plan: _core.Plan, samples: np.dtype[Any], workers: int | None) -> None:
+    def __init__(self, plan: _core.Plan) -> None:
         self._plan = plan
-        self._samples = samples
-        self._workers = workers
 
     def __call__(self, x: npt.ArrayLike, out: Array | None = None) -> Array:
         """The answer for x.
@@ -41,12 +36,9 @@ class Plan:
         OverflowError
             Integers whose exact answer might not fit.
         """
-        array = as_array(x, "x")
-        if array.dtype != self._samples and array.dtype.newbyteorder("=") != self._samples:
-            raise TypeError(f"x has dtype {array.dtype}; this plan is for {self._samples}")
-        if out is not None and type(out) is not np.ndarray:
-            raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
-        return self._plan(array, out, resolve_workers(self._workers))
+        if type(x) is not np.ndarray:
+            x = as_array(x, "x")
+        return self._plan(x) if out is None else self._plan(x, out)
 
     @property
     def method(self) -> str:
@@ -73,4 +65,5 @@ class Plan:
         return self._plan.explain()
 
     def __repr__(self) -> str:
-        return f"<faltung.Plan: {self.method} on {self.level}, {self.predicted_seconds * 1e3:.3g} ms predicted>"
+        seconds = self.predicted_seconds
+        return f"<faltung.Plan: {self.method} on {self.level}, {seconds * 1e3:.3g} ms predicted>"

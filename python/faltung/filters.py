@@ -518,7 +518,7 @@ class _Call:
         return out
 
     def _separable(self, factors: list[Array], out: Array | None, dtype: np.dtype[Any]) -> Array:
-        return _separable(
+        return _api.separable(
             self.x,
             [f.astype(self.weights) for f in factors],
             self.axes,
@@ -528,35 +528,6 @@ class _Call:
             dtype=dtype,
             workers=self.workers,
         )
-
-
-def _separable(
-    x: Array,
-    factors: list[Array],
-    axes: tuple[int, ...],
-    *,
-    boundary: str,
-    cval: complex,
-    out: Array | None,
-    dtype: np.dtype[Any],
-    workers: int | None,
-) -> Array:
-    """One pass per axis, until the core takes factors."""
-    last = len(axes) - 1
-    for i, (factor, axis) in enumerate(zip(factors, axes, strict=True)):
-        x = _api.convolve(
-            x,
-            factor,
-            "same",
-            axes=axis,
-            boundary=boundary,
-            cval=cval,
-            out=out if i == last else None,
-            dtype=dtype if i == last else np.result_type(x, factor),
-            workers=workers,
-        )
-        cval = cval * float(factor.sum())
-    return x
 
 
 def _checked_axes(axes: Axes, ndim: int, name: str = "axes") -> tuple[int, ...]:

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Measure the constants of the cost model and write cpp/policy/constants.inc.
+
+    python benchmarks/calibrate.py                 measure everything, print the table
+    python benchmarks/calibrate.py --write         and replace cpp/policy/constants.inc
+
+Every figure is nanoseconds on one core of this machine, the least of several runs on warm caches, for each
+instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they are put together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import faltung
+from faltung import _core
+
+rng = np.random.default_rng(5)
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+DTYPES = {"f32": np.float32, "f64": np.float64}
+
+
+def least(call: Callable[[], object], seconds: float = 0.15) -> float:
+    """The least time of a call, in nanoseconds."""
+    call()
+    best, start, runs = float("inf"), time.perf_counter(), 0
+    while runs < 3 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - begin)
+        runs += 1
+    return best * 1e9
+
+
+def run(
+    shape: tuple[int, ...], k_shape: tuple[int, ...], dtype: type, method: str, axes=None
+) -> float:
+    """Nanoseconds per output of one correlation with ready memory."""
+    x = rng.standard_normal(shape).astype(dtype)
+    k = rng.standard_normal(k_shape).astype(dtype)
+    if method == "separable":
+        k = np.outer(*(rng.standard_normal(n) for n in k_shape)).astype(np.float64).astype(dtype)
+        taps = [rng.standard_normal(n).astype(dtype) for n in k_shape]
+        out = np.empty(shape, dtype)
+        from faltung._api import separable
+
+        return least(lambda: separable(x, taps, tuple(range(len(shape))), out=out)) / x.size
+    out = np.empty(shape, dtype)
+    plan = faltung.plan(k, shape, "same", method, axes=axes, x_dtype=dtype)
+    return least(lambda: plan(x, out=out)) / x.size
+
+
+def line_through(near: tuple[float, float], far: tuple[float, float]) -> tuple[float, float]:
+    """Intercept and slope of the line through two points, neither below zero."""
+    slope = max(0.0, (far[1] - near[1]) / (far[0] - near[0]))
+    return max(0.0, near[1] - slope * near[0]), slope
+
+
+def direct_costs(dtype: type) -> dict[str, tuple[float, float]]:
+    """(per output, per output and tap) for lines, columns, images and wide images."""
+    side = 1024
+    line = [(n, run((1 << 20,), (n,), dtype, "direct")) for n in (15, 127)]
+    column = [(n, run((side, side), (n,), dtype, "direct", axes=0)) for n in (5, 41)]
+    image = [(n * n, run((side, side), (n, n), dtype, "direct")) for n in (3, 9)]
+    wide = [(n * n, run((side, side), (n, n), dtype, "direct")) for n in (11, 25)]
+    return {
+        "line": line_through(*line),
+        "column": line_through(*column),
+        "image": line_through(*image),
+        "wide": line_through(*wide),
+    }
+
+
+def integer_costs() -> dict[str, tuple[float, float]]:
+    x = rng.integers(-(1 << 40), 1 << 40, (512, 512))
+    costs = []
+    for n in (3, 9):
+        k = rng.integers(-1000, 1000, (n, n))
+        plan = faltung.plan(k, x.shape, "same", "direct", x_dtype=np.int64)
+        out = np.empty(x.shape, np.int64)
+        costs.append((n * n, least(lambda: plan(x, out=out)) / x.size))  # noqa: B023
+    both = line_through(*costs)
+    return {"line": both, "column": both, "image": both, "wide": both}
+
+
+def separable_costs(dtype: type) -> tuple[float, float]:
+    points = [(2 * n, run((1024, 1024), (n, n), dtype, "separable")) for n in (5, 41)]
+    return line_through(*points)
+
+
+def tile_costs(dtype: type) -> list[float]:
+    """Nanoseconds per point of one square tile of each length, everything counted."""
+    costs = []
+    for n in LENGTHS:
+        taps = max(2, n // 4)
+        valid = n - taps + 1
+        tiles = max(2, int((1 << 20) / (n * n))) if n < 512 else 4
+        columns = max(1, int(tiles**0.5))
+        shape = (valid * max(2, tiles // columns // 2 * 2), valid * columns)
+        _core.force_tile([n, n])
+        count = -(-shape[0] // valid) * -(-shape[1] // valid)
+        per_output = run(shape, (taps, taps), dtype, "overlap_save")
+        costs.append(per_output * shape[0] * shape[1] / (count * n * n))
+    _core.force_tile(None)
+    return costs
+
+
+def figures(values: tuple[float, ...] | list[float]) -> str:
+    return "{" + ", ".join(f"{value:.3g}" for value in values) + "}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    machine = _core.machine()
+    lines = [
+        "// Made by benchmarks/calibrate.py: do not edit. Nanoseconds on one core.",
+        f"// Machine: {machine['processor']}, L1 {machine['l1'] >> 10} KiB, L2 {machine['l2'] >> 10} KiB.",
+        "// level, arithmetic, {per output, per tap}: line, column, image, wide, separable; per point of a square tile",
+        "// of " + ", ".join(map(str, LENGTHS)),
+    ]
+    with faltung.set_workers(1):
+        for level in _core.levels():
+            _core.force_level(level)
+            for name, dtype in DTYPES.items():
+                direct = direct_costs(dtype)
+                row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+                row += [figures(separable_costs(dtype)), figures(tile_costs(dtype))]
+                lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::{name}, {", ".join(row)})')
+                print(lines[-1], flush=True)
+            direct = integer_costs()
+            row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+            row += [figures(direct["image"]), "{}"]
+            lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})')
+            print(lines[-1], flush=True)
+    _core.force_level(None)
+    if arguments.write:
+        target = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants.inc"
+        target.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

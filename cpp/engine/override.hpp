@@ -1,0 +1,20 @@
+// What tests and calibration may force on overlap-save, in place of what the policy chose.
+#pragma once
+
+#include <optional>
+
+#include "core/extents.hpp"
+#include "spectral/tile_transform.hpp"
+
+namespace faltung {
+
+struct TileOverride {
+    std::optional<Extents> tile;  // transform length per axis of the canonical problem
+    TileEngine engine = TileEngine::own;
+};
+
+TileOverride tile_override();
+/// Forgets all cached plans: they were made under the old one.
+void set_tile_override(const TileOverride& value);
+
+}  // namespace faltung

@@ -1,0 +1,31 @@
+// The measured constants of the cost model. benchmarks/calibrate.py makes constants.inc.
+#pragma once
+
+#include <array>
+
+#include "core/types.hpp"
+#include "microkernels/table.hpp"
+
+namespace faltung {
+
+/// Nanoseconds: once per output, and per output and tap.
+struct TapCost {
+    double output, tap;
+};
+
+/// Lengths with transforms of our own, ascending.
+inline constexpr std::array<Index, 15> own_lengths = {8,   12,  16,  24,  32,  48,  64,  96,
+                                                      128, 192, 256, 384, 512, 768, 1024};
+
+struct LevelCosts {
+    const char* level;
+    Arithmetic arithmetic;
+    TapCost line, column, image, wide;  // direct: taps along the last axis only; none along it; both, few; both, many
+    TapCost separable;                  // taps of all axes together
+    std::array<double, own_lengths.size()> square;  // per point of a square tile of that side, all passes and traffic
+};
+
+/// Those of the level, or of the nearest one that was measured.
+const LevelCosts& level_costs(const microkernels::Table& level, Arithmetic arithmetic);
+
+}  // namespace faltung

@@ -1,0 +1,74 @@
+#include "spectral/block.hpp"
+
+#include "spectral/grid.hpp"
+#include "spectral/long_row.hpp"
+
+namespace faltung {
+
+Index GridShape::row_points() const {
+    switch (row) {
+        case Row::real: return span.length / 2;
+        case Row::complex: return span.length;
+        default: return width;
+    }
+}
+
+Index GridShape::numbers_in() const {
+    switch (row) {
+        case Row::real: return span.have;
+        case Row::complex: return 2 * span.have;
+        default: return 2 * width;
+    }
+}
+
+Index GridShape::numbers_out() const {
+    switch (row) {
+        case Row::real: return span.out;
+        case Row::complex: return 2 * span.out;
+        default: return 2 * width;
+    }
+}
+
+Index GridShape::pitch(std::size_t size) const {
+    const Index per_line = static_cast<Index>(64 / size);
+    Index lines = (row_points() + per_line - 1) / per_line;
+    // An odd number of cache lines spreads a column over all sets.
+    if (lines > 8 && lines % 2 == 0) ++lines;
+    return lines * per_line;
+}
+
+Index GridShape::rows() const {
+    Index total = 1;
+    for (const Span& axis : columns) total *= axis.length;
+    return total;
+}
+
+Index GridShape::kernel_points() const {
+    Index total = row == Row::flat ? 1 : span.kernel_points();
+    for (const Span& axis : columns) total *= axis.kernel_points();
+    return total;
+}
+
+bool GridShape::is_long() const {
+    return columns.empty() && row != Row::flat && row_points() > long_line;
+}
+
+double GridShape::points() const {
+    double total = static_cast<double>(row_points());
+    for (const Span& axis : columns) total *= static_cast<double>(axis.length);
+    return total;
+}
+
+template <class T>
+std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& shape,
+                                                              const microkernels::Table& table) {
+    if (shape.is_long()) return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));
+    return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
+}
+
+template std::unique_ptr<const BlockTransform<float>> make_block_transform(const GridShape&,
+                                                                           const microkernels::Table&);
+template std::unique_ptr<const BlockTransform<double>> make_block_transform(const GridShape&,
+                                                                           const microkernels::Table&);
+
+}  // namespace faltung

@@ -1,0 +1,118 @@
+// One N-D block of numbers, convolved cyclically with a kernel's spectrum: what it looks like, where its samples
+// come from and where its outputs go. Grid and LongRow do it.
+#pragma once
+
+#include <complex>
+#include <memory>
+#include <vector>
+
+#include "core/executor.hpp"
+#include "core/extents.hpp"
+#include "core/workspace.hpp"
+#include "microkernels/table.hpp"
+#include "spectral/span.hpp"
+
+namespace faltung {
+
+/// What happens along the last axis.
+enum class Row {
+    real,     // convolved, real samples: folded to half the points, modulo x^points = i, so that no untangling is needed
+    complex,  // convolved, complex samples
+    flat,     // not convolved: `width` complex numbers side by side
+};
+
+/// Transforms of longer lines, in complex numbers, leave the second-level cache, and are made of short ones.
+inline constexpr Index long_line = Index{1} << 14;
+
+struct GridShape {
+    PerAxis<Span> columns;  // the convolved axes but the last, slowest first
+    Row row = Row::complex;
+    Span span;              // of the row; its length counts samples, real or complex
+    Index width = 0;        // Row::flat
+
+    Index row_points() const;           // complex numbers in a transformed row
+    Index numbers_in() const;           // that one line of samples holds
+    Index numbers_out() const;          // that one line of outputs holds
+    Index row_samples() const { return row == Row::flat ? width : span.have; }
+    Index row_outputs() const { return row == Row::flat ? width : span.out; }
+    Index pitch(std::size_t size) const;  // complex numbers of `size` bytes from row to row
+    Index kernel_points() const;        // that a placed kernel takes
+    Index rows() const;                 // of the whole block
+    double points() const;              // complex numbers in the block
+    bool is_long() const;               // one line, of more than long_line
+};
+
+/// Gives samples, to several threads at once. `at` counts samples on the column axes, `begin` and `end` along the
+/// row (Row::flat: always all of it).
+template <class T>
+class Feed {
+public:
+    virtual ~Feed() = default;
+    virtual void line(const Index* at, Index begin, Index end, T* numbers) = 0;
+    /// The only line, where its numbers already stand in memory; they may hold NaN and infinities.
+    virtual const T* in_place() { return nullptr; }
+};
+
+/// Takes outputs, from several threads at once. `at`, `begin` and `end` count outputs; the numbers may be changed.
+template <class T>
+class Drain {
+public:
+    virtual ~Drain() = default;
+    /// Called once, by the calling thread: all samples have been fed, outputs will follow.
+    virtual void begin(const Context&) {}
+    virtual void line(const Index* at, Index begin, Index end, T* numbers) = 0;
+    /// Where the only line's outputs may be written straight, asked for after begin().
+    virtual T* in_place() { return nullptr; }
+};
+
+/// The spectrum of a kernel in the order in which the transform that made it consumes it, with the transforms' scale.
+template <class T>
+class Spectrum {
+public:
+    explicit Spectrum(Index points)
+        : points_(points), memory_(static_cast<std::size_t>(points) * sizeof(std::complex<T>)) {}
+
+    Index points() const { return points_; }
+    std::complex<T>* data() const { return memory_.as<std::complex<T>>(); }
+
+private:
+    Index points_;
+    Workspace memory_;
+};
+
+/// The reversed kernel laid out from the origin, folded into the lengths: kernel_points() per axis. `imag` may be null.
+struct PlacedKernel {
+    const double *real = nullptr, *imag = nullptr;
+};
+
+/// The loops of a level for T.
+template <class T>
+const microkernels::SpectrumTable<T>& loops_of(const microkernels::Table& table) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return table.spectrum_f32;
+    else
+        return table.spectrum_f64;
+}
+
+template <class T>
+class BlockTransform {
+public:
+    virtual ~BlockTransform() = default;
+
+    /// Memory of one run: for the block, and for each worker.
+    virtual std::size_t block_bytes() const = 0;
+    virtual std::size_t worker_bytes() const = 0;
+
+    /// A real kernel, or a complex one for Row::complex and Row::flat.
+    virtual Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const = 0;
+
+    virtual void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
+                     const Context& context) const = 0;
+};
+
+/// A Grid, or for one long line a LongRow.
+template <class T>
+std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& shape,
+                                                              const microkernels::Table& table);
+
+}  // namespace faltung
