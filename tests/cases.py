@@ -100,9 +100,11 @@ def outer(extents: tuple[int, ...], dtype: np.dtype, seed: int = 0) -> np.ndarra
     for axis, extent in enumerate(extents):
         factor = numbers((extent,), dtype, seed + axis)
         if dtype.kind in "iu":
-            factor = factor % np.array(3, dtype) + np.array(
-                1, dtype
-            )  # int8 holds the product of four
+            # int8 holds the product of four
+            factor = factor % np.array(3, dtype) + np.array(1, dtype)
+        elif dtype == np.float16:
+            # and so does float16, exactly
+            factor = (np.round(2 * factor) / 2 + np.float16(0.25)).astype(dtype)
         kernel = np.multiply.outer(kernel, factor)
     return kernel.astype(dtype)
 

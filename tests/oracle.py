@@ -28,6 +28,7 @@ class Truth:
     kernel_norm: float
     peak: float  # the largest finite sample of x~ in absolute value
     taps: int
+    longest: int  # side of the kernel
 
 
 def source_of(positions: np.ndarray, n: int, boundary: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +123,7 @@ def correlation(
         kernel_norm=float(sqrt(np.sum(kernel[np.isfinite(kernel)] ** 2))),
         peak=float(sqrt(square.max(initial=0))),
         taps=prod(k.shape),
+        longest=max(k.shape),
     )
 
 

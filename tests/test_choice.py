@@ -44,7 +44,7 @@ class TestAuto:
         # one transform of the whole would need far more memory than a tile of it
         assert faltung.plan(full_rank((2000,)), (10**8,)).method == "overlap_save"
 
-    @pytest.mark.parametrize("side", [9, 15, 31, 63])
+    @pytest.mark.parametrize("side", [7, 11, 15])
     def test_outer_products_are_found(self, level, side):
         line = np.exp(-(np.linspace(-2, 2, side) ** 2)).astype(np.float32)
         plan = faltung.plan(np.outer(line, line), (2048, 2048), "same")

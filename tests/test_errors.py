@@ -81,6 +81,12 @@ class TestAxes:
         with pytest.raises(TypeError, match="axes|integer"):
             call(x, k, axes=axes)
 
+    def test_what_was_right_before_excuses_nothing(self, call):
+        # arguments are remembered; 0.0 == 0, and is still no axis
+        call(x, k, axes=(0, 1))
+        with pytest.raises(TypeError, match="axes"):
+            call(x, k, axes=(0.0, 1.0))
+
     def test_without_axes_the_ranks_are_equal(self, call):
         for operands in ((x, k[0]), (x[0], k), (np.ones((2, 3, 4)), k)):
             with pytest.raises(ValueError, match=r"axes") as caught:

@@ -56,7 +56,8 @@ class TestMissing:
             x, k = np.arange(3000.0), np.arange(800.0)
             plan = faltung.plan(k, x.shape)
             assert plan.method != "fft", plan.method
-            assert np.allclose(plan(x), np.convolve(x, k), rtol=1e-9)
+            expected = np.convolve(x, k)
+            assert np.abs(plan(x) - expected).max() < 1e-12 * expected.max()
             image = np.arange(90.0 * 80).reshape(90, 80)
             faltung.convolve(image, np.ones((40, 41)))
             faltung.convolve(image, np.ones((3, 3)), method="direct")

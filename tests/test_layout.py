@@ -210,7 +210,7 @@ class TestOut:
         k = np.ones((1, 3), np.float32)
         expected = faltung.convolve(x.copy(), k, "same", method, dtype=np.int16)
         out = x.view(np.int16)[:, ::2]
-        faltung.convolve(x, k, "same", method, out=out)
+        faltung.convolve(x, k, "same", method, out=out, dtype=np.int16)
         assert np.abs(out - expected).max() <= (1 if method in METHODS[3:] else 0)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 from bounds import assert_answer
-from cases import CASES, METHODS, numbers, outer
+from cases import CASES, METHODS, Case, numbers, outer
 
 import faltung
 
@@ -43,7 +43,7 @@ class TestFace:
         k[1, 2] = 5
         text = faltung.plan(k, (30, 30)).explain()
         row = next(row for row in text.splitlines() if "separable:" in row)
-        assert "rank" in row
+        assert "not an outer product" in row
 
     def test_level(self, level):
         plan, x, k = prepared()
@@ -156,17 +156,18 @@ class TestErrors:
 class TestWorkers:
     @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "uint8"])
     def test_the_answer_is_the_same_bit_by_bit(self, method, dtype):
-        for shape, kernel, axes in (
-            ((301, 297), (9, 8), None),
-            ((5, 90, 3), (11,), 1),
-            ((120_000,), (40,), 0),
+        for case in (
+            Case((301, 297), (9, 8)),
+            Case((5, 90, 3), (11,), 1),
+            Case((120_000,), (40,), 0),
         ):
-            x, k = numbers(shape, np.dtype(dtype)), outer(kernel, np.dtype(dtype), 1)
-            options = {"axes": axes, "boundary": "symmetric"}
+            x = numbers(case.shape, np.dtype(dtype))
+            k = outer(case.kernel, np.dtype(dtype), 1)
+            options = {"axes": case.axes, "boundary": "symmetric"}
             expected = faltung.convolve(x, k, "same", method, workers=1, **options)
             for workers in (2, 3, 4):
                 actual = faltung.convolve(x, k, "same", method, workers=workers, **options)
-                assert actual.tobytes() == expected.tobytes(), (shape, workers)
+                assert actual.tobytes() == expected.tobytes(), (case, workers)
 
     def test_nan_changes_nothing_about_that(self, method):
         x, k = numbers((301, 297), np.dtype("float32")), outer((9, 8), np.dtype("float32"), 1)

@@ -117,7 +117,9 @@ class TestAlgebra:
 
     @BOTH
     @given(
-        data=st.data(), method=st.sampled_from(METHODS), boundary=st.sampled_from(oracle.BOUNDARIES)
+        data=st.data(),
+        method=st.sampled_from(METHODS),
+        boundary=st.sampled_from(oracle.BOUNDARIES),
     )
     def test_linear_in_x(self, dtype, data, method, boundary):
         x, k = data.draw(lines(dtype)), data.draw(lines(dtype))

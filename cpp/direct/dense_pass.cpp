@@ -6,7 +6,8 @@ namespace faltung::direct {
 
 namespace {
 
-/// Numbers of one strip: long enough that border columns and calls do not count, short enough for the caches.
+/// Numbers of one strip: long enough that border columns and calls do not count, short enough for
+/// the caches.
 constexpr Index strip_numbers = 4096;
 constexpr Index shortest_strip = 256;
 /// Input rows in use should leave room in the second-level cache.
@@ -16,13 +17,15 @@ constexpr Index plane_bytes_in_use = 640 * 1024;
 constexpr Index volume_strip_numbers = 1024;
 /// Vectors side by side in one block of the microkernels.
 constexpr Index widest_block = 4;
-/// Below this many numbers it is quicker to copy a row with its borders than to treat the borders apart.
+/// Below this many numbers it is quicker to copy a row with its borders than to treat the borders
+/// apart.
 constexpr Index worth_splitting = 256;
 
 }  // namespace
 
 template <class T>
-DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out, bool stream)
+DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out,
+                        bool stream)
     : plan_(plan),
       reader_(plan.problem, x, *plan.table),
       writer_(plan.problem, out, *plan.table),
@@ -32,7 +35,8 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
     Index origin[max_rank];
     for (int a = 0; a < plan.outer; ++a) origin[a] = 0;
     reads_in_place_ = reader_.in_place(origin, 0, 1) != nullptr;
-    if (reads_in_place_ && plan.group > 1) ahead_pitch_ = x.strides[plan.row_axis] * plan.row_dilation();
+    if (reads_in_place_ && plan.group > 1)
+        ahead_pitch_ = x.strides[plan.row_axis] * plan.row_dilation();
     writes_in_place_ = writer_.in_place(origin, 0, 1) != nullptr;
 }
 
@@ -57,18 +61,21 @@ Index DensePass<T>::strip_positions() const {
     const Index rows = taps.depth * window_rows(plan_);
     const Index bytes = plan_.walks_planes() ? plane_bytes_in_use : row_bytes_in_use;
     const Index longest = plan_.walks_planes() ? volume_strip_numbers : strip_numbers;
-    const Index numbers = std::clamp(bytes / static_cast<Index>(sizeof(T)) / rows, shortest_strip, longest);
+    const Index numbers =
+        std::clamp(bytes / static_cast<Index>(sizeof(T)) / rows, shortest_strip, longest);
     return std::max(vector_, numbers / lanes_ / plan_.last().step / vector_ * vector_);
 }
 
-/// The first output in [from, limit) whose place in out is aligned for the widest stores; else `from`.
+/// The first output in [from, limit) whose place in out is aligned for the widest stores; else
+/// `from`.
 template <class T>
 Index DensePass<T>::aligned_start(const Box& box, Index from, Index limit) const {
     if (!writes_in_place_) return from;
     Index at[max_rank];
     for (int a = 0; a < plan_.outer; ++a) at[a] = box.begin[a];
     for (Index j = from; j < limit && j < from + vector_; ++j)
-        if (reinterpret_cast<std::uintptr_t>(writer_.in_place(at, j, j + 1)) % line_bytes == 0) return j;
+        if (reinterpret_cast<std::uintptr_t>(writer_.in_place(at, j, j + 1)) % line_bytes == 0)
+            return j;
     return from;
 }
 
@@ -95,8 +102,9 @@ void DensePass<T>::run(const Box& box) const {
         }
         return;
     }
-    // Borders as wide as a block of the microkernels cost little more than narrow ones, and the interior is left with
-    // whole blocks. Where borders and interior overlap, both compute the same.
+    // Borders as wide as a block of the microkernels cost little more than narrow ones, and the
+    // interior is left with whole blocks. Where borders and interior overlap, both compute the
+    // same.
     const Index border = (widest_block * vector_ + lanes_ - 1) / lanes_;
     if (begin < from && from < begin + border) from += round_up(begin + border - from, vector_);
     if (to < end) to = from + (to - from) / border * border;
@@ -119,7 +127,8 @@ typename DensePass<T>::Segment DensePass<T>::segment(Index begin, Index end) con
     s.numbers = ((end - begin - 1) * plan_.last().step + 1) * lanes_;
     const bool cut = plan_.boxes.size() > 1;
     s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
-    s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel || plan_.last().step > 1;
+    s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel ||
+               plan_.last().step > 1;
     return s;
 }
 
@@ -197,11 +206,12 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
     }
     for (int i = 0; i < count; ++i) {
         if (planes)
-            segments[i].planes = PlaneWindow<T>(reader_, shapes[i], plan_.problem.axes[plan_.plane_axis].k,
-                                                plan_.offsets.data(), plan_.outer, axis, free_pointers, free);
+            segments[i].planes =
+                PlaneWindow<T>(reader_, shapes[i], plan_.problem.axes[plan_.plane_axis].k,
+                               plan_.offsets.data(), plan_.outer, axis, free_pointers, free);
         else
-            segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer, axis,
-                                              free_pointers, free);
+            segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer,
+                                              axis, free_pointers, free);
         free += shapes[i].numbers();
         free_pointers += shapes[i].pointers();
     }
@@ -244,11 +254,11 @@ void DensePass<T>::walk(const Box& box, Segment* segments, int count, const Stag
     }
 }
 
-/// All rows of the box at one place of the other axes. Dilation splits them into interleaved sequences,
-/// each of which is an ordinary dense correlation.
+/// All rows of the box at one place of the other axes. Dilation splits them into interleaved
+/// sequences, each of which is an ordinary dense correlation.
 template <class T>
-void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const Stage& stage, const Index* at_in,
-                            Index* at_out) const {
+void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const Stage& stage,
+                            const Index* at_in, Index* at_out) const {
     const int axis = plan_.row_axis;
     const Index begin = axis < 0 ? 0 : box.begin[axis], end = axis < 0 ? 1 : box.end[axis];
     const Index spacing = plan_.row_spacing();
@@ -258,15 +268,16 @@ void DensePass<T>::run_rows(const Box& box, Segment* segments, int count, const 
         for (Index done = 0; done < total; done += plan_.group) {
             const Index rows = std::min(plan_.group, total - done);
             const Index y = begin + phase + done * spacing;
-            for (int i = 0; i < count; ++i) run_group(segments[i], stage, at_in, at_out, y, done, rows);
+            for (int i = 0; i < count; ++i)
+                run_group(segments[i], stage, at_in, at_out, y, done, rows);
         }
     }
 }
 
 /// Output rows y, y + spacing, ... ; the first is number `sequence` of its sequence.
 template <class T>
-void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y,
-                             Index sequence, Index rows) const {
+void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out,
+                             Index y, Index sequence, Index rows) const {
     const int axis = plan_.row_axis;
     const Targets to = targets(s, stage, at_out, y, rows);
     Index at[max_rank];
@@ -278,7 +289,8 @@ void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in,
         if (!carry) s.window.reset();
         const Index first = carry ? sequence : 0;
         if (axis >= 0)
-            at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation - first * dilation;
+            at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation -
+                       first * dilation;
         s.window.move_to(first, first + rows + taps.ky - 1, at, dilation,
                          {taps.d, taps.depth, taps.t * plan_.last().dilation});
         if (axis >= 0) at[axis] += (first + rows + taps.ky - 1) * dilation;
@@ -289,9 +301,10 @@ void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in,
 
 /// A volume: the planes of one band of rows, one after another.
 template <class T>
-void DensePass<T>::run_planes(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
-                              Index* at_out) const {
-    const int axis = std::max(plan_.row_axis, 0), plane_axis = plan_.plane_axis;  // where there are planes, there are rows
+void DensePass<T>::run_planes(const Box& box, Segment* segments, int count, const Stage& stage,
+                              Index* at_in, Index* at_out) const {
+    const int axis = std::max(plan_.row_axis, 0),
+              plane_axis = plan_.plane_axis;  // where there are planes, there are rows
     const Axis& planes = plan_.problem.axes[plane_axis];
     const Index begin = box.begin[axis], end = box.end[axis], spacing = plan_.row_spacing();
     at_in[axis] = plan_.problem.axes[axis].first + begin * plan_.row_step();
@@ -299,14 +312,17 @@ void DensePass<T>::run_planes(const Box& box, Segment* segments, int count, cons
     for (Index turn = 0; turn < planes.dilation; ++turn) {
         for (int i = 0; i < count; ++i) segments[i].planes.reset();
         Index number = 0;
-        for (Index z = box.begin[plane_axis] + turn; z < box.end[plane_axis]; z += planes.dilation, ++number) {
+        for (Index z = box.begin[plane_axis] + turn; z < box.end[plane_axis];
+             z += planes.dilation, ++number) {
             at_out[plane_axis] = z;
             at_in[plane_axis] = planes.first + z;
-            for (int i = 0; i < count; ++i) segments[i].planes.move_to(number, rows_of_band(end - begin), at_in);
+            for (int i = 0; i < count; ++i)
+                segments[i].planes.move_to(number, rows_of_band(end - begin), at_in);
             for (Index phase = 0; phase < spacing && begin + phase < end; ++phase) {
                 const Index total = (end - begin - phase + spacing - 1) / spacing;
                 for (Index done = 0; done < total; done += plan_.group) {
-                    const Index rows = std::min(plan_.group, total - done), y = phase + done * spacing;
+                    const Index rows = std::min(plan_.group, total - done),
+                                y = phase + done * spacing;
                     for (int i = 0; i < count; ++i) {
                         Segment& s = segments[i];
                         const Targets to = targets(s, stage, at_out, begin + y, rows);
@@ -335,19 +351,22 @@ const void* DensePass<T>::ahead(const Segment& s, const Index* at) const {
 
 /// The rows of a band from input row `from` on; with dilation, those that belong together.
 template <class T>
-typename DensePass<T>::Rows DensePass<T>::rows_at(const Segment& s, const Stage& stage, Index from, Index rows) const {
+typename DensePass<T>::Rows DensePass<T>::rows_at(const Segment& s, const Stage& stage, Index from,
+                                                  Index rows) const {
     const T* const* all = s.planes.rows() + from;
-    const Index dilation = plan_.row_dilation(), pitch = s.planes.row_pitch(), wanted = rows + plan_.ky - 1;
+    const Index dilation = plan_.row_dilation(), pitch = s.planes.row_pitch(),
+                wanted = rows + plan_.ky - 1;
     if (dilation == 1) return {all, pitch, nullptr};
     for (Index d = 0; d < plan_.depth; ++d)
-        for (Index r = 0; r < wanted; ++r) stage.pointers[d * wanted + r] = all[d * pitch + r * dilation];
+        for (Index r = 0; r < wanted; ++r)
+            stage.pointers[d * wanted + r] = all[d * pitch + r * dilation];
     return {stage.pointers, wanted, nullptr};
 }
 
 /// Where the results of a group of rows go.
 template <class T>
-typename DensePass<T>::Targets DensePass<T>::targets(const Segment& s, const Stage& stage, Index* at_out, Index y,
-                                                     Index rows) const {
+typename DensePass<T>::Targets DensePass<T>::targets(const Segment& s, const Stage& stage,
+                                                     Index* at_out, Index y, Index rows) const {
     Targets to;
     for (Index r = 0; r < rows; ++r) {
         if (s.staged) {
@@ -362,17 +381,19 @@ typename DensePass<T>::Targets DensePass<T>::targets(const Segment& s, const Sta
 }
 
 template <class T>
-void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to,
-                             Index rows) const {
+void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& input,
+                             const Targets& to, Index rows) const {
     const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
     const bool accumulate = &taps != plan_.boxes.data();
     correlate(taps, s, input, planes.real, to.real, rows, accumulate);
-    if (plan_.problem.complex_kernel) correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
+    if (plan_.problem.complex_kernel)
+        correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
 }
 
 template <class T>
-void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input, const std::vector<T>& taps,
-                             T* const* out, Index rows, bool accumulate) const {
+void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input,
+                             const std::vector<T>& taps, T* const* out, Index rows,
+                             bool accumulate) const {
     const microkernels::CorrelateTable<T>& micro = *plan_.micro;
     microkernels::CorrelateCall<T> call{};
     call.row = input.first;
@@ -409,7 +430,8 @@ void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& in
 }
 
 template <class T>
-void DensePass<T>::finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const {
+void DensePass<T>::finish(const Segment& s, const Stage& stage, Index* at_out, Index y,
+                          Index rows) const {
     if (!s.staged) return;
     for (Index r = 0; r < rows; ++r) {
         if (plan_.row_axis >= 0) at_out[plan_.row_axis] = y + r * plan_.row_spacing();
@@ -419,7 +441,8 @@ void DensePass<T>::finish(const Segment& s, const Stage& stage, Index* at_out, I
 
 /// Puts a staged row together and into out.
 template <class T>
-void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const {
+void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r,
+                              const Index* at_out) const {
     T* line = stage.row(r);
     if (plan_.problem.complex_kernel) {
         plan_.micro->combine(line, stage.row(plan_.group + r), stage.line, s.numbers / 2);
@@ -440,9 +463,11 @@ std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
     const TapBox& taps = plan.boxes.front();
     const Index lanes = plan.problem.lanes(), size = static_cast<Index>(sizeof(T));
     // The widest segment, and the borders that may stand beside it.
-    const Index row = strip_numbers + 3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
+    const Index row =
+        strip_numbers + 3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
     const Index rows = taps.depth * window_rows(plan);
-    const Index planes = plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;
+    const Index planes =
+        plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;
     return static_cast<std::size_t>((rows + 2 * plan.group + 1) * row * size + planes);
 }
 

@@ -1,4 +1,5 @@
-// Computes boxes of outputs for one pair of arrays: strips along the last axis, groups of rows down the row axis.
+// Computes boxes of outputs for one pair of arrays: strips along the last axis, groups of rows down
+// the row axis.
 #pragma once
 
 #include <array>
@@ -31,18 +32,18 @@ private:
 
     /// A stretch of the last axis whose rows come the same way: all from x, or all through buffers.
     struct Segment {
-        Index begin, end;     // outputs
-        Index numbers;        // that the microkernels must compute per row, one step at a time
-        Index n;              // that they do compute
-        bool staged;          // results go through `stage`
-        RowWindow<T> window;  // the rows of one group, or
+        Index begin, end;       // outputs
+        Index numbers;          // that the microkernels must compute per row, one step at a time
+        Index n;                // that they do compute
+        bool staged;            // results go through `stage`
+        RowWindow<T> window;    // the rows of one group, or
         PlaneWindow<T> planes;  // those of a band of a volume
     };
 
     /// Where a segment's rows go first when they cannot go straight into out.
     struct Stage {
-        T* rows = nullptr;    // group rows; twice as many for a complex kernel
-        T* line = nullptr;    // one more, for a row that is put together
+        T* rows = nullptr;  // group rows; twice as many for a complex kernel
+        T* line = nullptr;  // one more, for a row that is put together
         Index pitch = 0;
         const T** pointers = nullptr;  // room for the rows of one group
         T* row(Index r) const { return rows + r * pitch; }
@@ -64,18 +65,19 @@ private:
     Segment segment(Index begin, Index end) const;
     WindowShape shape(const Segment& segment) const;
     void walk(const Box& box, Segment* segments, int count, const Stage& stage) const;
-    void run_rows(const Box& box, Segment* segments, int count, const Stage& stage, const Index* at_in,
-                  Index* at_out) const;
-    void run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y, Index sequence,
-                   Index rows) const;
+    void run_rows(const Box& box, Segment* segments, int count, const Stage& stage,
+                  const Index* at_in, Index* at_out) const;
+    void run_group(Segment& s, const Stage& stage, const Index* at_in, Index* at_out, Index y,
+                   Index sequence, Index rows) const;
     void run_planes(const Box& box, Segment* segments, int count, const Stage& stage, Index* at_in,
                     Index* at_out) const;
     const void* ahead(const Segment& s, const Index* at) const;
     Rows rows_at(const Segment& s, const Stage& stage, Index from, Index rows) const;
     Targets targets(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
-    void correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to, Index rows) const;
-    void correlate(const TapBox& box, const Segment& s, const Rows& input, const std::vector<T>& taps, T* const* out,
-                   Index rows, bool accumulate) const;
+    void correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to,
+                   Index rows) const;
+    void correlate(const TapBox& box, const Segment& s, const Rows& input,
+                   const std::vector<T>& taps, T* const* out, Index rows, bool accumulate) const;
     void finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const;
     Index aligned_start(const Box& box, Index from, Index limit) const;
@@ -92,7 +94,8 @@ private:
     const bool stream_;
     const Index lanes_, vector_;
     bool reads_in_place_, writes_in_place_;
-    Index ahead_pitch_ = 0;  // bytes from one input row of a group to the next; 0 if rows are not fetched ahead
+    Index ahead_pitch_ =
+        0;  // bytes from one input row of a group to the next; 0 if rows are not fetched ahead
 };
 
 extern template class DensePass<float>;

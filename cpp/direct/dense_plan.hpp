@@ -1,4 +1,5 @@
-// What a direct correlation knows before it sees data: which axis gives the rows, and how the taps are cut.
+// What a direct correlation knows before it sees data: which axis gives the rows, and how the taps
+// are cut.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +31,9 @@ struct TapBox {
     bool one_row() const { return depth == 1 && ky == 1; }
 };
 
-/// More taps than this are summed in several goes, each starting at zero: the error of a plain sum grows with its length.
-inline constexpr Index taps_at_once = 1024;
+/// More taps than this are summed in several goes, each starting at zero: the error of a plain sum
+/// grows with its length.
+inline constexpr Index taps_at_once = 256;
 
 /// At most `most` long pieces of [0, total), as equal as can be.
 inline Index even_piece(Index total, Index most) {
@@ -46,15 +48,16 @@ struct DensePlan {
     const microkernels::Table* table;
     const microkernels::CorrelateTable<T>* micro;
 
-    int outer;                   // axes before the last
-    int row_axis;                // the innermost of them with taps, else the last of them; -1 if there are none
-    int plane_axis = -1;         // the innermost axis with taps before the row axis, if any
+    int outer;     // axes before the last
+    int row_axis;  // the innermost of them with taps, else the last of them; -1 if there are none
+    int plane_axis = -1;  // the innermost axis with taps before the row axis, if any
     Index depth = 1, ky = 1, kx;
     std::vector<Index> offsets;  // depth * outer: where each plane lies
     std::vector<TapBox> boxes;
-    Index group;                 // output rows computed together
+    Index group;  // output rows computed together
 
-    DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with, const microkernels::Table& level)
+    DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
+              const microkernels::Table& level)
         : problem(asked),
           kernel(std::move(with)),
           table(&level),
@@ -76,7 +79,11 @@ struct DensePlan {
         lay_planes();
         cut_taps();
         const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
-        group = shares_rows ? micro->block[0].rows : 1;
+const int square =
+            boxes.size() == 1 ? microkernels::square_index(ky, kx) : -1;
+        group = !shares_rows  ? 1
+                : square >= 0 ? micro->square[square].rows
+                              : micro->block[0].rows;
     }
 
     const Axis& last() const { return problem.axes.back(); }
@@ -87,11 +94,14 @@ struct DensePlan {
     Index row_spacing() const { return group > 1 ? row_dilation() : 1; }
 
     /// Whether planes of rows can be kept from one output plane to the next.
-    bool walks_planes() const { return plane_axis >= 0 && boxes.size() == 1 && problem.axes[plane_axis].step == 1; }
+    bool walks_planes() const {
+        return plane_axis >= 0 && boxes.size() == 1 && problem.axes[plane_axis].step == 1;
+    }
 
     /// Multiplications per output number.
     double work() const {
-        const double taps = static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
+        const double taps =
+            static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
         return taps * (problem.complex_kernel ? 2 : 1) * static_cast<double>(last().step);
     }
 
@@ -101,7 +111,8 @@ private:
         Extents tap(outer, 0);
         for (Index d = 0; d < depth; ++d) {
             for (int a = 0; a < row_axis; ++a)
-                offsets[static_cast<std::size_t>(d * outer + a)] = tap[a] * problem.axes[a].dilation;
+                offsets[static_cast<std::size_t>(d * outer + a)] =
+                    tap[a] * problem.axes[a].dilation;
             for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
         }
     }
@@ -109,11 +120,13 @@ private:
     void cut_taps() {
         Index nx = even_piece(kx, taps_at_once), ny = 1, nd = 1;
         if (nx == kx) ny = even_piece(ky, std::max<Index>(1, taps_at_once / kx));
-        if (nx == kx && ny == ky) nd = even_piece(depth, std::max<Index>(1, taps_at_once / (kx * ky)));
+        if (nx == kx && ny == ky)
+            nd = even_piece(depth, std::max<Index>(1, taps_at_once / (kx * ky)));
         for (Index d = 0; d < depth; d += nd)
             for (Index y = 0; y < ky; y += ny)
                 for (Index t = 0; t < kx; t += nx)
-                    boxes.push_back({d, std::min(nd, depth - d), y, std::min(ny, ky - y), t, std::min(nx, kx - t)});
+                    boxes.push_back({d, std::min(nd, depth - d), y, std::min(ny, ky - y), t,
+                                     std::min(nx, kx - t)});
     }
 };
 

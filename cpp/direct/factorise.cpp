@@ -57,7 +57,8 @@ template <class F>
 F at_product(const Vectors<F>& factors, const Extents& at, int skip = -1) {
     F value{1};
     for (int a = 0; a < at.size(); ++a)
-        if (a != skip) value *= factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
+        if (a != skip)
+            value *= factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
     return value;
 }
 
@@ -67,17 +68,21 @@ Index slowest_long_axis(const Extents& shape) {
     return 0;
 }
 
-/// Over the integers: fibres divided by the greatest common divisor of their numbers are the factors, but for one
-/// scale, which is an integer too (Gauss's lemma). It goes to the axis that is computed last.
+/// Over the integers: fibres divided by the greatest common divisor of their numbers are the
+/// factors, but for one scale, which is an integer too (Gauss's lemma). It goes to the axis that is
+/// computed last.
 std::optional<Factors> factorise_exactly(const Tensor<std::int64_t>& kernel) {
-    const auto size = [](std::int64_t v) { return v < 0 ? ~static_cast<std::uint64_t>(v) + 1 : static_cast<std::uint64_t>(v); };
+    const auto size = [](std::int64_t v) {
+        return v < 0 ? ~static_cast<std::uint64_t>(v) + 1 : static_cast<std::uint64_t>(v);
+    };
     Factors found;
     const auto pivot_at =
         std::max_element(kernel.values.begin(), kernel.values.end(),
                          [&](std::int64_t a, std::int64_t b) { return size(a) < size(b); });
     const std::int64_t pivot_value = *pivot_at;
     if (pivot_value == 0) {
-        for (Index extent : kernel.shape) found.per_axis.emplace_back(static_cast<std::size_t>(extent));
+        for (Index extent : kernel.shape)
+            found.per_axis.emplace_back(static_cast<std::size_t>(extent));
         return found;
     }
     if (size(pivot_value) > static_cast<std::uint64_t>(exact_limit)) return std::nullopt;
@@ -91,7 +96,8 @@ std::optional<Factors> factorise_exactly(const Tensor<std::int64_t>& kernel) {
         for (std::int64_t number : fibre) divisor = std::gcd(divisor, number);
         if (pivot_value < 0) divisor = -divisor;
         for (std::int64_t& number : fibre) number /= divisor;
-        if (__builtin_mul_overflow(primitive, pivot_value / divisor, &primitive)) return std::nullopt;
+        if (__builtin_mul_overflow(primitive, pivot_value / divisor, &primitive))
+            return std::nullopt;
         factors.push_back(std::move(fibre));
     }
     if (pivot_value % primitive != 0) return std::nullopt;
@@ -102,7 +108,8 @@ std::optional<Factors> factorise_exactly(const Tensor<std::int64_t>& kernel) {
     const bool same = for_each(kernel.shape, [&](std::size_t i, const Extents& at) {
         std::int64_t value = 1;
         for (int a = 0; a < at.size(); ++a) {
-            const std::int64_t factor = factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
+            const std::int64_t factor =
+                factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
             if (factor == 0) return kernel.values[i] == 0;
             if (__builtin_mul_overflow(value, factor, &value)) return false;
         }
@@ -135,12 +142,14 @@ void improve(const Tensor<F>& kernel, Vectors<F>& factors) {
         for (int a = 0; a < kernel.rank(); ++a) {
             if (a == axis) continue;
             double square = 0;
-            for (const F& number : factors[static_cast<std::size_t>(a)]) square += std::norm(number);
+            for (const F& number : factors[static_cast<std::size_t>(a)])
+                square += std::norm(number);
             weight *= square;
         }
         std::vector<F> sums(static_cast<std::size_t>(kernel.shape[axis]));
         for_each(kernel.shape, [&](std::size_t i, const Extents& at) {
-            sums[static_cast<std::size_t>(at[axis])] += kernel.values[i] * conjugated(at_product(factors, at, axis));
+            sums[static_cast<std::size_t>(at[axis])] +=
+                kernel.values[i] * conjugated(at_product(factors, at, axis));
             return true;
         });
         for (F& number : sums) number /= weight;
@@ -148,7 +157,8 @@ void improve(const Tensor<F>& kernel, Vectors<F>& factors) {
     }
 }
 
-/// Scales by powers of two, so that no pass but the last amplifies: what is finite stays finite on the way.
+/// Scales by powers of two, so that no pass but the last amplifies: what is finite stays finite on
+/// the way.
 template <class F>
 void balance(const Extents& shape, Vectors<F>& factors) {
     const auto last_pass = static_cast<std::size_t>(slowest_long_axis(shape));
@@ -168,11 +178,13 @@ void balance(const Extents& shape, Vectors<F>& factors) {
     scale(factors[last_pass], exponent);
 }
 
-/// Over the reals or complex numbers: the fibres through the largest element, improved by least squares.
+/// Over the reals or complex numbers: the fibres through the largest element, improved by least
+/// squares.
 template <class F>
 std::optional<Factors> factorise_closely(const Tensor<F>& kernel, double bound) {
-    const auto largest = std::max_element(kernel.values.begin(), kernel.values.end(),
-                                          [](const F& a, const F& b) { return std::abs(a) < std::abs(b); });
+    const auto largest =
+        std::max_element(kernel.values.begin(), kernel.values.end(),
+                         [](const F& a, const F& b) { return std::abs(a) < std::abs(b); });
     const Index pivot = largest - kernel.values.begin();
     Vectors<F> factors;
     const auto last_pass = slowest_long_axis(kernel.shape);
@@ -181,7 +193,8 @@ std::optional<Factors> factorise_closely(const Tensor<F>& kernel, double bound) 
         if (a == last_pass) continue;
         for (F& number : factors.back()) number /= *largest;
     }
-    // Fibres through the largest element miss by no more than this where some outer product is within the bound.
+    // Fibres through the largest element miss by no more than this where some outer product is
+    // within the bound.
     const double count = static_cast<double>(kernel.values.size());
     if (!within(kernel, factors, 2 * kernel.rank() * std::sqrt(count) * bound)) return std::nullopt;
     if (!within(kernel, factors, 0.0)) {
@@ -223,11 +236,13 @@ std::optional<Factors> factorise_planes(const Kernel& kernel, double tolerance) 
         const double bound = tolerance * kernel.norm();
         if (kernel.is_complex()) {
             std::vector<Complex> values;
-            for (std::size_t i = 0; i < planes.real.size(); ++i) values.emplace_back(planes.real[i], planes.imag[i]);
+            for (std::size_t i = 0; i < planes.real.size(); ++i)
+                values.emplace_back(planes.real[i], planes.imag[i]);
             return factorise_closely<Complex>({shape, values}, bound);
         }
         // Integer problems come in float arithmetic too, and must stay exact.
-        if (const auto integers = as_integers(planes.real)) return factorise_exactly({shape, *integers});
+        if (const auto integers = as_integers(planes.real))
+            return factorise_exactly({shape, *integers});
         const std::vector<double> values(planes.real.begin(), planes.real.end());
         return factorise_closely<double>({shape, values}, bound);
     }
@@ -236,7 +251,8 @@ std::optional<Factors> factorise_planes(const Kernel& kernel, double tolerance) 
 }  // namespace
 
 std::optional<Factors> factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance) {
-    return with_arithmetic(arithmetic, [&]<class T>(T) { return factorise_planes<T>(kernel, tolerance); });
+    return with_arithmetic(arithmetic,
+                           [&]<class T>(T) { return factorise_planes<T>(kernel, tolerance); });
 }
 
 }  // namespace faltung

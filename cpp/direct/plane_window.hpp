@@ -1,5 +1,5 @@
-// The input rows of a band of a volume, plane by plane: moving on by one plane fetches one plane and keeps the rest,
-// so that every row is converted, or its border made, once per band.
+// The input rows of a band of a volume, plane by plane: moving on by one plane fetches one plane
+// and keeps the rest, so that every row is converted, or its border made, once per band.
 #pragma once
 
 #include "direct/row_window.hpp"
@@ -10,9 +10,10 @@ template <class T>
 class PlaneWindow {
 public:
     PlaneWindow() = default;
-    /// `shape.depth` planes, `taps` neighbouring ones of which lie along the axis that is walked; `shape.rows` rows each.
-    PlaneWindow(const LineReader<T>& reader, const WindowShape& shape, Index taps, const Index* offsets, int outer,
-                int row_axis, const T** pointers, T* ring)
+    /// `shape.depth` planes, `taps` neighbouring ones of which lie along the axis that is walked;
+    /// `shape.rows` rows each.
+    PlaneWindow(const LineReader<T>& reader, const WindowShape& shape, Index taps,
+                const Index* offsets, int outer, int row_axis, const T** pointers, T* ring)
         : source_(reader, shape),
           taps_(taps),
           offsets_(offsets),
@@ -28,8 +29,8 @@ public:
     /// Planes of another place come next.
     void reset() { base_ = have_ = 0; }
 
-    /// Makes `rows` rows of the planes [number, number + taps) of a sequence available. `at` are the coordinates of
-    /// the first row of plane `number`.
+    /// Makes `rows` rows of the planes [number, number + taps) of a sequence available. `at` are
+    /// the coordinates of the first row of plane `number`.
     void move_to(Index number, Index rows, const Index* at) {
         const WindowShape& shape = source_.shape;
         const Index keep = have_ > number ? have_ - number : 0;

@@ -1,5 +1,6 @@
-// The input rows that a group of output rows needs, as pointers: into x where a row stands there as it is,
-// else into a ring of buffers filled by the reader. Moving on to the next group keeps the rows that both need.
+// The input rows that a group of output rows needs, as pointers: into x where a row stands there as
+// it is, else into a ring of buffers filled by the reader. Moving on to the next group keeps the
+// rows that both need.
 #pragma once
 
 #include <cstring>
@@ -10,13 +11,13 @@ namespace faltung::direct {
 
 /// What stays the same for all windows of one strip of outputs.
 struct WindowShape {
-    Index depth;      // planes of rows; plane d starts at coordinates + offset[d * outer ...]
-    Index rows;       // rows per plane at most
-    Index begin;      // first position along the last axis
-    Index exact;      // positions that count
-    Index padded;     // positions that the microkernel may touch
-    Index lanes;      // numbers per position
-    Index pitch;      // numbers from one ring buffer to the next
+    Index depth;   // planes of rows; plane d starts at coordinates + offset[d * outer ...]
+    Index rows;    // rows per plane at most
+    Index begin;   // first position along the last axis
+    Index exact;   // positions that count
+    Index padded;  // positions that the microkernel may touch
+    Index lanes;   // numbers per position
+    Index pitch;   // numbers from one ring buffer to the next
 
     Index pointers() const { return depth * rows; }
     Index numbers() const { return depth * rows * pitch; }
@@ -37,7 +38,9 @@ struct RowSource {
         if (const T* found = reader->in_place(place, begin, begin + shape.padded)) return found;
         reader->read(place, begin, begin + shape.exact, slot);
         const Index rest = (shape.padded - shape.exact) * shape.lanes;
-        if (rest > 0) std::memset(slot + shape.exact * shape.lanes, 0, static_cast<std::size_t>(rest) * sizeof(T));
+        if (rest > 0)
+            std::memset(slot + shape.exact * shape.lanes, 0,
+                        static_cast<std::size_t>(rest) * sizeof(T));
         return slot;
     }
 };
@@ -51,9 +54,10 @@ template <class T>
 class RowWindow {
 public:
     RowWindow() = default;
-    /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for each plane.
-    RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets, int outer, int row_axis,
-              const T** pointers, T* ring)
+    /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for
+    /// each plane.
+    RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets,
+              int outer, int row_axis, const T** pointers, T* ring)
         : source_(reader, shape),
           offsets_(offsets),
           outer_(outer),
@@ -67,8 +71,9 @@ public:
     /// Rows of another place come next.
     void reset() { base_ = have_ = 0; }
 
-    /// Makes rows [from, to) of a sequence available as rows()[0 ...]; row i has coordinate at[row_axis] + i * spacing.
-    /// `at` are the coordinates of plane zero. Since reset() the part stays the same and neither end may move back.
+    /// Makes rows [from, to) of a sequence available as rows()[0 ...]; row i has coordinate
+    /// at[row_axis] + i * spacing. `at` are the coordinates of plane zero. Since reset() the part
+    /// stays the same and neither end may move back.
     void move_to(Index from, Index to, const Index* at, Index spacing, const WindowPart& part) {
         const Index keep = have_ > from ? have_ - from : 0;
         Index place[max_rank];
@@ -77,10 +82,15 @@ public:
             for (int a = 0; a < outer_; ++a) place[a] = at[a] + offset[a];
             const Index row0 = row_axis_ >= 0 ? place[row_axis_] : 0;
             const T** plane = pointers_ + d * source_.shape.rows;
-            if (keep > 0) std::memmove(plane, plane + (from - base_), static_cast<std::size_t>(keep) * sizeof(T*));
+            if (keep > 0)
+                std::memmove(plane, plane + (from - base_),
+                             static_cast<std::size_t>(keep) * sizeof(T*));
             for (Index i = from + keep; i < to; ++i) {
                 if (row_axis_ >= 0) place[row_axis_] = row0 + i * spacing;
-                plane[i - from] = source_.fetch(place, part.shift, ring_ + (d * source_.shape.rows + i % source_.shape.rows) * source_.shape.pitch);
+                plane[i - from] =
+                    source_.fetch(place, part.shift,
+                                  ring_ + (d * source_.shape.rows + i % source_.shape.rows) *
+                                              source_.shape.pitch);
             }
         }
         base_ = from;

@@ -1,5 +1,6 @@
-// One pass per axis, fused: a line is read and filtered along itself, goes into a ring, and the ring is filtered
-// across. x~ is x continued without end, so lines outside x are asked of the reader like any others.
+// One pass per axis, fused: a line is read and filtered along itself, goes into a ring, and the
+// ring is filtered across. x~ is x continued without end, so lines outside x are asked of the
+// reader like any others.
 #include "direct/separable.hpp"
 
 #include <algorithm>
@@ -53,7 +54,8 @@ struct Scratch {
     Scratch(const Prepared<T>& prepared, Pieces& pieces) {
         const SeparableLayout& layout = prepared.layout;
         for (int j = 0; j < layout.levels(); ++j) {
-            ring.push_back(pieces.template take<T>(layout.slots[j] * layout.slab_rows[j] * layout.pitch));
+            ring.push_back(
+                pieces.template take<T>(layout.slots[j] * layout.slab_rows[j] * layout.pitch));
             row.push_back(pieces.template take<const T*>(layout.slots[j] * layout.slab_rows[j]));
         }
         line = pieces.template take<T>(layout.line);
@@ -63,8 +65,9 @@ struct Scratch {
         window = pieces.template take<const T*>(prepared.most_taps + most_rows);
     }
 
-    PerAxis<T*> ring;          // per level: slots of slabs
-    PerAxis<const T**> row;    // per level: where the rows of those slabs stand; in x itself if nothing was done to them
+    PerAxis<T*> ring;        // per level: slots of slabs
+    PerAxis<const T**> row;  // per level: where the rows of those slabs stand; in x itself if
+                             // nothing was done to them
     T *line, *out, *real, *imag;
     const T** window;  // the rows that a group of outputs needs
 };
@@ -116,15 +119,20 @@ private:
     Index computed() const { return std::max<Index>(numbers_, table_.lanes); }
     bool wide() const { return numbers_ >= table_.lanes; }
     T* in_place() const {
-        return wide() ? writer_.in_place(out_at_, begin_[last_], begin_[last_] + length_[last_]) : nullptr;
+        return wide() ? writer_.in_place(out_at_, begin_[last_], begin_[last_] + length_[last_])
+                      : nullptr;
     }
-    void write(const T* row) const { writer_.write(out_at_, begin_[last_], begin_[last_] + length_[last_], row); }
+    void write(const T* row) const {
+        writer_.write(out_at_, begin_[last_], begin_[last_] + length_[last_], row);
+    }
 
-    /// The pass along the line at in_at_; answers where the row stands: in `slot`, or in x if there is nothing to do.
+    /// The pass along the line at in_at_; answers where the row stands: in `slot`, or in x if there
+    /// is nothing to do.
     const T* along(T* slot) {
         const Axis& axis = axes_[last_];
         const Pass<T>& pass = prepared_.passes[static_cast<std::size_t>(last_)];
-        const Index from = begin_[last_] + axis.first, to = from + length_[last_] + axis.reach() - 1;
+        const Index from = begin_[last_] + axis.first,
+                    to = from + length_[last_] + axis.reach() - 1;
         const T* source = wide() ? reader_.in_place(in_at_, from, to) : nullptr;
         if (pass.trivial()) {
             if (source != nullptr) return source;
@@ -132,45 +140,31 @@ private:
             std::fill(slot + numbers_, slot + computed(), T{0});
             return slot;
         }
-        // In a long line the windows inside x are read where x stands; only the others need a copy.
-        const Index left = std::max<Index>(-from, 0), right = std::max<Index>(to - axis.x, 0);
-        const Index inside = length_[last_] - left - right, least = (table_.lanes + lanes_ - 1) / lanes_;
-        if (source == nullptr && inside >= 64 * least) source = reader_.in_place(in_at_, from + left, to - right);
-        if (source == nullptr) {
-            filter_copy(pass, 0, length_[last_], slot);
-        } else {
-            filter_line(pass, source, left, length_[last_] - right, slot);
-            if (left > 0) filter_copy(pass, 0, std::max(left, least), slot);
-            if (right > 0) filter_copy(pass, length_[last_] - std::max(right, least), length_[last_], slot);
+        if (source != nullptr) {
+            filter_line(pass, source, slot);
+            return slot;
         }
+        reader_.read(in_at_, from, to, scratch_.line);
+        if (!wide())
+            std::fill(scratch_.line + (to - from) * lanes_, scratch_.line + layout_.line, T{0});
+        filter_line(pass, scratch_.line, slot);
         return slot;
     }
 
-    /// Outputs [begin, end) of the line at in_at_, by way of a copy.
-    void filter_copy(const Pass<T>& pass, Index begin, Index end, T* slot) {
-        const Index from = begin_[last_] + axes_[last_].first + begin;
-        const Index length = end - begin + axes_[last_].reach() - 1;
-        reader_.read(in_at_, from, from + length, scratch_.line);
-        if (!wide()) std::fill(scratch_.line + length * lanes_, scratch_.line + layout_.line, T{0});
-        filter_line(pass, scratch_.line, begin, end, slot);
-    }
-
-    /// Outputs [begin, end); in pieces, each of which fetches its part of the line that comes next.
-    void filter_line(const Pass<T>& pass, const T* source, Index begin, Index end, T* slot) {
+    /// In pieces, each of which fetches its part of the line that comes next.
+    void filter_line(const Pass<T>& pass, const T* source, T* out) {
         const Axis& axis = axes_[last_];
         microkernels::CorrelateCall<T> call = call_of(pass);
         call.kx = axis.k;
         call.tap_step = axis.dilation * lanes_;
         call.row = &source;
-        const bool more = layout_.levels() > 0;
-        const int slower = more ? layout_.rows.back() : last_;
-        T* out = slot + begin * lanes_;
-        const Index all = std::max<Index>((end - begin) * lanes_, table_.lanes), piece = 32 * table_.lanes;
-        if (more) ++in_at_[slower];
+        const int across = layout_.levels() > 0 ? layout_.rows.back() : last_;
+        const Index all = computed(), piece = 32 * table_.lanes;
+        if (across != last_) ++in_at_[across];
         for (Index x = 0; x < all; x += call.n) {
             call.n = all - x < 2 * piece ? all - x : piece;
-            if (more) {
-                const Index next = begin_[last_] + axis.first + begin + x / lanes_;
+            if (across != last_) {
+                const Index next = begin_[last_] + axis.first + x / lanes_;
                 reader_.prefetch(in_at_, next, next + call.n / lanes_);
             }
             call.taps = pass.real.data();
@@ -178,7 +172,7 @@ private:
             source += call.n;
             out += call.n;
         }
-        if (more) --in_at_[slower];
+        if (across != last_) --in_at_[across];
     }
 
     microkernels::CorrelateCall<T> call_of(const Pass<T>& pass) const {
@@ -191,8 +185,8 @@ private:
     }
 
     /// Real factors directly; complex ones as two passes, out = a + i*b.
-    void correlate(const Pass<T>& pass, microkernels::Correlate<T> loop, microkernels::CorrelateCall<T>& call,
-                   T* const* out, Index rows) {
+    void correlate(const Pass<T>& pass, microkernels::Correlate<T> loop,
+                   microkernels::CorrelateCall<T>& call, T* const* out, Index rows) {
         call.out = out;
         if (pass.imag.empty()) return loop(call);
         T *real[most_rows], *imag[most_rows];
@@ -232,12 +226,14 @@ private:
         return rows;
     }
 
-    /// The pass across the slabs of `level`; the results go to `to`, those of level 0 into the output.
+    /// The pass across the slabs of `level`; the results go to `to`, those of level 0 into the
+    /// output.
     void across(int level, T* to) {
         const int a = layout_.rows[level];
         const Axis& axis = axes_[a];
         const Pass<T>& pass = prepared_.passes[static_cast<std::size_t>(a)];
-        const Index taps = axis.k, slots = layout_.slots[level], slab_rows = layout_.slab_rows[level];
+        const Index taps = axis.k, slots = layout_.slots[level],
+                    slab_rows = layout_.slab_rows[level];
         const Index below = rows_below(level), origin = begin_[a] + axis.first;
         microkernels::CorrelateCall<T> call = call_of(pass);
         call.ky = taps;
@@ -249,7 +245,8 @@ private:
             for (const Index want = o + block.rows - 1 + axis.reach(); have < want; ++have) {
                 const Index slot = have % slots * slab_rows;
                 in_at_[a] = origin + have;
-                slab(level + 1, scratch_.ring[level] + slot * layout_.pitch, scratch_.row[level] + slot);
+                slab(level + 1, scratch_.ring[level] + slot * layout_.pitch,
+                     scratch_.row[level] + slot);
             }
             for (Index q = 0; q < below; ++q) {
                 Index slot = o % slots;
@@ -261,7 +258,8 @@ private:
                 call.taps = pass.real.data();
                 if (level > 0) {
                     T* out[most_rows];
-                    for (Index r = 0; r < block.rows; ++r) out[r] = to + ((o + r) * below + q) * layout_.pitch;
+                    for (Index r = 0; r < block.rows; ++r)
+                        out[r] = to + ((o + r) * below + q) * layout_.pitch;
                     correlate(pass, block.run, call, out, block.rows);
                 } else {
                     finish(pass, block.rows, block.run, call, o, q);
@@ -310,21 +308,25 @@ template <class T>
 class Separable final : public Executor {
 public:
     Separable(const Problem& problem, const Factors& factors, const microkernels::Table& table)
-        : prepared_{problem, table, {}, plan_separable(problem, correlations<T>(table).lanes), streams(problem), false,
-                    1} {
+        : prepared_{
+              problem,          table, {}, plan_separable(problem, correlations<T>(table).lanes),
+              streams(problem), false, 1} {
         // scalars of axes that are not convolved over join the pass that comes last
         const int last = problem.axes.size() - 1;
         const int home = prepared_.layout.levels() > 0 ? prepared_.layout.rows[0] : last;
         std::complex<double> scale = 1;
         for (int a = 0; a <= last; ++a)
-            if (a != home && problem.axes[a].k == 1) scale *= factors.per_axis[static_cast<std::size_t>(a)][0];
+            if (a != home && problem.axes[a].k == 1)
+                scale *= factors.per_axis[static_cast<std::size_t>(a)][0];
         for (int a = 0; a <= last; ++a) {
-            std::vector<std::complex<double>> numbers = factors.per_axis[static_cast<std::size_t>(a)];
+            std::vector<std::complex<double>> numbers =
+                factors.per_axis[static_cast<std::size_t>(a)];
             if (a != home && problem.axes[a].k == 1) numbers = {1.0};
             if (a == home && scale != 1.0)
                 for (auto& number : numbers) number *= scale;
             prepared_.passes.push_back(pass_of(numbers));
-            prepared_.complex_factors = prepared_.complex_factors || !prepared_.passes.back().imag.empty();
+            prepared_.complex_factors =
+                prepared_.complex_factors || !prepared_.passes.back().imag.empty();
             prepared_.most_taps = std::max(prepared_.most_taps, problem.axes[a].k);
         }
         Pieces count(nullptr);
@@ -343,7 +345,8 @@ public:
             Pieces pieces(workspace.data());
             const Scratch<T> scratch(prepared_, pieces);
             BoxWalk<T> walk(prepared_, reader, writer, scratch);
-            for (Index box = task * group; box < std::min(boxes, (task + 1) * group); ++box) walk.run(box);
+            for (Index box = task * group; box < std::min(boxes, (task + 1) * group); ++box)
+                walk.run(box);
             if (prepared_.stream) correlations<T>(prepared_.table).fence();
         });
     }
@@ -354,9 +357,11 @@ private:
     Prepared<T> prepared_;
     std::size_t bytes_ = 0;
 
-    /// From about half a last-level cache on, fetching what is only overwritten costs more than it helps.
+    /// From about half a last-level cache on, fetching what is only overwritten costs more than it
+    /// helps.
     static bool streams(const Problem& problem) {
-        double bytes = static_cast<double>(size_of(problem.out_dtype)) * static_cast<double>(problem.inner);
+        double bytes =
+            static_cast<double>(size_of(problem.out_dtype)) * static_cast<double>(problem.inner);
         for (const Axis& axis : problem.axes) bytes *= static_cast<double>(axis.out);
         return bytes >= static_cast<double>(std::size_t{16} << 20);
     }

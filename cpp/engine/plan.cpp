@@ -18,9 +18,10 @@ namespace faltung {
 
 namespace {
 
-/// An outer product counts as the kernel if it misses it by no more than the rounding that direct summation has anyway.
-double rank_one_tolerance(Arithmetic arithmetic) {
-    switch (arithmetic) {
+/// An outer product counts as the kernel if it misses it by no more than the rounding that the taps have anyway.
+double rank_one_tolerance(const Problem& problem, DType kernel) {
+    if (kernel == DType::float16 && problem.x_dtype == DType::float16) return 0x1p-11;
+    switch (problem.arithmetic) {
         case Arithmetic::f32: return 0x1p-24;
         case Arithmetic::f64: return 0x1p-52;
         default: return 0;
@@ -47,7 +48,8 @@ void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) 
     };
     SampleRange samples = with_constant(range_of(problem.x_dtype));
     Fit fit = exact_fit(samples, taps, problem.unsigned_result);
-    if (fit >= Fit::i64 && x) {  // the types alone ask for the slow road: look at the samples
+    // wide types say little of what they hold: small numbers take a faster road, so look at the samples
+    if (fit != Fit::f32 && x && size_of(problem.x_dtype) >= 4) {
         samples = with_constant(range_of(*x));
         fit = exact_fit(samples, taps, problem.unsigned_result);
         if (fit == Fit::none)
@@ -93,7 +95,8 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     Traits traits;
     traits.finite_kernel = kernel->finite();
     traits.kernel_norm = kernel->norm();
-    traits.fft_available = fft::provider().found;
+    traits.fft_available = fft::available();
+    if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
     const WholeWork whole = whole_work(problem);
     traits.whole_blocks = whole.blocks;
@@ -102,7 +105,7 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     std::optional<Factors> factors;
     const bool worth_factors = convolved_axes(problem) >= 2 || request.method == Method::separable;
     if (worth_factors && kernel->finite())
-        factors = factorise(*kernel, problem.arithmetic, rank_one_tolerance(problem.arithmetic));
+        factors = factorise(*kernel, problem.arithmetic, rank_one_tolerance(problem, request.kernel_dtype));
     traits.rank_one = factors.has_value();
 
     // 2. the choice

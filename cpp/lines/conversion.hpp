@@ -18,7 +18,9 @@ const microkernels::ConvertRows<T>& conversions(const microkernels::Table& table
 
 /// What the parts of a complex number are; real types are themselves.
 constexpr DType real_dtype(DType dtype) {
-    return dtype == DType::complex64 ? DType::float32 : dtype == DType::complex128 ? DType::float64 : dtype;
+    return dtype == DType::complex64    ? DType::float32
+           : dtype == DType::complex128 ? DType::float64
+                                        : dtype;
 }
 
 constexpr Index numbers_in(DType dtype) { return is_complex(dtype) ? 2 : 1; }

@@ -20,7 +20,8 @@ inline Index extension_period(Index n, Boundary boundary) {
     }
 }
 
-/// The sample of x, in [0, n), that stands at position i; -1 for the constant. Any distance outside, any n >= 1.
+/// The sample of x, in [0, n), that stands at position i; -1 for the constant. Any distance
+/// outside, any n >= 1.
 inline Index extend(Index i, Index n, Boundary boundary) {
     if (i >= 0 && i < n) return i;
     switch (boundary) {
@@ -39,7 +40,8 @@ inline Index extend(Index i, Index n, Boundary boundary) {
     }
 }
 
-/// Neighbouring positions that hold neighbouring samples: source, source + step, ... `length` of them.
+/// Neighbouring positions that hold neighbouring samples: source, source + step, ... `length` of
+/// them.
 struct ExtensionRun {
     Index source, step, length;
 };
@@ -49,7 +51,8 @@ inline ExtensionRun extension_run(Index i, Index n, Boundary boundary) {
     const Index period = extension_period(n, boundary);
     const Index m = floor_mod(i, period);
     if (m < n) return {m, 1, n - m};
-    const Index last = boundary == Boundary::mirror ? 1 : 0;  // mirror's next run begins with sample 0
+    const Index last =
+        boundary == Boundary::mirror ? 1 : 0;  // mirror's next run begins with sample 0
     const Index source = period - 1 + last - m;
     return {source, -1, source - last + 1};
 }

@@ -23,11 +23,13 @@ void copy_on(T* line, Index have, Index want) {
 }  // namespace
 
 template <class T>
-LineReader<T>::LineReader(const Problem& problem, const ArrayView& x, const microkernels::Table& table)
+LineReader<T>::LineReader(const Problem& problem, const ArrayView& x,
+                          const microkernels::Table& table)
     : rows_(&conversions<T>(table)),
       load_(rows_->load[static_cast<int>(real_dtype(problem.x_dtype))]),
       data_(x.data),
-      layout_{problem.inner * numbers_in(problem.x_dtype), static_cast<Index>(size_of(real_dtype(problem.x_dtype)))},
+      layout_{problem.inner * numbers_in(problem.x_dtype),
+              static_cast<Index>(size_of(real_dtype(problem.x_dtype)))},
       lanes_(problem.lanes()),
       n_(problem.axes.back().x),
       stride_(x.strides.back()),
@@ -35,12 +37,14 @@ LineReader<T>::LineReader(const Problem& problem, const ArrayView& x, const micr
       boundary_(problem.boundary),
       widen_(problem.complex_samples && !is_complex(problem.x_dtype)) {
     const DType stored = real_dtype(problem.x_dtype);
-    same_ = !widen_ && (stored == dtype_of<T> || (std::is_same_v<T, std::int64_t> && stored == DType::uint64));
+    same_ = !widen_ &&
+            (stored == dtype_of<T> || (std::is_same_v<T, std::int64_t> && stored == DType::uint64));
     if (boundary_ == Boundary::constant) {
         if constexpr (std::is_same_v<T, std::int64_t>)
             outside_[0] = outside_[1] = problem.cval.integer;
         else
-            outside_[0] = static_cast<T>(problem.cval.real), outside_[1] = static_cast<T>(problem.cval.imag);
+            outside_[0] = static_cast<T>(problem.cval.real),
+            outside_[1] = static_cast<T>(problem.cval.imag);
         if (!problem.complex_samples) outside_[1] = outside_[0];
     } else {
         outside_[0] = outside_[1] = T{0};
@@ -70,8 +74,10 @@ void LineReader<T>::read(const Index* at, Index begin, Index end, T* line) const
     if (begin >= 0 && end <= n_) return convert(from + begin * stride_, stride_, end - begin, line);
     if (extension_period(n_, boundary_) > 0) return periodic(from, begin, end, line);
 
-    const Index inside_begin = std::clamp<Index>(0, begin, end), inside_end = std::clamp(n_, begin, end);
-    const Index before = inside_begin - begin, inside = inside_end - inside_begin, after = end - inside_end;
+    const Index inside_begin = std::clamp<Index>(0, begin, end),
+                inside_end = std::clamp(n_, begin, end);
+    const Index before = inside_begin - begin, inside = inside_end - inside_begin,
+                after = end - inside_end;
     T* const right = line + (inside_end - begin) * lanes_;
     if (inside > 0) convert(from + inside_begin * stride_, stride_, inside, line + before * lanes_);
     if (boundary_ == Boundary::edge) {
@@ -96,7 +102,8 @@ void LineReader<T>::prefetch(const Index* at, Index begin, Index end) const {
     const std::byte* line = line_of(at);
     if (line == nullptr) return;
     const std::byte* const stop = line + std::min(end, n_) * stride_;
-    for (const std::byte* byte = line + std::max<Index>(begin, 0) * stride_; byte < stop; byte += 64)
+    for (const std::byte* byte = line + std::max<Index>(begin, 0) * stride_; byte < stop;
+         byte += 64)
         __builtin_prefetch(byte, 0, 2);
 }
 
@@ -116,7 +123,8 @@ void LineReader<T>::convert(const std::byte* from, Index stride, Index positions
     if (stride == layout_.size()) return convert_run(from, positions * layout_.count, line);
     if (same_) return gather(from, stride, layout_, positions, line);
     if (layout_.size() > chunk_bytes / 8) {
-        for (Index i = 0; i < positions; ++i) convert_run(from + i * stride, layout_.count, line + i * lanes_);
+        for (Index i = 0; i < positions; ++i)
+            convert_run(from + i * stride, layout_.count, line + i * lanes_);
         return;
     }
     alignas(64) std::byte chunk[chunk_bytes];
@@ -157,7 +165,8 @@ void LineReader<T>::periodic(const std::byte* from, Index begin, Index end, T* l
     for (Index i = begin; i < known;) {
         const ExtensionRun run = extension_run(i, n_, boundary_);
         const Index length = std::min(run.length, known - i);
-        convert(from + run.source * stride_, run.step * stride_, length, line + (i - begin) * lanes_);
+        convert(from + run.source * stride_, run.step * stride_, length,
+                line + (i - begin) * lanes_);
         i += length;
     }
     copy_on(line, (known - begin) * lanes_, (end - begin) * lanes_);

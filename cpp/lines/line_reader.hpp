@@ -1,4 +1,5 @@
-// Reads x as if it had no end: lines along the last axis, in the arithmetic type, any dtype, stride and boundary.
+// Reads x as if it had no end: lines along the last axis, in the arithmetic type, any dtype, stride
+// and boundary.
 #pragma once
 
 #include "core/array_view.hpp"
@@ -10,7 +11,8 @@ namespace faltung {
 
 /// Coordinates are samples of x~ on every axis; they may lie outside x, where the boundary answers.
 /// A line is positions [begin, end) of the last axis, problem.lanes() numbers each.
-/// A reader is cheap to make, keeps no reference to problem or x (only to x's memory), and never allocates.
+/// A reader is cheap to make, keeps no reference to problem or x (only to x's memory), and never
+/// allocates.
 template <class T>
 class LineReader {
 public:
@@ -27,7 +29,8 @@ public:
     void prefetch(const Index* at, Index begin, Index end) const;
 
 private:
-    const std::byte* line_of(const Index* at) const;  // position 0 of the line; nullptr where all is constant
+    const std::byte* line_of(
+        const Index* at) const;  // position 0 of the line; nullptr where all is constant
     void fill(Index positions, T* line) const;
     void convert(const std::byte* from, Index stride, Index positions, T* line) const;
     void convert_run(const std::byte* from, Index numbers, T* line) const;
@@ -41,10 +44,11 @@ private:
     Index lanes_, n_, stride_;
     int outer_;  // axes before the last
     Boundary boundary_;
-    bool widen_;  // real samples into complex lines
-    bool same_;   // x holds T itself
+    bool widen_;    // real samples into complex lines
+    bool same_;     // x holds T itself
     T outside_[2];  // a constant sample
-    Index extents_[max_rank], strides_[max_rank];  // of the outer axes; only `outer_` entries are set
+    Index extents_[max_rank],
+        strides_[max_rank];  // of the outer axes; only `outer_` entries are set
 };
 
 extern template class LineReader<float>;

@@ -8,7 +8,8 @@
 namespace faltung {
 
 template <class T>
-LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out, const microkernels::Table& table)
+LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out,
+                          const microkernels::Table& table)
     : data_(out.data),
       layout_{problem.inner * numbers_in(problem.out_dtype),
               static_cast<Index>(size_of(real_dtype(problem.out_dtype)))},
@@ -39,7 +40,8 @@ void LineWriter<T>::write(const Index* at, Index begin, Index end, const T* line
     if (stride_ == layout_.size()) return store_(line, to, positions * layout_.count);
     if (same_) return scatter(line, layout_, positions, to, stride_);
     if (layout_.size() > chunk_bytes / 8) {
-        for (Index i = 0; i < positions; ++i) store_(line + i * layout_.count, to + i * stride_, layout_.count);
+        for (Index i = 0; i < positions; ++i)
+            store_(line + i * layout_.count, to + i * stride_, layout_.count);
         return;
     }
     alignas(64) std::byte chunk[chunk_bytes];

@@ -1,4 +1,5 @@
-// Writes lines of results: from the arithmetic type to any dtype and stride, rounding and saturating.
+// Writes lines of results: from the arithmetic type to any dtype and stride, rounding and
+// saturating.
 #pragma once
 
 #include "core/array_view.hpp"
@@ -16,7 +17,8 @@ public:
 
     void write(const Index* at, Index begin, Index end, const T* line) const;
 
-    /// Where these numbers belong in out if they can be written straight: contiguous and of type T. Otherwise nullptr.
+    /// Where these numbers belong in out if they can be written straight: contiguous and of type T.
+    /// Otherwise nullptr.
     T* in_place(const Index* at, Index begin, Index end) const;
 
 private:
@@ -26,8 +28,8 @@ private:
     std::byte* data_;
     PositionLayout layout_;
     Index stride_;
-    int outer_;  // axes before the last
-    bool same_;  // out holds T itself
+    int outer_;                // axes before the last
+    bool same_;                // out holds T itself
     Index strides_[max_rank];  // of the outer axes
 };
 

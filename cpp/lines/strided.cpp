@@ -20,26 +20,32 @@ bool with_word(Index bytes, Body&& body) {
 
 }  // namespace
 
-void gather(const std::byte* array, Index stride, const PositionLayout& layout, Index positions, void* run) {
+void gather(const std::byte* array, Index stride, const PositionLayout& layout, Index positions,
+            void* run) {
     std::byte* to = static_cast<std::byte*>(run);
     const bool done = with_word(layout.size(), [&]<class Word>(Word) {
         for (Index i = 0; i < positions; ++i)
-            std::memcpy(to + i * static_cast<Index>(sizeof(Word)), array + i * stride, sizeof(Word));
+            std::memcpy(to + i * static_cast<Index>(sizeof(Word)), array + i * stride,
+                        sizeof(Word));
     });
     if (done) return;
     const auto bytes = static_cast<std::size_t>(layout.size());
-    for (Index i = 0; i < positions; ++i) std::memcpy(to + i * layout.size(), array + i * stride, bytes);
+    for (Index i = 0; i < positions; ++i)
+        std::memcpy(to + i * layout.size(), array + i * stride, bytes);
 }
 
-void scatter(const void* run, const PositionLayout& layout, Index positions, std::byte* array, Index stride) {
+void scatter(const void* run, const PositionLayout& layout, Index positions, std::byte* array,
+             Index stride) {
     const std::byte* from = static_cast<const std::byte*>(run);
     const bool done = with_word(layout.size(), [&]<class Word>(Word) {
         for (Index i = 0; i < positions; ++i)
-            std::memcpy(array + i * stride, from + i * static_cast<Index>(sizeof(Word)), sizeof(Word));
+            std::memcpy(array + i * stride, from + i * static_cast<Index>(sizeof(Word)),
+                        sizeof(Word));
     });
     if (done) return;
     const auto bytes = static_cast<std::size_t>(layout.size());
-    for (Index i = 0; i < positions; ++i) std::memcpy(array + i * stride, from + i * layout.size(), bytes);
+    for (Index i = 0; i < positions; ++i)
+        std::memcpy(array + i * stride, from + i * layout.size(), bytes);
 }
 
 }  // namespace faltung

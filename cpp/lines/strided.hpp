@@ -1,4 +1,5 @@
-// Moves positions that stand `stride` bytes apart in an array from and to a contiguous run, bytes unchanged.
+// Moves positions that stand `stride` bytes apart in an array from and to a contiguous run, bytes
+// unchanged.
 #pragma once
 
 #include "core/types.hpp"
@@ -13,8 +14,10 @@ struct PositionLayout {
     Index size() const { return count * bytes; }
 };
 
-void gather(const std::byte* array, Index stride, const PositionLayout& layout, Index positions, void* run);
-void scatter(const void* run, const PositionLayout& layout, Index positions, std::byte* array, Index stride);
+void gather(const std::byte* array, Index stride, const PositionLayout& layout, Index positions,
+            void* run);
+void scatter(const void* run, const PositionLayout& layout, Index positions, std::byte* array,
+             Index stride);
 
 /// A chunk of unconverted numbers on the stack.
 inline constexpr Index chunk_bytes = 4096;

@@ -1,5 +1,6 @@
-// float16 as bits. Where the level has instructions for it they are used, else a few integer operations that give
-// the same bits: rounded half to even, overflow to infinity, subnormals kept, NaNs quiet with their payload.
+// float16 as bits. Where the level has instructions for it they are used, else a few integer
+// operations that give the same bits: rounded half to even, overflow to infinity, subnormals kept,
+// NaNs quiet with their payload.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ inline float widen_half(Half half) {
     const std::uint32_t h = static_cast<std::uint16_t>(half);
     const std::uint32_t magnitude = (h & 0x7fff) << 13;
     const std::uint32_t exponent = h & 0x7c00;
-    // A subnormal becomes a normal float by subtracting the hidden bit that it lacks; exact, and safe with DAZ.
+    // A subnormal becomes a normal float by subtracting the hidden bit that it lacks; exact, and
+    // safe with DAZ.
     const float subnormal = float_of(magnitude + (113u << 23)) - float_of(113u << 23);
     const std::uint32_t special = magnitude | 0x7f800000u | ((h & 0x3ff) != 0 ? 0x400000u : 0u);
     const std::uint32_t normal = magnitude + (112u << 23);

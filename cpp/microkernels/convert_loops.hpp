@@ -1,4 +1,5 @@
-// The loops behind ConvertTable. Plain code that compilers vectorise; the narrow ones avoid calls and branches.
+// The loops behind ConvertTable. Plain code that compilers vectorise; the narrow ones avoid calls
+// and branches.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +60,8 @@ void load(const void* source, T* __restrict to, std::int64_t count) {
     } else if constexpr (same<From, Half> && same<T, float>) {
         widen_halves(from, to, count);
     } else if constexpr (same<T, std::int64_t> && same<From, Half>) {
-        for (std::int64_t i = 0; i < count; ++i) to[i] = round_to_long<T>(static_cast<double>(widen_half(from[i])));
+        for (std::int64_t i = 0; i < count; ++i)
+            to[i] = round_to_long<T>(static_cast<double>(widen_half(from[i])));
     } else if constexpr (same<T, std::int64_t> && is_float<From>) {
         round_all<T, From>(from, to, count);
     } else {
@@ -92,7 +94,8 @@ void split(const T* __restrict pairs, T* __restrict real, T* __restrict imag, st
 }
 
 template <class T>
-void join(const T* __restrict real, const T* __restrict imag, T* __restrict pairs, std::int64_t count) {
+void join(const T* __restrict real, const T* __restrict imag, T* __restrict pairs,
+          std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
         pairs[2 * i] = real[i];
         pairs[2 * i + 1] = imag[i];
@@ -120,8 +123,8 @@ constexpr ConvertRows<T> rows() {
 
 template <class T, class Unsigned = T>
 constexpr ConvertRows<T> all_rows() {
-    return rows<T, Unsigned, Bool, std::int8_t, std::int16_t, std::int32_t, std::int64_t, std::uint8_t, std::uint16_t,
-                std::uint32_t, std::uint64_t, Half, float, double>();
+    return rows<T, Unsigned, Bool, std::int8_t, std::int16_t, std::int32_t, std::int64_t,
+                std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, Half, float, double>();
 }
 
 }  // namespace convert

@@ -1,5 +1,6 @@
-// Float arithmetic to integers: rounded half to even, saturated, NaN to 0. In blocks: whole vectors are clamped
-// and rounded by adding a constant that leaves no room for a fraction; what is left is an integer to cut.
+// Float arithmetic to integers: rounded half to even, saturated, NaN to 0. In blocks: whole vectors
+// are clamped and rounded by adding a constant that leaves no room for a fraction; what is left is
+// an integer to cut.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +41,8 @@ constexpr Bool lowest<Bool>() {
     return Bool{0};
 }
 
-/// The integer as wide as a float, and the constant: 1.5 * 2^23 or 2^52, whose low bits are free for integers
-/// of up to 22 or 51 bits and a sign.
+/// The integer as wide as a float, and the constant: 1.5 * 2^23 or 2^52, whose low bits are free
+/// for integers of up to 22 or 51 bits and a sign.
 template <class T>
 struct Rounding;
 template <>
@@ -62,7 +63,8 @@ inline constexpr int round_block = 64;
 template <class T>
 FALTUNG_INLINE void round_vectors(const T* from, T low, T high, typename Rounding<T>::Bits* bits) {
     using V = Vec<T>;
-    const V lowest_v = splat<T>(low), highest_v = splat<T>(high), constant = splat<T>(Rounding<T>::constant);
+    const V lowest_v = splat<T>(low), highest_v = splat<T>(high),
+            constant = splat<T>(Rounding<T>::constant);
     const V zero = V{};
     for (int i = 0; i < round_block; i += lanes<T>) {
         V x = loadu<T>(from + i);
@@ -74,7 +76,8 @@ FALTUNG_INLINE void round_vectors(const T* from, T low, T high, typename Roundin
     }
 }
 
-/// Whether the constant's free bits hold every number of the block (and, for unsigned, none is negative).
+/// Whether the constant's free bits hold every number of the block (and, for unsigned, none is
+/// negative).
 FALTUNG_INLINE bool fits(const double* from, bool with_negative) {
     using V = Vec<double>;
     const V high = splat<double>(Rounding<double>::limit);
@@ -89,7 +92,8 @@ FALTUNG_INLINE bool fits(const double* from, bool with_negative) {
     return all;
 }
 
-/// Any double to 64 bits. The bounds are not doubles: the ends are chosen after converting something harmless.
+/// Any double to 64 bits. The bounds are not doubles: the ends are chosen after converting
+/// something harmless.
 template <class Int>
 inline Int round_to_long(double x) {
     constexpr double end = is_signed<Int> ? 0x1p63 : 0x1p64;
@@ -108,7 +112,8 @@ FALTUNG_INLINE void round_one_block(const T* from, Int* __restrict to) {
         if (fits(from, is_signed<Int>)) {
             std::uint64_t bits[round_block];
             round_vectors<double>(from, -Rounding<double>::limit, Rounding<double>::limit, bits);
-            for (int i = 0; i < round_block; ++i) to[i] = static_cast<Int>(bits[i] - Rounding<double>::constant_bits);
+            for (int i = 0; i < round_block; ++i)
+                to[i] = static_cast<Int>(bits[i] - Rounding<double>::constant_bits);
         } else {
             for (int i = 0; i < round_block; ++i) to[i] = round_to_long<Int>(from[i]);
         }

@@ -1,15 +1,18 @@
-// Between what arrays hold and what the inner loops compute in: contiguous runs of numbers, no borders, no strides.
+// Between what arrays hold and what the inner loops compute in: contiguous runs of numbers, no
+// borders, no strides.
 #pragma once
 
 #include <cstdint>
 
 namespace faltung::microkernels {
 
-/// The real element types, in the order of DType; the numbers of complex64 and complex128 are float32 and float64.
+/// The real element types, in the order of DType; the numbers of complex64 and complex128 are
+/// float32 and float64.
 inline constexpr int real_dtypes = 12;
 
-/// `from` and `to` do not overlap, both are aligned for their elements. Float arithmetic to integers rounds half
-/// to even and saturates, NaN gives 0; a bool is an integer of range 0 to 1. float16 is rounded correctly.
+/// `from` and `to` do not overlap, both are aligned for their elements. Float arithmetic to
+/// integers rounds half to even and saturates, NaN gives 0; a bool is an integer of range 0 to 1.
+/// float16 is rounded correctly.
 template <class T>
 struct ConvertRows {
     using Load = void (*)(const void* from, T* to, std::int64_t count);

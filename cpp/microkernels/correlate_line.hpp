@@ -1,4 +1,5 @@
-// One-dimensional correlation: every loaded vector serves up to four taps that lie whole vectors apart.
+// One-dimensional correlation: every loaded vector serves up to four taps that lie whole vectors
+// apart.
 #pragma once
 
 #include "microkernels/correlate_table.hpp"
@@ -7,15 +8,16 @@
 namespace faltung::microkernels {
 namespace {
 
-/// W vectors of outputs. Tap p + P*m, where P taps span a whole number of vectors, reads the vectors of tap p moved
-/// on by m of them; so the taps of one phase p share their loads.
+/// W vectors of outputs. Tap p + P*m, where P taps span a whole number of vectors, reads the
+/// vectors of tap p moved on by m of them; so the taps of one phase p share their loads.
 template <class T, int W>
 struct Line {
     using V = Vec<T>;
     using Sums = V[W];
 
     template <int M>
-    static FALTUNG_INLINE void add_phase(Sums& sum, const T* in, const T* tap, std::int64_t phases) {
+    static FALTUNG_INLINE void add_phase(Sums& sum, const T* in, const T* tap,
+                                         std::int64_t phases) {
         V c[M];
         FALTUNG_UNROLL
         for (int m = 0; m < M; ++m) c[m] = splat(tap[m * phases]);
@@ -30,22 +32,24 @@ struct Line {
     }
 
     template <int M>
-    static FALTUNG_INLINE void add_phases(Sums& sum, const T* in, const T* tap, std::int64_t step, std::int64_t phases,
-                                          std::int64_t from, std::int64_t to) {
+    static FALTUNG_INLINE void add_phases(Sums& sum, const T* in, const T* tap, std::int64_t step,
+                                          std::int64_t phases, std::int64_t from, std::int64_t to) {
         if constexpr (M > 0) {
-            for (std::int64_t p = from; p < to; ++p) add_phase<M>(sum, in + p * step, tap + p, phases);
+            for (std::int64_t p = from; p < to; ++p)
+                add_phase<M>(sum, in + p * step, tap + p, phases);
         }
     }
 
     /// The last, incomplete turn: the first `rest` phases have M + 1 taps, the others M.
     template <int M>
-    static FALTUNG_INLINE void add_rest(Sums& sum, const T* in, const T* tap, std::int64_t step, std::int64_t phases,
-                                        std::int64_t rest) {
+    static FALTUNG_INLINE void add_rest(Sums& sum, const T* in, const T* tap, std::int64_t step,
+                                        std::int64_t phases, std::int64_t rest) {
         add_phases<M + 1>(sum, in, tap, step, phases, 0, rest);
         add_phases<M>(sum, in, tap, step, phases, rest, phases);
     }
 
-    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x, std::int64_t phases, bool streamed) {
+    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
+                                       std::int64_t phases, bool streamed) {
         constexpr int turn = 4;  // taps that share a load
         Sums sum;
         FALTUNG_UNROLL
@@ -84,14 +88,17 @@ struct Line {
 template <class T>
 void line(const CorrelateCall<T>& call) {
     constexpr int wide = 8, width = wide * lanes<T>;
-    // Phases exist where whole taps make up a vector (one channel, two, four ...); else every tap loads for itself.
+    // Phases exist where whole taps make up a vector (one channel, two, four ...); else every tap
+    // loads for itself.
     const std::int64_t step = call.tap_step;
-    const std::int64_t phases = step <= lanes<T> && lanes<T> % step == 0 ? lanes<T> / step : call.kx;
+    const std::int64_t phases =
+        step <= lanes<T> && lanes<T> % step == 0 ? lanes<T> / step : call.kx;
     const bool streamed = call.stream && is_aligned(call.out[0]);
     std::int64_t x = 0;
     for (; x + width <= call.n; x += width) Line<T, wide>::block(call, x, phases, streamed);
     if (x == call.n) return;
-    if (call.n >= width && !call.accumulate && !streamed) {  // streamed lines must not be touched twice
+    if (call.n >= width && !call.accumulate &&
+        !streamed) {  // streamed lines must not be touched twice
         Line<T, wide>::block(call, call.n - width, phases, false);  // some outputs twice, alike
         return;
     }

@@ -1,5 +1,5 @@
-// Direct correlation: output rows x vectors of accumulators stay in registers over all taps, every loaded
-// vector serves several rows. See correlate_table.hpp for what is computed.
+// Direct correlation: output rows x vectors of accumulators stay in registers over all taps, every
+// loaded vector serves several rows. See correlate_table.hpp for what is computed.
 #pragma once
 
 #include "microkernels/correlate_line.hpp"
@@ -31,23 +31,28 @@ struct Rows {
 
     /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it.
     template <int LOW, int HIGH>
-    static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap, const CorrelateCall<T>& call) {
+    static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
+                                       const CorrelateCall<T>& call) {
         if constexpr (KX > 0) {
             FALTUNG_UNROLL
             for (int t = 0; t < KX; ++t) {
-                add_tap<LOW, HIGH>(sum, in + t * call.tap_step, tap + t, KY > 0 ? KX : call.tap_pitch);
-                asm volatile("" ::: "memory");  // keeps the compiler from loading far ahead and spilling
+                add_tap<LOW, HIGH>(sum, in + t * call.tap_step, tap + t,
+                                   KY > 0 ? KX : call.tap_pitch);
+                asm volatile(
+                    "" ::
+                        : "memory");  // keeps the compiler from loading far ahead and spilling
             }
         } else {
             const std::int64_t step = call.tap_step, pitch = call.tap_pitch;
-            for (std::int64_t t = 0; t < call.kx; ++t, in += step) add_tap<LOW, HIGH>(sum, in, tap + t, pitch);
+            for (std::int64_t t = 0; t < call.kx; ++t, in += step)
+                add_tap<LOW, HIGH>(sum, in, tap + t, pitch);
         }
     }
 
     /// Input rows I.. of a group whose kernel height is known.
     template <int I>
-    static FALTUNG_INLINE void known_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
-                                          const CorrelateCall<T>& call) {
+    static FALTUNG_INLINE void known_rows(Sums& sum, const T* const* row, std::int64_t x,
+                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R + KY - 1) {
             constexpr int low = I < KY ? 0 : I - KY + 1, high = I < R ? I + 1 : R;
             add_row<low, high>(sum, row[I] + x, tap + I * KX, call);
@@ -57,8 +62,8 @@ struct Rows {
 
     /// The first R-1 input rows, which only the first output rows see ...
     template <int I>
-    static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
-                                          const CorrelateCall<T>& call) {
+    static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x,
+                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
             add_row<0, I + 1>(sum, row[I] + x, tap + I * call.tap_pitch, call);
             first_rows<I + 1>(sum, row, x, tap, call);
@@ -67,16 +72,16 @@ struct Rows {
 
     /// ... and the last R-1, which only the last output rows see.
     template <int I>
-    static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
-                                         const CorrelateCall<T>& call) {
+    static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x,
+                                         const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
             add_row<I, R>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
             last_rows<I + 1>(sum, row, x, tap, call);
         }
     }
 
-    static FALTUNG_INLINE void add_group(Sums& sum, const T* const* row, std::int64_t x, const T* tap,
-                                         const CorrelateCall<T>& call) {
+    static FALTUNG_INLINE void add_group(Sums& sum, const T* const* row, std::int64_t x,
+                                         const T* tap, const CorrelateCall<T>& call) {
         if constexpr (KY > 0) {
             known_rows<0>(sum, row, x, tap, call);
         } else {
@@ -88,19 +93,23 @@ struct Rows {
         }
     }
 
-    /// What the next R output rows will add to the rows in the caches. The arithmetic hides the wait.
+    /// What the next R output rows will add to the rows in the caches. The arithmetic hides the
+    /// wait.
     static FALTUNG_INLINE void fetch_ahead(const CorrelateCall<T>& call, std::int64_t x) {
-        const char* line = static_cast<const char*>(call.ahead) + x * static_cast<std::int64_t>(sizeof(T));
+        const char* line =
+            static_cast<const char*>(call.ahead) + x * static_cast<std::int64_t>(sizeof(T));
         FALTUNG_UNROLL
         for (int r = 0; r < R; ++r) {
             FALTUNG_UNROLL
-            for (int byte = 0; byte < W * vector_bytes; byte += 64) __builtin_prefetch(line + byte, 0, 2);
+            for (int byte = 0; byte < W * vector_bytes; byte += 64)
+                __builtin_prefetch(line + byte, 0, 2);
             line += call.ahead_pitch;
         }
     }
 
     /// The outputs [x, x + W vectors) of all R rows.
-    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x, bool streamed) {
+    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
+                                       bool streamed) {
         Sums sum;
         FALTUNG_UNROLL
         for (int r = 0; r < R; ++r) {
@@ -137,12 +146,14 @@ struct Rows {
 
     static void run(const CorrelateCall<T>& call) {
         constexpr int width = W * lanes<T>;
-        bool streamed = call.stream;
+        // Half a cache line past the caches would cost more than it saves.
+        bool streamed = call.stream && W * vector_bytes % 64 == 0;
         for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
         std::int64_t x = 0;
         for (; x + width <= call.n; x += width) block(call, x, streamed);
         if (x == call.n) return;
-        if (call.n >= width && !call.accumulate && !streamed) {  // streamed lines must not be touched twice
+        if (call.n >= width && !call.accumulate &&
+            !streamed) {                         // streamed lines must not be touched twice
             block(call, call.n - width, false);  // some outputs twice, alike
             return;
         }
@@ -173,10 +184,11 @@ constexpr CorrelateTable<T> correlate_table() {
     // Accumulators, W loaded vectors and one coefficient must fit into the registers.
     constexpr bool many = vector_registers >= 32;
     constexpr int w6 = many ? 4 : 2, w4 = many ? 4 : 3, w2 = 4, w1 = 8;
-    // Products of 64-bit integers are several instructions on most levels: unrolling them only grows the code.
-    constexpr bool unrolled = Simd<T>::floating;
-    constexpr int rows = !unrolled ? 2 : many ? 6 : 4, w = !unrolled ? w2 : many ? w6 : w4, k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0,
-                  k7 = unrolled ? 7 : 0;
+    // Unrolling pays where a tap is one instruction. Elsewhere it only grows the code and spills.
+    constexpr bool unrolled = fused && Simd<T>::floating;
+    constexpr int rows = unrolled && !many ? 4 : unrolled ? 6 : 2;
+    constexpr int w = unrolled && !many ? 3 : 4;
+    constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0, k7 = unrolled ? 7 : 0;
     return {
         lanes<T>,
         {{6, Rows<T, 6, w6, 0, 0>::run},
@@ -187,7 +199,9 @@ constexpr CorrelateTable<T> correlate_table() {
          {4, Rows<T, 4, w4, 0, 1>::run},
          {2, Rows<T, 2, w2, 0, 1>::run},
          {1, Rows<T, 1, w1, 0, 1>::run}},
-        {{rows, Rows<T, rows, w, k3, k3>::run}, {rows, Rows<T, rows, w, k5, k5>::run}, {rows, Rows<T, rows, w, k7, k7>::run}},
+        {{rows, Rows<T, rows, w, k3, k3>::run},
+         {rows, Rows<T, rows, w, k5, k5>::run},
+         {rows, Rows<T, rows, w, k7, k7>::run}},
         line<T>,
         combine<T>,
         fence,

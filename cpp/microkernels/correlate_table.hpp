@@ -7,25 +7,27 @@ namespace faltung::microkernels {
 
 /// A few output rows from a few input rows:
 ///
-///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t] * row[d*row_pitch + r + y][i + t*tap_step]
+///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t] * row[d*row_pitch + r
+///     + y][i + t*tap_step]
 ///
-/// in exactly this order, so that an output does not depend on the block it falls into. Rows are pointers:
-/// they may lie in the array itself, or in a buffer that a border or a conversion needed.
+/// in exactly this order, so that an output does not depend on the block it falls into. Rows are
+/// pointers: they may lie in the array itself, or in a buffer that a border or a conversion needed.
 template <class T>
 struct CorrelateCall {
-    const T* const* row;    // input rows, at the first number of the first window
-    T* const* out;          // output rows
+    const T* const* row;  // input rows, at the first number of the first window
+    T* const* out;        // output rows
     const T* taps;
-    std::int64_t n;         // numbers per output row: at least one vector; whole vectors if `accumulate`
-    std::int64_t depth;     // groups of rows that are summed
-    std::int64_t row_pitch; // pointers from one group to the next
-    std::int64_t ky, kx;    // taps per group: rows, and numbers along a row
-    std::int64_t tap_pitch; // coefficients from one row of taps to the next
-    std::int64_t tap_step;  // numbers between neighbouring taps along a row
-    const void* ahead;      // rows of x that the next calls will want, to be fetched early; or nullptr
-    std::int64_t ahead_pitch;  // bytes from one of them to the next; there are as many as output rows
-    bool accumulate;        // out += instead of out =
-    bool stream;            // store past the caches where alignment allows; the caller fences
+    std::int64_t n;  // numbers per output row: at least one vector; whole vectors if `accumulate`
+    std::int64_t depth;      // groups of rows that are summed
+    std::int64_t row_pitch;  // pointers from one group to the next
+    std::int64_t ky, kx;     // taps per group: rows, and numbers along a row
+    std::int64_t tap_pitch;  // coefficients from one row of taps to the next
+    std::int64_t tap_step;   // numbers between neighbouring taps along a row
+    const void* ahead;  // rows of x that the next calls will want, to be fetched early; or nullptr
+    std::int64_t
+        ahead_pitch;  // bytes from one of them to the next; there are as many as output rows
+    bool accumulate;  // out += instead of out =
+    bool stream;      // store past the caches where alignment allows; the caller fences
 };
 
 template <class T>
@@ -49,7 +51,8 @@ struct CorrelateTable {
     Block block[blocks];
     Block column[blocks];   // the same for kx == 1
     Block square[squares];  // ky == kx, tap_pitch == kx
-    /// One output row, depth == ky == 1. Sums the taps in an order of its own, so it must serve all rows or none.
+    /// One output row, depth == ky == 1. Sums the taps in an order of its own, so it must serve all
+    /// rows or none.
     Correlate<T> line;
     /// out = a + i*b, for n interleaved complex numbers.
     void (*combine)(const T* a, const T* b, T* out, std::int64_t n);

@@ -1,5 +1,6 @@
 // Vectors as plain arithmetic: GCC's and Clang's vector extensions behind a handful of names.
-// Everything sits in an anonymous namespace, because each instruction-set level compiles it differently.
+// Everything sits in an anonymous namespace, because each instruction-set level compiles it
+// differently.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@
 #define FALTUNG_INLINE inline __attribute__((always_inline))
 #define FALTUNG_NOINLINE __attribute__((noinline))
 
-// A loop whose count is a small constant, so that arrays of vectors indexed by it stay in registers.
+// A loop whose count is a small constant, so that arrays of vectors indexed by it stay in
+// registers.
 #if defined(__clang__)
 #define FALTUNG_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -36,6 +38,12 @@ inline constexpr int vector_registers = 32;
 #else
 inline constexpr int vector_bytes = 16;
 inline constexpr int vector_registers = 16;
+#endif
+
+#if defined(__FMA__) || defined(__aarch64__)
+inline constexpr bool fused = true;
+#else
+inline constexpr bool fused = false;
 #endif
 
 // Signed integers wrap around, which only unsigned arithmetic may do.
@@ -85,7 +93,8 @@ FALTUNG_INLINE void storeu(T* to, Vec<T> v) {
     *reinterpret_cast<typename Simd<T>::Loose*>(to) = v;
 }
 
-/// An aligned store past the caches, for results that will not be read soon. Close with stream_fence().
+/// An aligned store past the caches, for results that will not be read soon. Close with
+/// stream_fence().
 template <class T>
 FALTUNG_INLINE void stream(T* to, Vec<T> v) {
 #if defined(__clang__)
@@ -112,7 +121,8 @@ FALTUNG_INLINE Vec<T> splat(T value) {  // minus zero stays what it is, unlike z
     return static_cast<typename Simd<T>::E>(value) - Vec<T>{};
 }
 
-/// a * b + c: one rounding where the level has a fused multiply-add, which -ffp-contract=fast picks everywhere.
+/// a * b + c: one rounding where the level has a fused multiply-add, which -ffp-contract=fast picks
+/// everywhere.
 template <class V>
 FALTUNG_INLINE V fma(V a, V b, V c) {
     return a * b + c;

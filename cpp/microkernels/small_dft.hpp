@@ -90,16 +90,16 @@ FALTUNG_INLINE void dft8(Complex<T>* x) {
 template <Way way, class T>
 FALTUNG_INLINE void dft12(Complex<T>* x) {
     Complex<T> y[3][4];
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int a = 0; a < 3; ++a) {
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int b = 0; b < 4; ++b) y[a][b] = x[(4 * a + 3 * b) % 12];
         dft4<way>(y[a][0], y[a][1], y[a][2], y[a][3]);
     }
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int b = 0; b < 4; ++b) {
         dft3<way>(y[0][b], y[1][b], y[2][b]);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int a = 0; a < 3; ++a) x[(4 * a + 9 * b) % 12] = y[a][b];
     }
 }
@@ -109,7 +109,7 @@ FALTUNG_INLINE void dft16(Complex<T>* x) {
     constexpr double cosine = 0.923879532511286756128183189396788;  // of 22.5 degrees
     constexpr double sine = 0.382683432365089771728459984030399;
     constexpr double root = 0.707106781186547524400844362104849;
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int j = 0; j < 4; ++j) dft4<way>(x[j], x[j + 4], x[j + 8], x[j + 12]);
     x[5] = turn<way>(x[5], cosine, sine);
     x[6] = turn<way>(x[6], root, root);
@@ -120,12 +120,12 @@ FALTUNG_UNROLL
     x[13] = turn<way>(x[13], sine, cosine);
     x[14] = turn<way>(x[14], -root, root);
     x[15] = turn<way>(x[15], -cosine, -sine);
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int j = 0; j < 4; ++j) dft4<way>(x[4 * j], x[4 * j + 1], x[4 * j + 2], x[4 * j + 3]);
     Complex<T> y[16];
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int j = 0; j < 16; ++j) y[j] = x[4 * (j % 4) + j / 4];
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int j = 0; j < 16; ++j) x[j] = y[j];
 }
 

@@ -34,7 +34,7 @@ FALTUNG_INLINE Vec<T> swapped(Vec<T> v) {
 template <class T>
 FALTUNG_INLINE Vec<T> signs() {
     Vec<T> s;
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int i = 0; i < lanes<T>; ++i) s[i] = i % 2 ? T(1) : T(-1);
     return s;
 }
@@ -116,7 +116,8 @@ void fold(const T* a, const T* b, const T* w, T* z, Size n) {
         const Vec<T> re = loadu(a + i), im = b ? loadu(b + i) : Vec<T>{};
         T* to = z + 2 * i;
         const T* by = w + 2 * i;
-        storeu(to, product<T>(transform::shuffle<T>(re, im, Zip<T, false>{}), factor<T>(loadu(by))));
+        storeu(to,
+               product<T>(transform::shuffle<T>(re, im, Zip<T, false>{}), factor<T>(loadu(by))));
         storeu(to + lanes<T>, product<T>(transform::shuffle<T>(re, im, Zip<T, true>{}),
                                          factor<T>(loadu(by + lanes<T>))));
     }
@@ -133,7 +134,8 @@ void unfold(const T* z, const T* w, T* a, T* b, Size n) {
     for (; i + lanes<T> <= n; i += lanes<T>) {
         const T *from = z + 2 * i, *by = w + 2 * i;
         const Vec<T> low = product<T>(loadu(from), conjugate<T>(factor<T>(loadu(by))));
-        const Vec<T> high = product<T>(loadu(from + lanes<T>), conjugate<T>(factor<T>(loadu(by + lanes<T>))));
+        const Vec<T> high =
+            product<T>(loadu(from + lanes<T>), conjugate<T>(factor<T>(loadu(by + lanes<T>))));
         storeu(a + i, transform::shuffle<T>(low, high, Unzip<false>{}));
         storeu(b + i, transform::shuffle<T>(low, high, Unzip<true>{}));
     }
@@ -160,6 +162,9 @@ FALTUNG_INLINE void transpose_pairs(Vec<T>* rows) {
     }
 }
 
+inline constexpr Size rows_ahead =
+    12;  // fetched before they are needed: no prefetcher follows such strides
+
 template <class T>
 void transpose(const T* from, Size from_stride, Size rows, Size columns, T* to, Size to_stride) {
     constexpr int n = pairs<T>;
@@ -167,15 +172,19 @@ void transpose(const T* from, Size from_stride, Size rows, Size columns, T* to, 
         to[2 * (c * to_stride + r)] = from[2 * (r * from_stride + c)];
         to[2 * (c * to_stride + r) + 1] = from[2 * (r * from_stride + c) + 1];
     };
+    const bool far = from_stride * static_cast<Size>(2 * sizeof(T)) >= 1024;
     Size r = 0;
     for (; r + n <= rows; r += n) {
+        for (Size i = 0; far && i < n; ++i)
+            for (Size c = 0; c < columns; c += 32 / static_cast<Size>(sizeof(T)))
+                __builtin_prefetch(from + 2 * ((r + rows_ahead + i) * from_stride + c));
         Size c = 0;
         for (; c + n <= columns; c += n) {
             Vec<T> square[n];
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) square[i] = loadu(from + 2 * ((r + i) * from_stride + c));
             transpose_pairs<T>(square);
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) storeu(to + 2 * ((c + i) * to_stride + r), square[i]);
         }
         for (; c < columns; ++c)
@@ -184,8 +193,6 @@ FALTUNG_UNROLL
     for (; r < rows; ++r)
         for (Size c = 0; c < columns; ++c) single(r, c);
 }
-
-inline constexpr Size rows_ahead = 12;  // fetched before they are needed: no prefetcher follows such strides
 
 template <class T>
 void fold_columns(const T* a, const T* b, Size stride, Size rows, Size columns, const T* w, T* to,
@@ -209,7 +216,7 @@ void fold_columns(const T* a, const T* b, Size stride, Size rows, Size columns, 
         Size c = 0;
         for (; c + 2 * n <= columns; c += 2 * n) {
             Vec<T> low[n], high[n];
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) {
                 const Size at = (r + i) * stride + c;
                 const Vec<T> re = loadu(a + at), im = b ? loadu(b + at) : Vec<T>{};
@@ -219,7 +226,7 @@ FALTUNG_UNROLL
             }
             transpose_pairs<T>(low);
             transpose_pairs<T>(high);
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) {
                 storeu(to + 2 * ((c + i) * to_stride + r), low[i]);
                 storeu(to + 2 * ((c + n + i) * to_stride + r), high[i]);
@@ -233,8 +240,8 @@ FALTUNG_UNROLL
 }
 
 template <class T>
-void unfold_columns(const T* from, Size from_stride, Size rows, Size columns, const T* w, T* a, T* b,
-                    Size stride) {
+void unfold_columns(const T* from, Size from_stride, Size rows, Size columns, const T* w, T* a,
+                    T* b, Size stride) {
     constexpr int n = pairs<T>;
     const auto single = [&](Size r, Size c) {
         const T* at = from + 2 * (c * from_stride + r);
@@ -248,14 +255,14 @@ void unfold_columns(const T* from, Size from_stride, Size rows, Size columns, co
         Size c = 0;
         for (; c + 2 * n <= columns; c += 2 * n) {
             Vec<T> low[n], high[n];
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) {
                 low[i] = loadu(from + 2 * ((c + i) * from_stride + r));
                 high[i] = loadu(from + 2 * ((c + n + i) * from_stride + r));
             }
             transpose_pairs<T>(low);
             transpose_pairs<T>(high);
-FALTUNG_UNROLL
+            FALTUNG_UNROLL
             for (int i = 0; i < n; ++i) {
                 const Size at = (r + i) * stride + c;
                 const Factor<T> twist = conjugate<T>(factor<T>(w[2 * (r + i)], w[2 * (r + i) + 1]));
@@ -292,7 +299,8 @@ bool finite(const T* numbers, Size n) {
     Words carries{};
     Size i = 0;
     for (; i + lanes<T> <= n; i += lanes<T>)
-        carries |= (reinterpret_cast<Words>(loadu(numbers + i)) & Bits<T>::exponent) + Bits<T>::unit;
+        carries |=
+            (reinterpret_cast<Words>(loadu(numbers + i)) & Bits<T>::exponent) + Bits<T>::unit;
     Word carry = 0;
     for (int l = 0; l < lanes<T>; ++l) carry |= carries[l];
     for (; i < n; ++i) {
@@ -307,8 +315,8 @@ bool finite(const T* numbers, Size n) {
 
 template <class T>
 constexpr SpectrumTable<T> spectrum_table() {
-    return {spectrum::multiply<T>,  spectrum::turn<T, false>,   spectrum::turn<T, true>,
-            spectrum::fold<T>,      spectrum::unfold<T>,        spectrum::transpose<T>,
+    return {spectrum::multiply<T>,     spectrum::turn<T, false>,    spectrum::turn<T, true>,
+            spectrum::fold<T>,         spectrum::unfold<T>,         spectrum::transpose<T>,
             spectrum::fold_columns<T>, spectrum::unfold_columns<T>, spectrum::finite<T>};
 }
 

@@ -1,5 +1,6 @@
-// What a level offers beside the transforms of a library: products with spectra, twiddles, and moves between lines
-// and columns. Complex numbers are interleaved pairs; counts and strides count pairs unless they say otherwise.
+// What a level offers beside the transforms of a library: products with spectra, twiddles, and
+// moves between lines and columns. Complex numbers are interleaved pairs; counts and strides count
+// pairs unless they say otherwise.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@ struct SpectrumTable {
     /// z *= h
     void (*multiply)(T* z, const T* h, std::int64_t n);
 
-    /// z[i] *= coarse[i / fine] * factors[i % fine], and with the conjugate of that. `fine` is a multiple of 8.
+    /// z[i] *= coarse[i / fine] * factors[i % fine], and with the conjugate of that. `fine` is a
+    /// multiple of 8.
     void (*turn)(T* z, std::int64_t n, const T* coarse, const T* factors, std::int64_t fine);
     void (*turn_back)(T* z, std::int64_t n, const T* coarse, const T* factors, std::int64_t fine);
 
@@ -21,12 +23,13 @@ struct SpectrumTable {
     void (*unfold)(const T* z, const T* w, T* a, T* b, std::int64_t n);
 
     /// to[c * to_stride + r] = from[r * from_stride + c]
-    void (*transpose)(const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t columns,
-                      T* to, std::int64_t to_stride);
+    void (*transpose)(const T* from, std::int64_t from_stride, std::int64_t rows,
+                      std::int64_t columns, T* to, std::int64_t to_stride);
 
     /// fold() and transpose() at once, one factor per row: to[c * to_stride + r] =
-    /// (a[r * stride + c] + i b[r * stride + c]) * w[r]. `stride` counts numbers; `b` may be null. The way back
-    /// takes from[c * from_stride + r] and leaves out what a null `a` or `b` would hold.
+    /// (a[r * stride + c] + i b[r * stride + c]) * w[r]. `stride` counts numbers; `b` may be null.
+    /// The way back takes from[c * from_stride + r] and leaves out what a null `a` or `b` would
+    /// hold.
     void (*fold_columns)(const T* a, const T* b, std::int64_t stride, std::int64_t rows,
                          std::int64_t columns, const T* w, T* to, std::int64_t to_stride);
     void (*unfold_columns)(const T* from, std::int64_t from_stride, std::int64_t rows,

@@ -1,6 +1,8 @@
-// Transforms of whole panels and tiles, put together from the passes. See transform_table.hpp for the layout.
+// Transforms of whole panels and tiles, put together from the passes. See transform_table.hpp for
+// the layout.
 //
-// The factors of a length follow one another pass by pass, the outer pass first: radix - 1 pairs for each place.
+// The factors of a length follow one another pass by pass, the outer pass first: radix - 1 pairs
+// for each place.
 #pragma once
 
 #include "microkernels/transform_lengths.hpp"
@@ -63,7 +65,8 @@ FALTUNG_INLINE void inverse_panel(T* data, Size stride, const Steps<T>& s) {
 }
 
 template <bool same, class T>
-FALTUNG_INLINE void middle(const Pass<T>& pass, T* data, Size stride, Size blocks, const T* spectrum) {
+FALTUNG_INLINE void middle(const Pass<T>& pass, T* data, Size stride, Size blocks,
+                           const T* spectrum) {
     if constexpr (same)
         pass.middle_same(data, stride, blocks, spectrum);
     else
@@ -114,18 +117,20 @@ void convolve(T* data, Size stride, Size count, Size distance, const TransformLe
 
 enum class Twist { none, before, after };
 
-/// One block of lanes x lanes complex numbers from one panel to another, transposed; multiplied by `twist`
-/// before the turn (by its conjugate) or after it. The twist lies beside the rows' own panel.
+/// One block of lanes x lanes complex numbers from one panel to another, transposed; multiplied by
+/// `twist` before the turn (by its conjugate) or after it. The twist lies beside the rows' own
+/// panel.
 template <Twist when, class T>
 FALTUNG_INLINE void turn_block(const T* from, T* to, const T* twist) {
     constexpr int n = lanes<T>;
     constexpr Size e = element<T>;
     Vec<T> rows[n];
     alignas(64) T held[when == Twist::before ? n * n : 1];
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int i = 0; i < n; ++i) {
         if constexpr (when == Twist::before) {
-            const Complex<T> x = times_conjugate(load_complex(from + i * e), load_complex(twist + i * e));
+            const Complex<T> x =
+                times_conjugate(load_complex(from + i * e), load_complex(twist + i * e));
             rows[i] = x.re;
             store<T>(held + i * n, x.im);
         } else {
@@ -133,9 +138,9 @@ FALTUNG_UNROLL
         }
     }
     transpose<T>(rows);
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int i = 0; i < n; ++i) store<T>(to + i * e, rows[i]);
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int i = 0; i < n; ++i) {
         if constexpr (when == Twist::before)
             rows[i] = load(held + i * n);
@@ -143,10 +148,11 @@ FALTUNG_UNROLL
             rows[i] = load(from + i * e + n);
     }
     transpose<T>(rows);
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int i = 0; i < n; ++i) {
         if constexpr (when == Twist::after)
-            store_complex(to + i * e, Complex<T>{load(to + i * e), rows[i]} * load_complex(twist + i * e));
+            store_complex(to + i * e,
+                          Complex<T>{load(to + i * e), rows[i]} * load_complex(twist + i * e));
         else
             store<T>(to + i * e + n, rows[i]);
     }
@@ -155,28 +161,31 @@ FALTUNG_UNROLL
 /// `lanes` rows of a tile become one panel of row elements, and back.
 template <class T>
 FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, T* panel,
-                                             const T* twist) {
+                                    const T* twist) {
     const Size block = lanes<T> * element<T>;
     for (Size p = 0; p < layout.panels; ++p) {
         if (twist)
-            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block, twist + p * block);
+            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block,
+                                        twist + p * block);
         else
             turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr);
     }
 }
 template <class T>
 FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout, Size panels,
-                                             const T* twist) {
+                                    const T* twist) {
     const Size block = lanes<T> * element<T>;
     for (Size p = 0; p < panels; ++p) {
         if (twist)
-            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel, twist + p * block);
+            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel,
+                                         twist + p * block);
         else
             turn_block<Twist::none, T>(panel + p * block, tile + p * layout.panel, nullptr);
     }
 }
 
-/// Rows [begin, end) of what will be read soon, into the caches. Inline, or else GCC sees a function without effect.
+/// Rows [begin, end) of what will be read soon, into the caches. Inline, or else GCC sees a
+/// function without effect.
 FALTUNG_INLINE void fetch(const Ahead& ahead, Size begin, Size end) {
     if (end > ahead.rows) end = ahead.rows;
     for (const void* plane : ahead.plane) {
@@ -190,8 +199,8 @@ FALTUNG_INLINE void fetch(const Ahead& ahead, Size begin, Size end) {
 
 template <class T>
 void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_back,
-                   const TransformLength& length, const T* twiddles, const T* spectrum, const T* twist,
-                   T* buffer, const Ahead& ahead) {
+                   const TransformLength& length, const T* twiddles, const T* spectrum,
+                   const T* twist, T* buffer, const Ahead& ahead) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
@@ -222,9 +231,15 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, const Tran
 
 template <class T>
 constexpr TransformTable<T> transform_table() {
-    return {lanes<T>,           transform::lengths,       transform::length_count,
-            transform::forward<T>,         transform::inverse<T>,    transform::convolve<T>,
-            transform::convolve_rows<T>,   transform::forward_rows<T>, transform::load_rows<T>,
+    return {lanes<T>,
+            transform::lengths,
+            transform::length_count,
+            transform::forward<T>,
+            transform::inverse<T>,
+            transform::convolve<T>,
+            transform::convolve_rows<T>,
+            transform::forward_rows<T>,
+            transform::load_rows<T>,
             transform::store_rows<T>};
 }
 

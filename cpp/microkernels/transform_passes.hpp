@@ -1,5 +1,6 @@
-// One pass over one or more blocks of a panel, for each radix. Decimation in frequency forward: small transform,
-// then factors. Decimation in time back: factors, then small transform. `stride` counts numbers between elements.
+// One pass over one or more blocks of a panel, for each radix. Decimation in frequency forward:
+// small transform, then factors. Decimation in time back: factors, then small transform. `stride`
+// counts numbers between elements.
 #pragma once
 
 #include "microkernels/small_dft.hpp"
@@ -14,17 +15,18 @@ using Size = std::ptrdiff_t;
 template <class T>
 constexpr Size element = 2 * lanes<T>;
 
-/// A block of n = radix * count elements; twiddles hold radix - 1 pairs for each of the `count` places.
+/// A block of n = radix * count elements; twiddles hold radix - 1 pairs for each of the `count`
+/// places.
 template <int radix, class T>
 FALTUNG_NOINLINE void forward_pass(T* block, Size stride, Size count, const T* twiddles) {
     const Size leg = count * stride;
     for (Size j = 0; j < count; ++j, block += stride, twiddles += 2 * (radix - 1)) {
         Complex<T> x[radix];
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) x[m] = load_complex(block + m * leg);
         dft<radix, Way::forward>(x);
         store_complex(block, x[0]);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 1; m < radix; ++m)
             store_complex(block + m * leg, x[m] * splat_complex(twiddles + 2 * (m - 1)));
     }
@@ -36,11 +38,12 @@ FALTUNG_NOINLINE void inverse_pass(T* block, Size stride, Size count, const T* t
     for (Size j = 0; j < count; ++j, block += stride, twiddles += 2 * (radix - 1)) {
         Complex<T> x[radix];
         x[0] = load_complex(block);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 1; m < radix; ++m)
-            x[m] = times_conjugate(load_complex(block + m * leg), splat_complex(twiddles + 2 * (m - 1)));
+            x[m] = times_conjugate(load_complex(block + m * leg),
+                                   splat_complex(twiddles + 2 * (m - 1)));
         dft<radix, Way::inverse>(x);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) store_complex(block + m * leg, x[m]);
     }
 }
@@ -50,25 +53,25 @@ template <int radix, Way way, class T>
 FALTUNG_NOINLINE void plain_pass(T* block, Size stride, Size blocks) {
     for (Size b = 0; b < blocks; ++b, block += radix * stride) {
         Complex<T> x[radix];
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) x[m] = load_complex(block + m * stride);
         dft<radix, way>(x);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) store_complex(block + m * stride, x[m]);
     }
 }
 
-/// Last pass forward, times the spectrum, first pass back. The spectrum has a vector per element and lane, or
-/// with `same` one pair for all lanes.
+/// Last pass forward, times the spectrum, first pass back. The spectrum has a vector per element
+/// and lane, or with `same` one pair for all lanes.
 template <int radix, bool same, class T>
 FALTUNG_NOINLINE void middle_pass(T* block, Size stride, Size blocks, const T* spectrum) {
     constexpr Size pace = same ? 2 : element<T>;
     for (Size b = 0; b < blocks; ++b, block += radix * stride, spectrum += radix * pace) {
         Complex<T> x[radix];
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) x[m] = load_complex(block + m * stride);
         dft<radix, Way::forward>(x);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) {
             if constexpr (same)
                 x[m] = x[m] * splat_complex(spectrum + m * pace);
@@ -76,7 +79,7 @@ FALTUNG_UNROLL
                 x[m] = x[m] * load_complex(spectrum + m * pace);
         }
         dft<radix, Way::inverse>(x);
-FALTUNG_UNROLL
+        FALTUNG_UNROLL
         for (int m = 0; m < radix; ++m) store_complex(block + m * stride, x[m]);
     }
 }
@@ -103,8 +106,8 @@ constexpr Pass<T> make_pass() {
 }
 
 template <class T>
-constexpr Pass<T> passes[] = {make_pass<4, T>(), make_pass<6, T>(), make_pass<8, T>(), make_pass<12, T>(),
-                              make_pass<16, T>()};
+constexpr Pass<T> passes[] = {make_pass<4, T>(), make_pass<6, T>(), make_pass<8, T>(),
+                              make_pass<12, T>(), make_pass<16, T>()};
 
 template <class T>
 FALTUNG_INLINE const Pass<T>& pass(int radix) {

@@ -38,7 +38,8 @@ struct RowSource {
     }
 };
 
-/// Remembers whether a sample came by that is not finite, or so large that its square is not: one multiply-add each.
+/// Remembers whether a sample came by that is not finite, or so large that its square is not: one
+/// multiply-add each.
 template <class T>
 struct Watch {
     Vec<T> squares{};
@@ -55,8 +56,8 @@ struct Watch {
 
 template <bool contiguous, class T>
 FALTUNG_INLINE void load_row(T* row, const TileLayout& layout, const RowSource<T, contiguous>& re,
-                             const RowSource<T, contiguous>& im, std::ptrdiff_t n, Watch<T>& re_watch,
-                             Watch<T>& im_watch) {
+                             const RowSource<T, contiguous>& im, std::ptrdiff_t n,
+                             Watch<T>& re_watch, Watch<T>& im_watch) {
     constexpr std::ptrdiff_t width = lanes<T>;
     std::ptrdiff_t p = 0;
     for (; (p + 1) * width <= n; ++p) {
@@ -101,9 +102,11 @@ void store_rows(const T* tile, const TileLayout& layout, int part, const Plane<T
         T* to = plane.data + y * plane.row;
         std::ptrdiff_t p = 0;
         if (plane.sample == 1 && past_cache)
-            for (; (p + 1) * width <= n; ++p) stream<T>(to + p * width, load(row + p * layout.panel));
+            for (; (p + 1) * width <= n; ++p)
+                stream<T>(to + p * width, load(row + p * layout.panel));
         else if (plane.sample == 1)
-            for (; (p + 1) * width <= n; ++p) storeu<T>(to + p * width, load(row + p * layout.panel));
+            for (; (p + 1) * width <= n; ++p)
+                storeu<T>(to + p * width, load(row + p * layout.panel));
         for (; p * width < n; ++p) {
             const std::ptrdiff_t left = n - p * width;
             scatter<T>(to + p * width * plane.sample, plane.sample, left < width ? left : width,

@@ -1,16 +1,18 @@
 // What a level offers for transforms of tiles that stay in cache.
 //
-// A panel is `lanes` columns side by side: n elements, each `lanes` real parts followed by `lanes` imaginary
-// parts. Every lane is a transform of its own. Forward transforms leave their output in the order that
-// decimation in frequency gives, inverse ones take it in that order, and products do not care, so nothing is
-// ever permuted; frequency_at() in spectral/tile_length.hpp says which frequency stands where.
+// A panel is `lanes` columns side by side: n elements, each `lanes` real parts followed by `lanes`
+// imaginary parts. Every lane is a transform of its own. Forward transforms leave their output in
+// the order that decimation in frequency gives, inverse ones take it in that order, and products do
+// not care, so nothing is ever permuted; frequency_at() in spectral/tile_length.hpp says which
+// frequency stands where.
 #pragma once
 
 #include <cstddef>
 
 namespace faltung::microkernels {
 
-/// How a length is taken apart: n = radix[0] * radix[1] * radix[2], where 1 stands for a pass that is not made.
+/// How a length is taken apart: n = radix[0] * radix[1] * radix[2], where 1 stands for a pass that
+/// is not made.
 struct TransformLength {
     int n;
     int radix[3];
@@ -32,8 +34,8 @@ struct Plane {
 
 /// Memory that will be read soon: rows of `bytes` bytes in one or two places.
 struct Ahead {
-    const void* plane[2];      // null: nothing
-    std::ptrdiff_t stride;     // bytes from one row to the next
+    const void* plane[2];   // null: nothing
+    std::ptrdiff_t stride;  // bytes from one row to the next
     std::ptrdiff_t rows, bytes;
 };
 
@@ -48,28 +50,32 @@ struct TransformTable {
                     const TransformLength& length, const T* twiddles);
     void (*inverse)(T* data, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t distance,
                     const TransformLength& length, const T* twiddles);
-    /// Forward, times spectrum, inverse, the middle of it in registers. The spectrum holds one (re, im) pair
-    /// per element, the same for all lanes.
+    /// Forward, times spectrum, inverse, the middle of it in registers. The spectrum holds one (re,
+    /// im) pair per element, the same for all lanes.
     void (*convolve)(T* data, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t distance,
                      const TransformLength& length, const T* twiddles, const T* spectrum);
 
-    /// Along the rows of a tile with `rows` (a multiple of lanes) elements per panel: transposed panel by panel
-    /// into `buffer` (2 * n * lanes numbers), convolved there and put back, the first `panels_back` panels of it.
-    /// `spectrum` is what forward_rows made of the kernel. `twist` (or null), laid out like it, multiplies what
-    /// goes in, and its conjugate what comes out: a long line that was folded into a tile. Fetches `ahead`.
-    void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows, std::ptrdiff_t panels_back,
-                          const TransformLength& length, const T* twiddles, const T* spectrum, const T* twist,
-                          T* buffer, const Ahead& ahead);
-    /// Transforms along the rows; leaves 2 * n * rows numbers in `out`, one transposed panel per `lanes` rows.
+    /// Along the rows of a tile with `rows` (a multiple of lanes) elements per panel: transposed
+    /// panel by panel into `buffer` (2 * n * lanes numbers), convolved there and put back, the
+    /// first `panels_back` panels of it. `spectrum` is what forward_rows made of the kernel.
+    /// `twist` (or null), laid out like it, multiplies what goes in, and its conjugate what comes
+    /// out: a long line that was folded into a tile. Fetches `ahead`.
+    void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows,
+                          std::ptrdiff_t panels_back, const TransformLength& length,
+                          const T* twiddles, const T* spectrum, const T* twist, T* buffer,
+                          const Ahead& ahead);
+    /// Transforms along the rows; leaves 2 * n * rows numbers in `out`, one transposed panel per
+    /// `lanes` rows.
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                          const TransformLength& length, const T* twiddles, const T* twist, T* out);
 
-    /// Writes `rows` rows of n samples, the rest of their panels cleared. Samples that are not finite, or so large
-    /// that a transform might overflow, are found out: bit 0 (1) of the answer is set for one in re (im).
-    int (*load)(T* tile, const TileLayout& layout, const Plane<const T>& re, const Plane<const T>& im,
-                std::ptrdiff_t rows, std::ptrdiff_t n);
-    /// The way back, one plane: `part` is 0 for the real, 1 for the imaginary one. `stream`: past the caches, for
-    /// rows that start on 64-byte boundaries.
+    /// Writes `rows` rows of n samples, the rest of their panels cleared. Samples that are not
+    /// finite, or so large that a transform might overflow, are found out: bit 0 (1) of the answer
+    /// is set for one in re (im).
+    int (*load)(T* tile, const TileLayout& layout, const Plane<const T>& re,
+                const Plane<const T>& im, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// The way back, one plane: `part` is 0 for the real, 1 for the imaginary one. `stream`: past
+    /// the caches, for rows that start on 64-byte boundaries.
     void (*store)(const T* tile, const TileLayout& layout, int part, const Plane<T>& to,
                   std::ptrdiff_t rows, std::ptrdiff_t n, bool stream);
 };

@@ -1,5 +1,5 @@
-// Square blocks of numbers, transposed in registers: first inside the 16-byte quarters that every instruction set
-// shuffles cheaply, then whole quarters.
+// Square blocks of numbers, transposed in registers: first inside the 16-byte quarters that every
+// instruction set shuffles cheaply, then whole quarters.
 #pragma once
 
 #include "microkernels/transform_complex.hpp"
@@ -27,7 +27,8 @@ FALTUNG_INLINE Vec<T> shuffle(const Vec<T>& a, const Vec<T>& b, Source source) {
     return shuffle<T>(a, b, source, typename CountLanes<lanes<T>>::type{});
 }
 
-/// In every 16 bytes, units of `unit` lanes alternate between a and b, from the low (high) half of each.
+/// In every 16 bytes, units of `unit` lanes alternate between a and b, from the low (high) half of
+/// each.
 template <class T, int unit, bool high>
 struct Interleave {
     static constexpr int quarter = 16 / static_cast<int>(sizeof(T));
@@ -66,7 +67,7 @@ FALTUNG_INLINE void separate(Vec<T>& a, Vec<T>& b) {
 template <class T>
 FALTUNG_INLINE void transpose(Vec<T>* rows) {
     constexpr int n = lanes<T>, quarter = 16 / static_cast<int>(sizeof(T)), quarters = n / quarter;
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int r = 0; r < n; r += quarter) {
         if constexpr (quarter == 4) {
             interleave<T, 1>(rows[r], rows[r + 1]);
@@ -80,7 +81,7 @@ FALTUNG_UNROLL
             interleave<T, 1>(rows[r], rows[r + 1]);
         }
     }
-FALTUNG_UNROLL
+    FALTUNG_UNROLL
     for (int c = 0; c < quarter; ++c) {
         if constexpr (quarters == 2) separate<T>(rows[c], rows[c + quarter]);
         if constexpr (quarters == 4) {

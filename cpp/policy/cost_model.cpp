@@ -22,8 +22,10 @@ constexpr double twist_cost = 1.1;         // a folded line multiplies by one mo
 constexpr double out_of_l2 = 1.6;          // tiles that the second-level cache does not hold
 constexpr double library_slowdown = 2.5;   // a tile by the library against one of our own
 
+constexpr double library_point = 20;       // a kernel of one tap: a product per sample, by way of a tile
+
 // Whole-array transforms by the library: nanoseconds per complex point, and per point and butterfly level.
-constexpr double whole_point = 9, whole_step = 0.9;
+constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6, whole_step_f64 = 0.5;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 48;
@@ -123,8 +125,10 @@ Prediction CostModel::whole() const {
         result.reason = "no FFT library was found (faltung.show_config() lists where it was looked for)";
     if (!result.reason.empty()) return result;
     result.possible = true;
-    const double width = transform_arithmetic_ == Arithmetic::f32 ? 1 : 1.7;
-    const double ns = traits_.whole_blocks * points * width * (whole_point + traits_.whole_steps * whole_step);
+    const bool narrow = transform_arithmetic_ == Arithmetic::f32;
+    const double per_point = narrow ? whole_point_f32 : whole_point_f64;
+    const double per_step = narrow ? whole_step_f32 : whole_step_f64;
+    const double ns = traits_.whole_blocks * points * (per_point + traits_.whole_steps * per_step);
     result.seconds = 1e-9 * (whole_call + ns / workers_for(ns, ns / task_share));
 
     const double memory = points * 2 * bytes_of(transform_arithmetic_);
@@ -186,6 +190,7 @@ double CostModel::tile_nanoseconds(const Extents& tile) const {
         traffic = std::max(traffic, square(side) * traffic_share);
         ++transformed;
     }
+    if (transformed == 0) return library_point;
     double ns = points * (passes + traffic);
     const double bytes = points * 2 * bytes_of(transform_arithmetic_);
     if (transformed > 2 && bytes > static_cast<double>(machine().caches.l2)) ns *= out_of_l2;
@@ -195,7 +200,7 @@ double CostModel::tile_nanoseconds(const Extents& tile) const {
 
 Prediction CostModel::overlap_save() const {
     Prediction result{.arithmetic = transform_arithmetic_};
-    result.reason = convolved_ == 0 ? "the kernel is a single tap" : transform_objection(1);
+    result.reason = transform_objection(1);
     if (!result.reason.empty()) return result;
 
     const int rank = problem_.axes.size();

@@ -66,9 +66,9 @@ std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& s
     return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
 }
 
-template std::unique_ptr<const BlockTransform<float>> make_block_transform(const GridShape&,
-                                                                           const microkernels::Table&);
-template std::unique_ptr<const BlockTransform<double>> make_block_transform(const GridShape&,
-                                                                           const microkernels::Table&);
+template std::unique_ptr<const BlockTransform<float>> make_block_transform(
+    const GridShape&, const microkernels::Table&);
+template std::unique_ptr<const BlockTransform<double>> make_block_transform(
+    const GridShape&, const microkernels::Table&);
 
 }  // namespace faltung

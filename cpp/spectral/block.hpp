@@ -1,5 +1,5 @@
-// One N-D block of numbers, convolved cyclically with a kernel's spectrum: what it looks like, where its samples
-// come from and where its outputs go. Grid and LongRow do it.
+// One N-D block of numbers, convolved cyclically with a kernel's spectrum: what it looks like,
+// where its samples come from and where its outputs go. Grid and LongRow do it.
 #pragma once
 
 #include <complex>
@@ -16,44 +16,48 @@ namespace faltung {
 
 /// What happens along the last axis.
 enum class Row {
-    real,     // convolved, real samples: folded to half the points, modulo x^points = i, so that no untangling is needed
+    real,     // convolved, real samples: folded to half the points, modulo x^points = i, so that no
+              // untangling is needed
     complex,  // convolved, complex samples
     flat,     // not convolved: `width` complex numbers side by side
 };
 
-/// Transforms of longer lines, in complex numbers, leave the second-level cache, and are made of short ones.
-inline constexpr Index long_line = Index{1} << 14;
+/// Longer lines, in complex numbers, are made of short transforms: a library's own long ones are
+/// half as quick.
+inline constexpr Index long_line = Index{1} << 12;
 
 struct GridShape {
     PerAxis<Span> columns;  // the convolved axes but the last, slowest first
     Row row = Row::complex;
-    Span span;              // of the row; its length counts samples, real or complex
-    Index width = 0;        // Row::flat
+    Span span;        // of the row; its length counts samples, real or complex
+    Index width = 0;  // Row::flat
 
-    Index row_points() const;           // complex numbers in a transformed row
-    Index numbers_in() const;           // that one line of samples holds
-    Index numbers_out() const;          // that one line of outputs holds
+    Index row_points() const;   // complex numbers in a transformed row
+    Index numbers_in() const;   // that one line of samples holds
+    Index numbers_out() const;  // that one line of outputs holds
     Index row_samples() const { return row == Row::flat ? width : span.have; }
     Index row_outputs() const { return row == Row::flat ? width : span.out; }
     Index pitch(std::size_t size) const;  // complex numbers of `size` bytes from row to row
-    Index kernel_points() const;        // that a placed kernel takes
-    Index rows() const;                 // of the whole block
-    double points() const;              // complex numbers in the block
-    bool is_long() const;               // one line, of more than long_line
+    Index kernel_points() const;          // that a placed kernel takes
+    Index rows() const;                   // of the whole block
+    double points() const;                // complex numbers in the block
+    bool is_long() const;                 // one line, of more than long_line
 };
 
-/// Gives samples, to several threads at once. `at` counts samples on the column axes, `begin` and `end` along the
-/// row (Row::flat: always all of it).
+/// Gives samples, to several threads at once. `at` counts samples on the column axes, `begin` and
+/// `end` along the row (Row::flat: always all of it).
 template <class T>
 class Feed {
 public:
     virtual ~Feed() = default;
-    virtual void line(const Index* at, Index begin, Index end, T* numbers) = 0;
+    /// Answers where the numbers are: in `numbers`, or where they stood already. They are finite.
+    virtual const T* line(const Index* at, Index begin, Index end, T* numbers) = 0;
     /// The only line, where its numbers already stand in memory; they may hold NaN and infinities.
     virtual const T* in_place() { return nullptr; }
 };
 
-/// Takes outputs, from several threads at once. `at`, `begin` and `end` count outputs; the numbers may be changed.
+/// Takes outputs, from several threads at once. `at`, `begin` and `end` count outputs; the numbers
+/// may be changed.
 template <class T>
 class Drain {
 public:
@@ -65,7 +69,8 @@ public:
     virtual T* in_place() { return nullptr; }
 };
 
-/// The spectrum of a kernel in the order in which the transform that made it consumes it, with the transforms' scale.
+/// The spectrum of a kernel in the order in which the transform that made it consumes it, with the
+/// transforms' scale.
 template <class T>
 class Spectrum {
 public:
@@ -80,7 +85,8 @@ private:
     Workspace memory_;
 };
 
-/// The reversed kernel laid out from the origin, folded into the lengths: kernel_points() per axis. `imag` may be null.
+/// The reversed kernel laid out from the origin, folded into the lengths: kernel_points() per axis.
+/// `imag` may be null.
 struct PlacedKernel {
     const double *real = nullptr, *imag = nullptr;
 };

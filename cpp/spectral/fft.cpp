@@ -138,7 +138,8 @@ Dimension dimension(Index n, Index stride) {
             static_cast<std::ptrdiff_t>(stride)};
 }
 
-/// For providers that have no plan for all axes at once: one axis after the other, through a contiguous copy.
+/// For providers that have no plan for all axes at once: one axis after the other, through a
+/// contiguous copy.
 template <class T>
 class AxisByAxis final : public ComplexPlan<T> {
 public:
@@ -375,6 +376,10 @@ double tune_length(Index n) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+void require_provider() {
+    fftw::api<double>();
+}
+
 Provider provider() {
     Provider result;
     const fftw::Api<double>* f64 = fftw::find_api<double>();
@@ -390,6 +395,8 @@ Provider provider() {
     result.wisdom = wisdom::report();
     return result;
 }
+
+bool available() { return fftw::find_api<double>() && fftw::find_api<float>(); }
 
 void set_search_paths(std::string choice, std::vector<std::string> fftw_files,
                       std::vector<std::string> mkl_files) {

@@ -148,8 +148,8 @@ std::string bind(void* library, Api<T>& api) {
             set_threads(1);
     } else {
         api.name = "FFTW";
-        const char* version = static_cast<const char*>(
-            find_symbol(library, (prefix + "version").c_str()));
+        const char* version =
+            static_cast<const char*>(find_symbol(library, (prefix + "version").c_str()));
         api.version = version ? version : "unknown version";
     }
     return {};
@@ -207,7 +207,8 @@ template <class T>
 const Api<T>& api() {
     if (const Api<T>* found = find_api<T>()) return *found;
     throw ProviderError(
-        "no library for Fourier transforms was found. Install one with 'pip install pyfftw', or name "
+        "no library for Fourier transforms was found. Install one with 'pip install pyfftw', or "
+        "name "
         "one in the environment variable FALTUNG_FFTW. These places were tried:\n" +
         search_report());
 }

@@ -1,4 +1,5 @@
-// The only place that knows FFTW's names: the functions we call, found at run time in whatever library exports them.
+// The only place that knows FFTW's names: the functions we call, found at run time in whatever
+// library exports them.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,8 @@
 
 namespace faltung::fftw {
 
-/// One dimension of a transform: length, and strides of input and output in elements (the 64-bit guru interface).
+/// One dimension of a transform: length, and strides of input and output in elements (the 64-bit
+/// guru interface).
 struct Dimension {
     std::ptrdiff_t n, in_stride, out_stride;
 };
@@ -25,10 +27,12 @@ template <class T>
 struct Api {
     using Pair = T[2];
 
-    PlanHandle (*plan_complex)(int rank, const Dimension* dimensions, int loops, const Dimension* loop,
-                               Pair* in, Pair* out, int sign, unsigned flags) = nullptr;
+    PlanHandle (*plan_complex)(int rank, const Dimension* dimensions, int loops,
+                               const Dimension* loop, Pair* in, Pair* out, int sign,
+                               unsigned flags) = nullptr;
     PlanHandle (*plan_to_complex)(int rank, const Dimension* dimensions, int loops,
-                                  const Dimension* loop, T* in, Pair* out, unsigned flags) = nullptr;
+                                  const Dimension* loop, T* in, Pair* out,
+                                  unsigned flags) = nullptr;
     PlanHandle (*plan_to_real)(int rank, const Dimension* dimensions, int loops,
                                const Dimension* loop, Pair* in, T* out, unsigned flags) = nullptr;
     void (*execute_complex)(PlanHandle, Pair* in, Pair* out) = nullptr;
@@ -43,8 +47,8 @@ struct Api {
     std::string path, name, version;
 };
 
-/// The library of one precision, loaded on first use and kept for good. Throws ProviderError, with every place that
-/// was tried, where there is none.
+/// The library of one precision, loaded on first use and kept for good. Throws ProviderError, with
+/// every place that was tried, where there is none.
 template <class T>
 const Api<T>& api();
 

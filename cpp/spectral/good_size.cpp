@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "core/error.hpp"
@@ -11,9 +12,11 @@ namespace {
 
 constexpr Index largest = Index{1} << 62;
 
-/// How much slower an odd part makes a transform than a power of two of that length would be, about.
+/// How much slower an odd part makes a transform than a power of two of that length would be,
+/// about.
 double slowdown(Index odd) {
-    constexpr double threes[] = {1, 1.25, 1.7, 2.0}, fives[] = {1, 1, 1.3, 1.6}, sevens[] = {1, 1.3, 1.6, 1.8};
+    constexpr double threes[] = {1, 1.25, 1.7, 2.0}, fives[] = {1, 1, 1.3, 1.6},
+                     sevens[] = {1, 1.3, 1.6, 1.8};
     const auto times = [&odd](Index prime) {
         int count = 0;
         for (; odd % prime == 0; odd /= prime) ++count;
@@ -40,14 +43,13 @@ double transform_cost(Index n) {
     Index odd = n;
     while (odd % 2 == 0) odd /= 2;
     const double size = static_cast<double>(n);
-    // Loads and stores cost as much as a few butterfly levels.
-    return size * (std::log2(size) * slowdown(odd) + 4);
+    // Moving the numbers about costs as much as some butterfly levels.
+    return size * (std::log2(size) * slowdown(odd) + 10);
 }
 
 Index good_size(Index n) {
     if (n <= 1) return 1;
-    if (n > largest)
-        throw TooLarge("a transform of " + std::to_string(n) + " points is too long");
+    if (n > largest) throw TooLarge("a transform of " + std::to_string(n) + " points is too long");
     // The least power of two is an upper bound; every even product below it competes.
     Index best = 2;
     while (best < n) best *= 2;
@@ -79,18 +81,19 @@ Index good_size(Index n) {
 
 Split good_split(Index n) {
     Split best{1, good_size(n)};
-    double least = 1e300;
+    double least = std::numeric_limits<double>::infinity();
     const double root = std::sqrt(static_cast<double>(n));
-    for (Index rows = 2; static_cast<double>(rows) <= 2.5 * root; rows += 2) {
-        if (static_cast<double>(rows) < root / 2.5 || !is_good_size(rows)) continue;
-        const Index columns = good_size((n + rows - 1) / rows);
-        const double cost = transform_cost(rows) * static_cast<double>(columns) +
-                            transform_cost(columns) * static_cast<double>(rows);
-        if (cost < least) {
-            least = cost;
-            best = {rows, columns};
+    for (const Index odd : {1, 3, 5, 7, 9, 15, 25, 35, 45})
+        for (Index rows = 2 * odd; static_cast<double>(rows) < 1.5 * root; rows *= 2) {
+            if (static_cast<double>(rows) * 1.5 < root) continue;
+            const Index columns = good_size((n - 1) / rows + 1);
+            const double cost = transform_cost(rows) * static_cast<double>(columns) +
+                                transform_cost(columns) * static_cast<double>(rows);
+            if (cost < least) {
+                least = cost;
+                best = {rows, columns};
+            }
         }
-    }
     return best;
 }
 

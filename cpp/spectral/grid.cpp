@@ -1,21 +1,22 @@
 #include "spectral/grid.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numbers>
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
+#include "spectral/roots.hpp"
 
 namespace faltung {
 namespace {
 
 constexpr std::size_t line_bytes = 64;
-constexpr Index column_scratch = Index{1} << 18;  // bytes: gathered columns stay in the second-level cache
-constexpr Index task_points = Index{1} << 15;     // work enough to be worth fetching a task
+constexpr Index column_scratch = Index{1}
+                                 << 19;  // bytes: gathered columns stay in the second-level cache
+constexpr Index task_points = Index{1} << 15;  // work enough to be worth fetching a task
 
-std::size_t round_up(std::size_t bytes) { return (bytes + line_bytes - 1) / line_bytes * line_bytes; }
+std::size_t round_up(std::size_t bytes) {
+    return (bytes + line_bytes - 1) / line_bytes * line_bytes;
+}
 
 /// Steps `at` through [begin, end) like an odometer; false when it is through.
 bool advance(Extents& at, const Extents& begin, const Extents& end, int axes) {
@@ -45,18 +46,6 @@ Index box_size(const Extents& begin, const Extents& end, int axes) {
 
 }  // namespace
 
-template <class T>
-std::vector<std::complex<T>> roots(double turn_halves, Index n, Index count) {
-    std::vector<std::complex<T>> table(static_cast<std::size_t>(count));
-    const double step = std::numbers::pi * turn_halves / static_cast<double>(n);
-    for (Index k = 0; k < count; ++k) {
-        const double angle = step * static_cast<double>(k);
-        table[static_cast<std::size_t>(k)] = {static_cast<T>(std::cos(angle)),
-                                              static_cast<T>(std::sin(angle))};
-    }
-    return table;
-}
-
 /// One run's block, its workers' scratch, and how many threads walk it.
 template <class T>
 struct Grid<T>::Pass {
@@ -80,7 +69,10 @@ struct Grid<T>::Pass {
 
 template <class T>
 Grid<T>::Grid(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
-    : shape_(shape), loops_(loops), points_(shape.row_points()), pitch_(shape.pitch(sizeof(Complex))) {
+    : shape_(shape),
+      loops_(loops),
+      points_(shape.row_points()),
+      pitch_(shape.pitch(sizeof(Complex))) {
     if (shape.points() * 2 * sizeof(Complex) >= static_cast<double>(Index{1} << 60))
         throw TooLarge("a transform of the whole array needs more memory than there can be");
     const auto plan = [](Index n, fft::Direction direction) {
@@ -100,21 +92,15 @@ Grid<T>::Grid(const GridShape& shape, const microkernels::SpectrumTable<T>& loop
         row_there_ = plan(points_, fft::Direction::forward);
         row_back_ = plan(points_, fft::Direction::backward);
     }
-    if (shape.row == Row::real) twist_ = roots<T>(0.5, points_, points_);
+    if (shape.row == Row::real) {
+        const Roots root(4 * points_);
+        for (Index n = 0; n < points_; ++n) twist_.push_back(root.rounded<T>(-n));
+    }
 }
 
 template <class T>
-T* numbers_of(std::complex<T>* z) {
-    return reinterpret_cast<T*>(z);
-}
-template <class T>
-const T* numbers_of(const std::complex<T>* z) {
-    return reinterpret_cast<const T*>(z);
-}
-
-template <class T>
-void Grid<T>::transpose(const Complex* from, Index from_stride, Index rows, Index columns, Complex* to,
-                        Index to_stride) const {
+void Grid<T>::transpose(const Complex* from, Index from_stride, Index rows, Index columns,
+                        Complex* to, Index to_stride) const {
     loops_.transpose(numbers_of(from), from_stride, rows, columns, numbers_of(to), to_stride);
 }
 
@@ -140,7 +126,8 @@ std::size_t Grid<T>::worker_bytes() const {
                         round_up(static_cast<std::size_t>(numbers) * sizeof(T));
     for (int a = 0; a < shape_.columns.size(); ++a) {
         const std::size_t column =
-            round_up(static_cast<std::size_t>(shape_.columns[a].length) * sizeof(Complex)) + line_bytes;
+            round_up(static_cast<std::size_t>(shape_.columns[a].length) * sizeof(Complex)) +
+            line_bytes;
         bytes = std::max(bytes, column * static_cast<std::size_t>(block_of(a) + 1));
     }
     return bytes;
@@ -155,7 +142,8 @@ void Grid<T>::transform_line(const T* numbers, Index have, Complex* work, Comple
             const Index some = std::min(have, points_);
             const T* twist = numbers_of(twist_.data());
             loops_.fold(numbers, numbers + points_, twist, numbers_of(work), both);
-            loops_.fold(numbers + both, nullptr, twist + 2 * both, numbers_of(work + both), some - both);
+            loops_.fold(numbers + both, nullptr, twist + 2 * both, numbers_of(work + both),
+                        some - both);
             std::fill(work + some, work + points_, Complex());
             break;
         }
@@ -168,23 +156,25 @@ void Grid<T>::transform_line(const T* numbers, Index have, Complex* work, Comple
     row_there_->execute(work, row);
 }
 
-/// From a row of products to a line of outputs.
+/// From a row of products to a line of outputs, somewhere in `numbers`.
 template <class T>
-void Grid<T>::pick_outputs(const Complex* row, Complex* work, T* numbers) const {
+T* Grid<T>::pick_outputs(const Complex* row, Complex* work, T* numbers) const {
     const Span& span = shape_.span;
     auto* outputs = reinterpret_cast<Complex*>(numbers);
     if (shape_.row == Row::flat) {
         std::copy_n(row, points_, outputs);
-        return;
+        return numbers;
     }
     row_back_->execute(row, work);
     if (shape_.row == Row::real) {
-        loops_.unfold(numbers_of(work), numbers_of(twist_.data()), numbers, numbers + points_, points_);
-        if (span.offset || span.step > 1)
-            for (Index j = 0; j < span.out; ++j) numbers[j] = numbers[span.offset + j * span.step];
+        loops_.unfold(numbers_of(work), numbers_of(twist_.data()), numbers, numbers + points_,
+                      points_);
+        if (span.step == 1) return numbers + span.offset;
+        for (Index j = 0; j < span.out; ++j) numbers[j] = numbers[span.offset + j * span.step];
     } else {
         for (Index j = 0; j < span.out; ++j) outputs[j] = work[span.place(j)];
     }
+    return numbers;
 }
 
 template <class T>
@@ -202,15 +192,15 @@ void Grid<T>::rows_forward(const Extents& have, Index row_have, Feed<T>& feed, C
         for (Index line = task * group; line < end; ++line) {
             Index row = 0;
             for (int a = 0; a < axes; ++a) row += at[a] * row_stride_[static_cast<std::size_t>(a)];
-            feed.line(at.data(), 0, row_have, numbers);
-            transform_line(numbers, row_have, work, block + row * pitch_);
+            transform_line(feed.line(at.data(), 0, row_have, numbers), row_have, work,
+                           block + row * pitch_);
             advance(at, none, have, axes);
         }
     });
 }
 
-/// Transforms along one column axis for all tuples of the slower axes in [begin, end). Forward, the points before
-/// end[axis] are there and the others zero; backward, those in [begin, end) are kept.
+/// Transforms along one column axis for all tuples of the slower axes in [begin, end). Forward, the
+/// points before end[axis] are there and the others zero; backward, those in [begin, end) are kept.
 template <class T>
 void Grid<T>::columns(int axis, bool forward, const Extents& begin, const Extents& end,
                       const Pass& pass) const {
@@ -219,9 +209,11 @@ void Grid<T>::columns(int axis, bool forward, const Extents& begin, const Extent
     const Index block = block_of(axis), blocks = (points_ + block - 1) / block;
     const Index outer = box_size(begin, end, axis), items = outer * stride * blocks;
     const Index group = std::max<Index>(1, task_points / (length * block));
-    const std::size_t column_bytes = round_up(static_cast<std::size_t>(length) * sizeof(Complex)) + line_bytes;
+    const std::size_t column_bytes =
+        round_up(static_cast<std::size_t>(length) * sizeof(Complex)) + line_bytes;
     const Index column = static_cast<Index>(column_bytes / sizeof(Complex));
-    const auto& plan = forward ? there_[static_cast<std::size_t>(axis)] : back_[static_cast<std::size_t>(axis)];
+    const auto& plan =
+        forward ? there_[static_cast<std::size_t>(axis)] : back_[static_cast<std::size_t>(axis)];
 
     parallel_for((items + group - 1) / group, pass.context, [&](Index task, int worker) {
         Complex* scratch = pass.scratch(worker);
@@ -247,7 +239,8 @@ void Grid<T>::columns(int axis, bool forward, const Extents& begin, const Extent
     });
 }
 
-/// The slowest column axis: forward, product, backward. With `keep`, forward only, and the spectrum is kept.
+/// The slowest column axis: forward, product, backward. With `keep`, forward only, and the spectrum
+/// is kept.
 template <class T>
 void Grid<T>::middle(Index have, const Complex* spectrum, Complex* keep, const Pass& pass) const {
     const Span& span = shape_.columns[0];
@@ -258,7 +251,8 @@ void Grid<T>::middle(Index have, const Complex* spectrum, Complex* keep, const P
     const Index blocks = keep && shared ? 1 : (points_ + block - 1) / block;
     const Index items = stride * blocks;
     const Index group = std::max<Index>(1, task_points / (length * block));
-    const std::size_t column_bytes = round_up(static_cast<std::size_t>(length) * sizeof(Complex)) + line_bytes;
+    const std::size_t column_bytes =
+        round_up(static_cast<std::size_t>(length) * sizeof(Complex)) + line_bytes;
     const Index column = static_cast<Index>(column_bytes / sizeof(Complex));
     const Index from = span.wanted_begin(), to = span.wanted_end();
 
@@ -281,7 +275,9 @@ void Grid<T>::middle(Index have, const Complex* spectrum, Complex* keep, const P
                 loops_.multiply(numbers_of(bins), numbers_of(spectrum + at), length);
                 back_[0]->execute(bins, line);
             }
-            if (!keep) transpose(scratch + column + from, column, count, to - from, base + from * step, step);
+            if (!keep)
+                transpose(scratch + column + from, column, count, to - from, base + from * step,
+                          step);
         }
     });
 }
@@ -302,8 +298,8 @@ void Grid<T>::rows_backward(Drain<T>& drain, const Pass& pass) const {
             Index from = 0;
             for (int a = 0; a < axes; ++a)
                 from += shape_.columns[a].place(at[a]) * row_stride_[static_cast<std::size_t>(a)];
-            pick_outputs(pass.block + from * pitch_, work, numbers);
-            drain.line(at.data(), 0, shape_.row_outputs(), numbers);
+            drain.line(at.data(), 0, shape_.row_outputs(),
+                       pick_outputs(pass.block + from * pitch_, work, numbers));
             advance(at, none, outs, axes);
         }
     });
@@ -315,12 +311,11 @@ void Grid<T>::single_rows(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& 
     parallel_for(1, pass.context, [&](Index, int worker) {
         Complex* work = pass.scratch(worker);
         T* numbers = reinterpret_cast<T*>(work + pitch_);
-        feed.line(nullptr, 0, shape_.span.have, numbers);
+        const T* samples = feed.line(nullptr, 0, shape_.span.have, numbers);
         drain.begin(pass.context);
-        transform_line(numbers, shape_.span.have, work, pass.block);
+        transform_line(samples, shape_.span.have, work, pass.block);
         loops_.multiply(numbers_of(pass.block), numbers_of(spectrum.data()), points_);
-        pick_outputs(pass.block, work, numbers);
-        drain.line(nullptr, 0, shape_.span.out, numbers);
+        drain.line(nullptr, 0, shape_.span.out, pick_outputs(pass.block, work, numbers));
     });
 }
 
@@ -351,9 +346,10 @@ namespace {
 template <class T>
 class KernelFeed final : public Feed<T> {
 public:
-    KernelFeed(const GridShape& shape, const PlacedKernel& kernel) : shape_(shape), kernel_(kernel) {}
+    KernelFeed(const GridShape& shape, const PlacedKernel& kernel)
+        : shape_(shape), kernel_(kernel) {}
 
-    void line(const Index* at, Index, Index, T* numbers) override {
+    const T* line(const Index* at, Index, Index, T* numbers) override {
         Index line = 0;
         for (int a = 0; a < shape_.columns.size(); ++a)
             line = line * shape_.columns[a].kernel_points() + at[a];
@@ -372,6 +368,7 @@ public:
         }
         if (shape_.row == Row::flat)  // only the first column is looked at
             std::fill(numbers + 2, numbers + 2 * shape_.width, T(0));
+        return numbers;
     }
 
 private:
@@ -391,18 +388,20 @@ Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context
     if (axes == 0) {
         Complex* work = pass.scratch(0);
         T* numbers = reinterpret_cast<T*>(work + pitch_);
-        feed.line(nullptr, 0, shape_.span.kernel_points(), numbers);
-        transform_line(numbers, shape_.span.kernel_points(), work, pass.block);
+        transform_line(feed.line(nullptr, 0, shape_.span.kernel_points(), numbers),
+                       shape_.span.kernel_points(), work, pass.block);
         std::copy_n(pass.block, points_, result.data());
     } else {
         const Extents none(axes, 0);
         Extents have = none;
         for (int a = 0; a < axes; ++a) have[a] = shape_.columns[a].kernel_points();
-        rows_forward(have, shape_.row == Row::flat ? shape_.width : shape_.span.kernel_points(), feed, pass.block, pass);
+        rows_forward(have, shape_.row == Row::flat ? shape_.width : shape_.span.kernel_points(),
+                     feed, pass.block, pass);
         for (int a = axes - 1; a > 0; --a) columns(a, true, none, have, pass);
         middle(have[0], nullptr, result.data(), pass);
     }
-    const double total = shape_.points() / static_cast<double>(shape_.row == Row::flat ? points_ : 1);
+    const double total =
+        shape_.points() / static_cast<double>(shape_.row == Row::flat ? points_ : 1);
     const T scale = static_cast<T>(1 / total);
     T* numbers = numbers_of(result.data());
     for (Index i = 0; i < 2 * result.points(); ++i) numbers[i] *= scale;
@@ -411,7 +410,5 @@ Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context
 
 template class Grid<float>;
 template class Grid<double>;
-template std::vector<std::complex<float>> roots<float>(double, Index, Index);
-template std::vector<std::complex<double>> roots<double>(double, Index, Index);
 
 }  // namespace faltung

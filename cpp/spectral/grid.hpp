@@ -1,6 +1,7 @@
 // A block's transform pass by pass: rows, then the columns of
-// every other axis, the slowest of them fused with the product and its own way back, then home again.
-// Only lines that hold samples are read and transformed, only those that hold outputs are transformed back.
+// every other axis, the slowest of them fused with the product and its own way back, then home
+// again. Only lines that hold samples are read and transformed, only those that hold outputs are
+// transformed back.
 #pragma once
 
 #include "core/workspace.hpp"
@@ -19,21 +20,25 @@ public:
     std::size_t block_bytes() const override;
     std::size_t worker_bytes() const override;
     Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const override;
-    void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain, const Context& context) const override;
+    void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
+             const Context& context) const override;
 
 private:
     struct Pass;  // the memory of one run
 
-    void rows_forward(const Extents& have, Index row_have, Feed<T>& feed, Complex* block, const Pass& pass) const;
-    void columns(int axis, bool forward, const Extents& begin, const Extents& end, const Pass& pass) const;
+    void rows_forward(const Extents& have, Index row_have, Feed<T>& feed, Complex* block,
+                      const Pass& pass) const;
+    void columns(int axis, bool forward, const Extents& begin, const Extents& end,
+                 const Pass& pass) const;
     void middle(Index have, const Complex* spectrum, Complex* keep, const Pass& pass) const;
     void transpose(const Complex* from, Index from_stride, Index rows, Index columns, Complex* to,
                    Index to_stride) const;
     void rows_backward(Drain<T>& drain, const Pass& pass) const;
-    void single_rows(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain, const Pass& pass) const;
+    void single_rows(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
+                     const Pass& pass) const;
 
     void transform_line(const T* numbers, Index have, Complex* work, Complex* row) const;
-    void pick_outputs(const Complex* row, Complex* work, T* numbers) const;
+    T* pick_outputs(const Complex* row, Complex* work, T* numbers) const;
     Index block_of(int axis) const;
 
     GridShape shape_;
@@ -47,12 +52,5 @@ private:
 
 extern template class Grid<float>;
 extern template class Grid<double>;
-
-/// exp(i*pi*turn_halves*k/n) for k < count, rounded once.
-template <class T>
-std::vector<std::complex<T>> roots(double turn_halves, Index n, Index count);
-
-extern template std::vector<std::complex<float>> roots<float>(double, Index, Index);
-extern template std::vector<std::complex<double>> roots<double>(double, Index, Index);
 
 }  // namespace faltung

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <numbers>
 
 #include "core/workspace.hpp"
 #include "parallel/parallel_for.hpp"
+#include "spectral/roots.hpp"
 
 namespace faltung {
 namespace {
@@ -17,38 +17,6 @@ constexpr Index line_bytes = 64;
 constexpr Index gathered_bytes = Index{1} << 18;
 
 Index round_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
-
-/// Powers of exp(-2 pi i / order), each the product of two rounded numbers.
-class Roots {
-public:
-    explicit Roots(Index order) : order_(order) {
-        while (step_ * step_ < order) step_ *= 2;
-        const double turn = -2 * std::numbers::pi / static_cast<double>(order);
-        for (Index k = 0; k < step_; ++k) low_.push_back(std::polar(1.0, turn * static_cast<double>(k)));
-        for (Index k = 0; k <= order / step_; ++k)
-            high_.push_back(std::polar(1.0, turn * static_cast<double>(k * step_)));
-    }
-    std::complex<double> operator()(Index exponent) const {
-        exponent %= order_;
-        if (exponent < 0) exponent += order_;
-        const auto a = high_[static_cast<std::size_t>(exponent / step_)];
-        const auto b = low_[static_cast<std::size_t>(exponent % step_)];
-        return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
-    }
-
-private:
-    Index order_, step_ = 1;
-    std::vector<std::complex<double>> low_, high_;
-};
-
-template <class T>
-T* numbers_of(std::complex<T>* z) {
-    return reinterpret_cast<T*>(z);
-}
-template <class T>
-const T* numbers_of(const std::complex<T>* z) {
-    return reinterpret_cast<const T*>(z);
-}
 
 }  // namespace
 
@@ -74,14 +42,17 @@ struct LongRow<T>::Pass {
 
 template <class T>
 LongRow<T>::LongRow(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
-    : shape_(shape), loops_(loops), split_(split_of(shape.row_points())), points_(shape.row_points()) {
+    : shape_(shape),
+      loops_(loops),
+      split_(split_of(shape.row_points())),
+      points_(shape.row_points()) {
     const Index per_line = line_bytes / static_cast<Index>(sizeof(Complex));
     Index lines = round_up(split_.columns, per_line) / per_line;
     if (lines % 2 == 0) ++lines;  // an odd number of cache lines spreads a column over all sets
     pitch_ = lines * per_line;
-    block_ = std::clamp(gathered_bytes / (split_.rows * static_cast<Index>(sizeof(Complex))) /
-                            per_line * per_line,
-                        per_line, 4 * per_line);
+    block_ = std::clamp(
+        gathered_bytes / (split_.rows * static_cast<Index>(sizeof(Complex))) / per_line * per_line,
+        per_line, 4 * per_line);
 
     const auto plan = [](Index n, fft::Direction direction) {
         return fft::line_plan<T>(n, direction, fft::Effort::estimate);
@@ -91,22 +62,21 @@ LongRow<T>::LongRow(const GridShape& shape, const microkernels::SpectrumTable<T>
     column_there_ = plan(split_.rows, fft::Direction::forward);
     column_back_ = plan(split_.rows, fft::Direction::backward);
 
-    // Folding a real line multiplies point n by the n-th power of a quarter of the step of the transform itself: the
-    // part that depends on the row is the twist, the part that depends on the column joins the factors.
+    // Folding a real line multiplies point n by the n-th power of a quarter of the step of the
+    // transform itself: the part that depends on the row is the twist, the part that depends on the
+    // column joins the factors.
     const bool real = shape.row == Row::real;
     const Index quarter = real ? 4 : 1, shift = real ? -1 : 0;
     const Roots root(quarter * points_);
-    const auto rounded = [](std::complex<double> z) {
-        return Complex(static_cast<T>(z.real()), static_cast<T>(z.imag()));
-    };
     if (real)
-        for (Index r = 0; r < split_.rows; ++r) twist_.push_back(rounded(root(-r * split_.columns)));
+        for (Index r = 0; r < split_.rows; ++r)
+            twist_.push_back(root.rounded<T>(-r * split_.columns));
     fine_ = 8;
     while (fine_ * fine_ < split_.rows) fine_ *= 2;
     for (Index c = 0; c < split_.columns; ++c) {
-        for (Index b = 0; b < fine_; ++b) fine_factors_.push_back(rounded(root(c * quarter * b)));
+        for (Index b = 0; b < fine_; ++b) fine_factors_.push_back(root.rounded<T>(c * quarter * b));
         for (Index a = 0; a < split_.rows; a += fine_)
-            coarse_factors_.push_back(rounded(root(c * (quarter * a + shift))));
+            coarse_factors_.push_back(root.rounded<T>(c * (quarter * a + shift)));
     }
 }
 
@@ -129,20 +99,23 @@ std::size_t LongRow<T>::worker_bytes() const {
 
 /// Columns [column, column + count) of the samples, folded and twisted, one line each.
 template <class T>
-void LongRow<T>::gather(const T* samples, Index have, Index column, Index count, Complex* lines) const {
+void LongRow<T>::gather(const T* samples, Index have, Index column, Index count,
+                        Complex* lines) const {
     const Index pitch = line_pitch(), rows = split_.rows, columns = split_.columns;
     // Rows before this one have all `count` samples from `from` on.
     const auto full = [&](Index from) {
         return have < from + count ? 0 : std::min(rows, (have - from - count) / columns + 1);
     };
     const auto clear = [&](Index row) {  // and those from this one on have none
-        for (Index c = 0; c < count; ++c) std::fill(lines + c * pitch + row, lines + c * pitch + rows, Complex());
+        for (Index c = 0; c < count; ++c)
+            std::fill(lines + c * pitch + row, lines + c * pitch + rows, Complex());
     };
     const Index some = have <= column ? 0 : std::min(rows, (have - column - 1) / columns + 1);
     if (shape_.row == Row::complex) {
         const auto* numbers = reinterpret_cast<const Complex*>(samples);
         const Index whole = full(column);
-        loops_.transpose(numbers_of(numbers + column), columns, whole, count, numbers_of(lines), pitch);
+        loops_.transpose(numbers_of(numbers + column), columns, whole, count, numbers_of(lines),
+                         pitch);
         clear(some);
         for (Index r = whole; r < some; ++r)
             for (Index c = 0; c < count; ++c) {
@@ -155,10 +128,11 @@ void LongRow<T>::gather(const T* samples, Index have, Index column, Index count,
     const T* twist = numbers_of(twist_.data());
     const T* low = samples + column;
     loops_.fold_columns(low, low + points_, columns, both, count, twist, numbers_of(lines), pitch);
-    // At most one row is cut short by the end of the samples in its upper half, and one in its lower.
+    // At most one row is cut short by the end of the samples in its upper half, and one in its
+    // lower.
     const Index next = std::min(single, both + 1);
-    loops_.fold_columns(low + next * columns, nullptr, columns, std::max<Index>(0, single - next), count,
-                        twist + 2 * next, numbers_of(lines + next), pitch);
+    loops_.fold_columns(low + next * columns, nullptr, columns, std::max<Index>(0, single - next),
+                        count, twist + 2 * next, numbers_of(lines + next), pitch);
     clear(some);
     const auto mixed = [&](Index r) {
         const Complex factor = twist_[static_cast<std::size_t>(r)];
@@ -210,7 +184,8 @@ void LongRow<T>::scatter(const Complex* lines, Index column, Index count, T* out
             if (low_in || high_in)
                 loops_.unfold_columns(numbers_of(from), pitch, run, count,
                                       numbers_of(&twist_[static_cast<std::size_t>(r)]),
-                                      low_in ? low_to : nullptr, high_in ? high_to : nullptr, columns);
+                                      low_in ? low_to : nullptr, high_in ? high_to : nullptr,
+                                      columns);
             r += run;
             continue;
         }
@@ -244,7 +219,8 @@ bool LongRow<T>::forward(const T* samples, Index have, const Pass& pass) const {
                         numbers_of(coarse_factors_.data() + (c0 + c) * coarse),
                         numbers_of(fine_factors_.data() + (c0 + c) * fine_), fine_);
         }
-        loops_.transpose(numbers_of(lines), pitch, count, split_.rows, numbers_of(pass.block + c0), pitch_);
+        loops_.transpose(numbers_of(lines), pitch, count, split_.rows, numbers_of(pass.block + c0),
+                         pitch_);
     });
     return finite;
 }
@@ -276,7 +252,8 @@ void LongRow<T>::backward(T* outputs, const Pass& pass) const {
     parallel_for(blocks, pass.context, [&](Index task, int worker) {
         Complex* lines = pass.scratch(worker);
         const Index c0 = task * block_, count = std::min(block_, split_.columns - c0);
-        loops_.transpose(numbers_of(pass.block + c0), pitch_, split_.rows, count, numbers_of(lines + pitch), pitch);
+        loops_.transpose(numbers_of(pass.block + c0), pitch_, split_.rows, count,
+                         numbers_of(lines + pitch), pitch);
         for (Index c = 0; c < count; ++c) {
             Complex* line = lines + (c + 1) * pitch;
             loops_.turn_back(numbers_of(line), split_.rows,
@@ -294,7 +271,9 @@ const T* LongRow<T>::staged(Feed<T>& feed, T* memory, const Pass& pass) const {
     const Index have = shape_.span.have, per = shape_.row == Row::real ? 1 : 2;
     parallel_for((have + chunk - 1) / chunk, pass.context, [&](Index task, int) {
         const Index begin = task * chunk, end = std::min(have, begin + chunk);
-        feed.line(nullptr, begin, end, memory + begin * per);
+        T* here = memory + begin * per;
+        const T* numbers = feed.line(nullptr, begin, end, here);
+        if (numbers != here) std::copy_n(numbers, (end - begin) * per, here);
     });
     return memory;
 }

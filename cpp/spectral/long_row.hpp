@@ -1,5 +1,6 @@
-// Convolution of one long line: its transform of n = rows x columns points is made of short ones (the four-step
-// method), so that all workers share it, every task fits the cache, and no task is long.
+// Convolution of one long line: its transform of n = rows x columns points is made of short ones
+// (the four-step method), so that all workers share it, every task fits the cache, and no task is
+// long.
 #pragma once
 
 #include <complex>
@@ -16,7 +17,6 @@ template <class T>
 class LongRow final : public BlockTransform<T> {
 public:
     using Complex = std::complex<T>;
-
 
     /// `shape` has no columns, and is Row::real or Row::complex.
     LongRow(const GridShape& shape, const microkernels::SpectrumTable<T>& loops);
@@ -41,9 +41,9 @@ private:
 
     GridShape shape_;
     const microkernels::SpectrumTable<T>& loops_;
-    Split split_;       // rows x columns; point number c + columns * r stands in row r
+    Split split_;  // rows x columns; point number c + columns * r stands in row r
     Index points_, pitch_, block_;
-    Index fine_;        // a column's factor number 'fine * a + b' is coarse[a] * fine[b]
+    Index fine_;  // a column's factor number 'fine * a + b' is coarse[a] * fine[b]
     std::vector<Complex> twist_, fine_factors_, coarse_factors_;
     std::shared_ptr<const fft::LinePlan<T>> row_there_, row_back_, column_there_, column_back_;
 };

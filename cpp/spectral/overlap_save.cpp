@@ -23,14 +23,16 @@ template <class T>
 class OverlapSave final : public Executor {
 public:
     OverlapSave(const Problem& problem, const Kernel& kernel, const Extents& tile,
-                std::shared_ptr<const Dense> dense, const microkernels::Table& table, TileEngine engine)
+                std::shared_ptr<const Dense> dense, const microkernels::Table& table,
+                TileEngine engine)
         : problem_(problem),
           table_(table),
           dense_(std::move(dense)),
           grid_(problem, tile, transforms_of<T>(table).lanes),
           group_(problem.lanes() % 2 == 0 ? 1 : 2),
           planes_(group_ * problem.lanes() / 2) {
-        if (engine == TileEngine::own) transform_ = make_own_tile<T>(problem, kernel, grid_.shape(), table);
+        if (engine == TileEngine::own)
+            transform_ = make_own_tile<T>(problem, kernel, grid_.shape(), table);
         if (!transform_) transform_ = make_library_tile<T>(problem, kernel, grid_.shape());
         groups_ = (grid_.tiles() + group_ - 1) / group_;
         const Index points = grid_.shape().rows() * grid_.shape().length.back() * planes_;
@@ -84,12 +86,14 @@ private:
         T* const scratch = data + stride * static_cast<std::size_t>(planes_);
         T* const lines = scratch + whole_lines(transform_->scratch_bytes()) / sizeof(T);
         traffic.load(tiles, data, stride, lines);
-        if (std::any_of(tiles.begin(), tiles.end(), [](const TileInFlight& tile) { return tile.suspect; }))
+        if (std::any_of(tiles.begin(), tiles.end(),
+                        [](const TileInFlight& tile) { return tile.suspect; }))
             traffic.load(tiles, data, stride, lines);
         const auto numbers = tiles.size() * static_cast<std::size_t>(problem_.lanes());
         const microkernels::Ahead ahead = traffic.ahead(next);
         for (std::size_t p = 0; 2 * p < numbers; ++p)
-            transform_->convolve(data + p * stride, scratch, p == 0 ? ahead : microkernels::Ahead{});
+            transform_->convolve(data + p * stride, scratch,
+                                 p == 0 ? ahead : microkernels::Ahead{});
         traffic.store(tiles, data, stride, lines);
     }
 
@@ -100,7 +104,8 @@ private:
             const Axis& axis = problem_.axes[a];
             const Index before = std::max<Index>(0, tile.outliers.begin[a] - axis.reach() + 1);
             const Index first = (before + axis.step - 1) / axis.step;
-            const Index end = std::min(tile.place.outputs[a], (tile.outliers.end[a] - 1) / axis.step + 1);
+            const Index end =
+                std::min(tile.place.outputs[a], (tile.outliers.end[a] - 1) / axis.step + 1);
             box.begin[a] += std::min(first, end);
             box.end[a] += end;
         }
@@ -111,22 +116,25 @@ private:
     const microkernels::Table& table_;
     std::shared_ptr<const Dense> dense_;
     TileGrid grid_;
-    int group_;      // tiles that are transformed together
-    Index planes_;   // complex tiles that they make
+    int group_;     // tiles that are transformed together
+    Index planes_;  // complex tiles that they make
     std::unique_ptr<const TileTransform<T>> transform_;
     Index groups_ = 0, per_task_ = 1;
 };
 
 }  // namespace
 
-std::unique_ptr<Executor> make_overlap_save(const Problem& problem, std::shared_ptr<const Kernel> kernel,
+std::unique_ptr<Executor> make_overlap_save(const Problem& problem,
+                                            std::shared_ptr<const Kernel> kernel,
                                             const Extents& tile, std::shared_ptr<const Dense> dense,
                                             const microkernels::Table& table, TileEngine engine) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
-            return std::make_unique<OverlapSave<float>>(problem, *kernel, tile, std::move(dense), table, engine);
+            return std::make_unique<OverlapSave<float>>(problem, *kernel, tile, std::move(dense),
+                                                        table, engine);
         case Arithmetic::f64:
-            return std::make_unique<OverlapSave<double>>(problem, *kernel, tile, std::move(dense), table, engine);
+            return std::make_unique<OverlapSave<double>>(problem, *kernel, tile, std::move(dense),
+                                                         table, engine);
         default: throw std::logic_error("overlap-save does not compute in integers");
     }
 }

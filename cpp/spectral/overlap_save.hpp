@@ -1,5 +1,5 @@
-// Divide and conquer: the outputs are cut into tiles, each read with its surroundings, transformed, multiplied
-// by the kernel's spectrum, and transformed back. No padded copy of x is ever made.
+// Divide and conquer: the outputs are cut into tiles, each read with its surroundings, transformed,
+// multiplied by the kernel's spectrum, and transformed back. No padded copy of x is ever made.
 #pragma once
 
 #include <memory>
@@ -13,10 +13,12 @@
 
 namespace faltung {
 
-/// `tile` holds the transform length on every axis (1 on axes that are not convolved). Outputs whose window holds
-/// a sample that is not finite come from `dense`. TileEngine::own takes the library for lengths that it lacks;
-/// throws ProviderError where none is found, std::logic_error for integer arithmetic.
-std::unique_ptr<Executor> make_overlap_save(const Problem& problem, std::shared_ptr<const Kernel> kernel,
+/// `tile` holds the transform length on every axis (1 on axes that are not convolved). Outputs
+/// whose window holds a sample that is not finite come from `dense`. TileEngine::own takes the
+/// library for lengths that it lacks; throws ProviderError where none is found, std::logic_error
+/// for integer arithmetic.
+std::unique_ptr<Executor> make_overlap_save(const Problem& problem,
+                                            std::shared_ptr<const Kernel> kernel,
                                             const Extents& tile, std::shared_ptr<const Dense> dense,
                                             const microkernels::Table& table,
                                             TileEngine engine = TileEngine::own);

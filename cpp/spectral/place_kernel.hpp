@@ -8,7 +8,8 @@
 
 namespace faltung {
 
-/// The reversed kernel in GridShape::kernel_points() numbers at `placed`; `value(tap)` is what stands for a tap.
+/// The reversed kernel in GridShape::kernel_points() numbers at `placed`; `value(tap)` is what
+/// stands for a tap.
 template <class Value>
 void place_kernel(const GridShape& shape, Value&& value, double* placed, const Context& context) {
     PerAxis<const Span*> spans;

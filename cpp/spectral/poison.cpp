@@ -9,7 +9,8 @@
 namespace faltung {
 namespace {
 
-/// Up to this many products are added one by one, in well under 50 ms; beyond, transforms count them.
+/// Up to this many products are added one by one, in well under 50 ms; beyond, transforms count
+/// them.
 constexpr double most_products = 1 << 23;
 
 Index sample_line(const GridShape& shape, const Index* at) {
@@ -121,7 +122,8 @@ void Poison<T>::scatter(const KernelPlanes<T>& planes) {
         for (;;) {
             Index out_line = 0, tap_line = 0;
             for (int a = 0; a < columns; ++a) {
-                const Hit& hit = per_axis[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
+                const Hit& hit =
+                    per_axis[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
                 out_line = out_line * shape_.columns[a].out + hit.output;
                 tap_line = tap_line * shape_.columns[a].taps + hit.tap;
             }
@@ -130,7 +132,8 @@ void Poison<T>::scatter(const KernelPlanes<T>& planes) {
                     sample.value);
             int a = columns - 1;
             for (; a >= 0; --a) {
-                if (++at[a] < static_cast<Index>(per_axis[static_cast<std::size_t>(a)].size())) break;
+                if (++at[a] < static_cast<Index>(per_axis[static_cast<std::size_t>(a)].size()))
+                    break;
                 at[a] = 0;
             }
             if (a < 0) break;
@@ -151,15 +154,15 @@ public:
     SparseFeed(const GridShape& shape, std::vector<Entry> entries)
         : shape_(shape), entries_(std::move(entries)) {}
 
-    void line(const Index* at, Index begin, Index end, double* numbers) override {
+    const double* line(const Index* at, Index begin, Index end, double* numbers) override {
         const Index per = shape_.row == Row::real ? 1 : 2, wanted = sample_line(shape_, at);
         std::fill_n(numbers, (end - begin) * per, 0.0);
-        auto entry = std::lower_bound(
-            entries_.begin(), entries_.end(), wanted,
-            [](const Entry& e, Index key) { return e.line < key; });
+        auto entry = std::lower_bound(entries_.begin(), entries_.end(), wanted,
+                                      [](const Entry& e, Index key) { return e.line < key; });
         for (; entry != entries_.end() && entry->line == wanted; ++entry)
             if (entry->number >= begin * per && entry->number < end * per)
                 numbers[entry->number - begin * per] = entry->value;
+        return numbers;
     }
 
 private:
@@ -189,21 +192,24 @@ double sign_of(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
 
 }  // namespace
 
-/// Counts, by transforms of zeros and ones: how many such samples a window holds, how many of them are infinities
-/// under a tap that is not zero, and what signs these products have. Three small integers settle an output.
+/// Counts, by transforms of zeros and ones: how many such samples a window holds, how many of them
+/// are infinities under a tap that is not zero, and what signs these products have. Three small
+/// integers settle an output.
 template <class T>
 void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) {
     const auto transform = make_block_transform<double>(shape_, table_);
     const auto count = [&](auto&& of_sample, auto&& of_tap) {
         std::vector<SparseFeed::Entry> entries;
         for (const Sample& sample : samples_)
-            entries.push_back({sample.line, sample.number, of_sample(static_cast<double>(sample.value))});
+            entries.push_back(
+                {sample.line, sample.number, of_sample(static_cast<double>(sample.value))});
         SparseFeed feed(shape_, std::move(entries));
         std::vector<double> counts(outputs_.size());
         ArrayDrain drain(shape_, counts);
         const Workspace placed(static_cast<std::size_t>(shape_.kernel_points()) * sizeof(double));
         place_kernel(shape_, of_tap, placed.as<double>(), context);
-        transform->run(transform->spectrum({placed.as<double>(), nullptr}, context), feed, drain, context);
+        transform->run(transform->spectrum({placed.as<double>(), nullptr}, context), feed, drain,
+                       context);
         return counts;
     };
     const auto one = [](auto) { return 1.0; };
@@ -221,11 +227,11 @@ void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) 
         std::vector<T> result(outputs_.size());
         for (std::size_t i = 0; i < result.size(); ++i) {
             if (present[i] < 0.5) continue;
-            const bool nan = present[i] - products[i] > 0.5 ||
-                             std::abs(balance[i]) < products[i] - 0.5;
-            result[i] = nan ? std::numeric_limits<T>::quiet_NaN()
-                            : std::copysign(std::numeric_limits<T>::infinity(),
-                                            static_cast<T>(balance[i]));
+            const bool nan =
+                present[i] - products[i] > 0.5 || std::abs(balance[i]) < products[i] - 0.5;
+            result[i] =
+                nan ? std::numeric_limits<T>::quiet_NaN()
+                    : std::copysign(std::numeric_limits<T>::infinity(), static_cast<T>(balance[i]));
         }
         return result;
     };

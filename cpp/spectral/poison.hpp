@@ -1,4 +1,5 @@
-// Samples that are not finite, kept out of transforms and put back into exactly the outputs whose window holds them.
+// Samples that are not finite, kept out of transforms and put back into exactly the outputs whose
+// window holds them.
 #pragma once
 
 #include <mutex>
@@ -13,14 +14,16 @@ namespace faltung {
 template <class T>
 class Poison {
 public:
-    Poison(const GridShape& shape, const microkernels::Table& table) : shape_(shape), table_(table) {}
+    Poison(const GridShape& shape, const microkernels::Table& table)
+        : shape_(shape), table_(table) {}
 
     /// Replaces what is not finite among a line's numbers and remembers it; see Feed::line.
     void scrub(const Index* at, Index begin, T* numbers, Index count);
 
     bool empty() const { return samples_.empty(); }
 
-    /// What to add to the outputs: nothing, an infinity or a NaN for each, as the sum that defines it would give.
+    /// What to add to the outputs: nothing, an infinity or a NaN for each, as the sum that defines
+    /// it would give.
     void spread(const Kernel& kernel, const Context& context);
 
     /// Adds to a line of outputs; see Drain::line. Does nothing unless spread() was called.

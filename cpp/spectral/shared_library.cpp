@@ -40,7 +40,8 @@ void* find_symbol(void* library, const char* name) {
 
 void* open_library(const std::string& path, std::string& reason) {
     int flags = RTLD_NOW | RTLD_LOCAL;
-    // Without DEEPBIND, symbols of an MKL that someone loaded globally would answer FFTW's own calls.
+    // Without DEEPBIND, symbols of an MKL that someone loaded globally would answer FFTW's own
+    // calls.
 #if defined(RTLD_DEEPBIND) && !defined(FALTUNG_ADDRESS_SANITIZER)
     flags |= RTLD_DEEPBIND;
 #endif

@@ -1,8 +1,9 @@
 // How one axis of a correlation fits into a cyclic transform.
 //
-// Samples stand at [0, have) and the reversed kernel at [0, reach) of `length` points, so that their cyclic
-// convolution holds output j at (offset + j*step) modulo `length`. Unless the boundary is periodic by itself, `length`
-// is so large that nothing that wraps around meets an output that is wanted, whatever its sign.
+// Samples stand at [0, have) and the reversed kernel at [0, reach) of `length` points, so that
+// their cyclic convolution holds output j at (offset + j*step) modulo `length`. Unless the boundary
+// is periodic by itself, `length` is so large that nothing that wraps around meets an output that
+// is wanted, whatever its sign.
 #pragma once
 
 #include "core/problem.hpp"
@@ -11,9 +12,9 @@ namespace faltung {
 
 struct Span {
     Index length = 1;
-    Index low = 0;     // the coordinate of sample 0 in x~
-    Index have = 1;    // samples
-    Index reach = 1;   // points that the kernel spans
+    Index low = 0;    // the coordinate of sample 0 in x~
+    Index have = 1;   // samples
+    Index reach = 1;  // points that the kernel spans
     Index taps = 1, dilation = 1;
     Index offset = 0;  // where output 0 stands
     Index out = 1, step = 1;
@@ -28,8 +29,9 @@ struct Span {
     Index kernel_points() const { return reach < length ? reach : length; }
 };
 
-/// The length is at least what is needed, rounded up to `multiple` times what `round` (good_size, if nothing else) says.
-/// With `may_be_periodic`, a wrapped axis of good size is transformed as it is.
+/// The length is at least what is needed, rounded up to `multiple` times what `round` (good_size,
+/// if nothing else) says. With `may_be_periodic`, a wrapped axis of good size is transformed as it
+/// is.
 Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple = 1,
                Index (*round)(Index) = nullptr);
 

@@ -14,24 +14,26 @@ constexpr Index line_bytes = 64;
 class Roots {
 public:
     explicit Roots(Index n) : n_(n) {
-        while (coarse_ * coarse_ < n) coarse_ *= 2;
-        for (Index m = 0; m < coarse_; ++m) {
+        while ((Index{1} << 2 * shift_) < n) ++shift_;
+        for (Index m = 0; m < Index{1} << shift_; ++m) {
             low_.push_back(root(m));
-            high_.push_back(root(m * coarse_));
+            high_.push_back(root(m << shift_));
         }
     }
     std::pair<double, double> operator()(Index m) const {
-        const auto [lr, li] = low_[static_cast<std::size_t>(m & (coarse_ - 1))];
-        const auto [hr, hi] = high_[static_cast<std::size_t>(m / coarse_)];
+        const auto [lr, li] = low_[static_cast<std::size_t>(m & ((Index{1} << shift_) - 1))];
+        const auto [hr, hi] = high_[static_cast<std::size_t>(m >> shift_)];
         return {lr * hr - li * hi, lr * hi + li * hr};
     }
 
 private:
     std::pair<double, double> root(Index m) const {
-        const double angle = -2 * std::numbers::pi * static_cast<double>(m % n_) / static_cast<double>(n_);
+        const double angle =
+            -2 * std::numbers::pi * static_cast<double>(m % n_) / static_cast<double>(n_);
         return {std::cos(angle), std::sin(angle)};
     }
-    Index n_, coarse_ = 1;
+    Index n_;
+    int shift_ = 0;
     std::vector<std::pair<double, double>> low_, high_;
 };
 
@@ -55,12 +57,15 @@ TilePlan plan_tile(const TileShape& shape, const microkernels::TransformTable<T>
     if (plan.columns) {
         plan.good = !plan.column_lengths.empty();
     } else if (!plan.column_lengths.empty()) {
-        plan.good = served(plan.width) && whole_panels(plan.width) && whole_panels(plan.column_lengths.back());
+        plan.good = served(plan.width) && whole_panels(plan.width) &&
+                    whole_panels(plan.column_lengths.back());
     } else {  // a line: the most square pair of lengths, the longer one along x
         const Index n = plan.width;
         for (int i = 0; i < table.length_count; ++i) {
             const Index y = table.lengths[i].n;
-            if (n % y != 0 || y * y > n || !whole_panels(y) || !whole_panels(n / y) || !served(n / y)) continue;
+            if (n % y != 0 || y * y > n || !whole_panels(y) || !whole_panels(n / y) ||
+                !served(n / y))
+                continue;
             plan.column_lengths = {y};
             plan.width = n / y;
         }
@@ -83,8 +88,8 @@ TileFrame<T>::TileFrame(const TilePlan& plan, const microkernels::TransformTable
     }
     height_ = plan.column_lengths.back();
 
-    // Panels a little more than a round number apart, slabs an odd number of cache lines: no two neighbours
-    // compete for the same sets.
+    // Panels a little more than a round number apart, slabs an odd number of cache lines: no two
+    // neighbours compete for the same sets.
     constexpr Index in_line = line_bytes / static_cast<Index>(sizeof(T));
     layout_.panels = (plan.width + lanes() - 1) / lanes();
     layout_.panel = height_ * element() + (height_ >= 64 ? 18 * in_line : 0);
@@ -103,10 +108,11 @@ TileFrame<T>::TileFrame(const TilePlan& plan, const microkernels::TransformTable
     const auto address = reinterpret_cast<std::uintptr_t>(twist_storage_.data());
     T* twist = twist_storage_.data() + (line_bytes - address % line_bytes) % line_bytes / sizeof(T);
     for (Index y = 0; y < height_; ++y) {
-        for (Index x = 0; x < plan.width; ++x) {
+        T* place = twist + spectrum_at(y, 0);
+        for (Index x = 0; x < plan.width; ++x, place += element()) {
             const auto [re, im] = root(frequency[static_cast<std::size_t>(y)] * x);
-            twist[spectrum_at(y, x)] = static_cast<T>(re);
-            twist[spectrum_at(y, x) + imag_offset()] = static_cast<T>(im);
+            place[0] = static_cast<T>(re);
+            place[imag_offset()] = static_cast<T>(im);
         }
     }
     twist_ = twist;
@@ -125,8 +131,8 @@ void TileFrame<T>::transform_slabs(T* tile, bool forward) const {
             for (Index s = 0; s < inner; ++s) {
                 T* start = tile + (outer + s) * slab_stride_;
                 for (Index p = 0; p < panels; ++p, start += layout_.panel)
-                    (forward ? table_.forward : table_.inverse)(start, stride, rows, element(), *axis.length,
-                                                                axis.factors.data());
+                    (forward ? table_.forward : table_.inverse)(start, stride, rows, element(),
+                                                                *axis.length, axis.factors.data());
             }
         }
         inner *= n;
@@ -146,9 +152,9 @@ void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
                             spectrum + 2 * s * height_);
         } else {
             table_.forward(slab, element(), layout_.panels, layout_.panel, *y.length, factors);
-            table_.convolve_rows(slab, layout_, height_, panels_back_, *rows_.length, rows_.factors.data(),
-                                 spectrum + 2 * s * height_ * plan_.width, twist_, buffer,
-                                 s == 0 ? ahead : microkernels::Ahead{});
+            table_.convolve_rows(slab, layout_, height_, panels_back_, *rows_.length,
+                                 rows_.factors.data(), spectrum + 2 * s * height_ * plan_.width,
+                                 twist_, buffer, s == 0 ? ahead : microkernels::Ahead{});
             table_.inverse(slab, element(), panels_back_, layout_.panel, *y.length, factors);
         }
     }

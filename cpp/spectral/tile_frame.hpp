@@ -1,8 +1,9 @@
-// Where the numbers of a tile stand when the microkernels transform it, and the transforms in order.
+// Where the numbers of a tile stand when the microkernels transform it, and the transforms in
+// order.
 //
-// The innermost axis of columns ("y") and the last axis ("x") make slabs; further axes count slabs. In a slab,
-// panel p holds `lanes` columns of x, element y in each. A single line is folded: n = y * x, with a twist
-// between the two transforms. A tile of columns has no transform along x.
+// The innermost axis of columns ("y") and the last axis ("x") make slabs; further axes count slabs.
+// In a slab, panel p holds `lanes` columns of x, element y in each. A single line is folded: n = y
+// * x, with a twist between the two transforms. A tile of columns has no transform along x.
 #pragma once
 
 #include <vector>
@@ -19,7 +20,7 @@ struct TilePlan {
     bool fold = false, columns = false;
     std::vector<Index> column_lengths;  // slabs' axes first, y last
     std::vector<Index> column_valid;
-    Index width = 0;        // of x
+    Index width = 0;  // of x
     Index width_valid = 0;
 };
 
@@ -32,14 +33,20 @@ public:
     TileFrame(const TilePlan& plan, const microkernels::TransformTable<T>& table);
 
     const TilePlan& plan() const { return plan_; }
-    std::size_t tile_numbers() const { return static_cast<std::size_t>(slab_stride_ * slabs_ + spare); }
-    std::size_t buffer_numbers() const { return static_cast<std::size_t>(2 * lanes() * plan_.width + spare); }
+    std::size_t tile_numbers() const {
+        return static_cast<std::size_t>(slab_stride_ * slabs_ + spare);
+    }
+    std::size_t buffer_numbers() const {
+        return static_cast<std::size_t>(2 * lanes() * plan_.width + spare);
+    }
     /// Places of the spectrum: [slab][y][x], or [slab][y] for columns.
     Index spectrum_places() const { return slabs_ * height_ * (plan_.columns ? 1 : plan_.width); }
     /// Numbers that the microkernels want of it.
     std::size_t spectrum_numbers() const { return 2 * static_cast<std::size_t>(spectrum_places()); }
 
-    T* row(T* tile, Index row) const { return tile + row / height_ * slab_stride_ + row % height_ * element(); }
+    T* row(T* tile, Index row) const {
+        return tile + row / height_ * slab_stride_ + row % height_ * element();
+    }
     const T* row(const T* tile, Index row) const {
         return tile + row / height_ * slab_stride_ + row % height_ * element();
     }
@@ -52,7 +59,8 @@ public:
     const microkernels::TileLayout& layout() const { return layout_; }
     const microkernels::TransformTable<T>& table() const { return table_; }
 
-    /// Where a place's real part stands in a spectrum; the imaginary part is `imag_offset()` further.
+    /// Where a place's real part stands in a spectrum; the imaginary part is `imag_offset()`
+    /// further.
     Index spectrum_at(Index slab_row, Index x) const {
         if (plan_.columns) return 2 * slab_row;
         return slab_row / lanes() * element() * plan_.width + x * element() + slab_row % lanes();

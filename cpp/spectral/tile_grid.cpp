@@ -8,7 +8,7 @@ namespace faltung {
 namespace {
 
 constexpr Index column_tile_points = Index{1} << 14;  // 128 KiB of complex float32
-constexpr Index stream_bytes = 64;                    // rows that begin there may be stored past the caches
+constexpr Index stream_bytes = 64;  // rows that begin there may be stored past the caches
 
 Index rounded_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
 
@@ -21,7 +21,8 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
     shape_.columns = axes_[last].k == 1;
     if (shape_.columns) {
         shape_.length[last] = 1;
-        const Index most = std::max<Index>(lanes, column_tile_points / shape_.rows() / lanes * lanes);
+        const Index most =
+            std::max<Index>(lanes, column_tile_points / shape_.rows() / lanes * lanes);
         const Index samples = (axes_[last].out - 1) * axes_[last].step + 1;
         shape_.length[last] = std::min(most, rounded_up(samples, lanes));
     }
@@ -31,7 +32,8 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
         if (valid < 1) throw std::logic_error("a tile is shorter than the kernel");
         const Index samples = (axis.out - 1) * axis.step + 1;
         const Index unit = stream_bytes / static_cast<Index>(size_of(problem.arithmetic));
-        if (a == last && samples > valid && valid >= 2 * unit && problem.lanes() == 1) valid -= valid % unit;
+        if (a == last && samples > valid && valid >= 2 * unit && problem.lanes() == 1)
+            valid -= valid % unit;
         valid = std::min(valid, samples);
         const Index hop = (valid - 1) / axis.step + 1;
         shape_.valid.push_back((hop - 1) * axis.step + 1);
@@ -43,7 +45,8 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
 
 void TileGrid::place(Index tile, TilePlace& place) const {
     const int rank = axes_.size();
-    if (place.start.size() != rank) place = {Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
+    if (place.start.size() != rank)
+        place = {Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
     for (int a = rank - 1; a >= 0; --a) {
         const Axis& axis = axes_[a];
         place.out[a] = tile % count_[a] * hop_[a];

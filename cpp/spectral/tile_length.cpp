@@ -6,7 +6,8 @@
 namespace faltung {
 
 template <class T>
-const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table, Index n) {
+const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table,
+                                                 Index n) {
     for (int i = 0; i < table.length_count; ++i)
         if (table.lengths[i].n == n) return &table.lengths[i];
     return nullptr;
@@ -36,7 +37,8 @@ std::vector<Index> frequency_at(const microkernels::TransformLength& length) {
     for (int place = 0; place < length.n; ++place) {
         Index value = 0, weight = 1;
         int n = length.n, rest = place;
-        for (const int radix : length.radix) {  // digits from the most significant place, least frequency
+        for (const int radix :
+             length.radix) {  // digits from the most significant place, least frequency
             n /= radix;
             value += weight * (rest / n);
             weight *= radix;
@@ -47,8 +49,10 @@ std::vector<Index> frequency_at(const microkernels::TransformLength& length) {
     return frequency;
 }
 
-template const microkernels::TransformLength* find_length(const microkernels::TransformTable<float>&, Index);
-template const microkernels::TransformLength* find_length(const microkernels::TransformTable<double>&, Index);
+template const microkernels::TransformLength* find_length(
+    const microkernels::TransformTable<float>&, Index);
+template const microkernels::TransformLength* find_length(
+    const microkernels::TransformTable<double>&, Index);
 template std::vector<float> pass_factors(const microkernels::TransformLength&);
 template std::vector<double> pass_factors(const microkernels::TransformLength&);
 

@@ -18,7 +18,8 @@ constexpr const microkernels::TransformTable<T>& transforms_of(const microkernel
 
 /// The entry for n points, or nullptr.
 template <class T>
-const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table, Index n);
+const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table,
+                                                 Index n);
 
 /// The factors between the passes, in the order that the microkernels read them.
 template <class T>

@@ -35,7 +35,8 @@ public:
         place_kernel(problem, kernel, shape.length, [&](Index row, Index at, double re, double im) {
             spectrum[columns_ ? row : row * width_ + at] = {re, im};
         });
-        fft::complex_plan<double>(lengths, fft::Direction::forward, fft::Effort::estimate)->execute(spectrum);
+        fft::complex_plan<double>(lengths, fft::Direction::forward, fft::Effort::estimate)
+            ->execute(spectrum);
         spectrum_.resize(static_cast<std::size_t>(points_));
         for (Index i = 0; i < points_; ++i)
             spectrum_[static_cast<std::size_t>(i)] =
@@ -73,13 +74,15 @@ public:
             forward_->execute(data);
             for (Index i = 0; i < points_; ++i) {
                 const Complex a = data[i], b = spectrum_[static_cast<std::size_t>(i)];
-                data[i] = {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+                data[i] = {a.real() * b.real() - a.imag() * b.imag(),
+                           a.real() * b.imag() + a.imag() * b.real()};
             }
             backward_->execute(data);
         }
     }
 
-    void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n, bool) const override {
+    void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
+               bool) const override {
         for (Index y = 0; y < rows; ++y) {
             for (Index x = 0; x < n; ++x) {
                 const Complex value = *place(const_cast<T*>(tile), row + y, x);
@@ -89,7 +92,8 @@ public:
     }
 
 private:
-    static constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+60) : static_cast<T>(0x1p+500);
+    static constexpr T too_large =
+        sizeof(T) == 4 ? static_cast<T>(0x1p+60) : static_cast<T>(0x1p+500);
 
     Complex* place(T* tile, Index row, Index x) const {
         auto* data = reinterpret_cast<Complex*>(tile);
@@ -105,14 +109,17 @@ private:
 }  // namespace
 
 template <class T>
-std::unique_ptr<const TileTransform<T>> make_library_tile(const Problem& problem, const Kernel& kernel,
+std::unique_ptr<const TileTransform<T>> make_library_tile(const Problem& problem,
+                                                          const Kernel& kernel,
                                                           const TileShape& shape) {
     return std::make_unique<LibraryTile<T>>(problem, kernel, shape);
 }
 
-template std::unique_ptr<const TileTransform<float>> make_library_tile(const Problem&, const Kernel&,
+template std::unique_ptr<const TileTransform<float>> make_library_tile(const Problem&,
+                                                                       const Kernel&,
                                                                        const TileShape&);
-template std::unique_ptr<const TileTransform<double>> make_library_tile(const Problem&, const Kernel&,
+template std::unique_ptr<const TileTransform<double>> make_library_tile(const Problem&,
+                                                                        const Kernel&,
                                                                         const TileShape&);
 
 }  // namespace faltung

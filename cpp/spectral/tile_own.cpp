@@ -14,8 +14,8 @@ public:
     using typename TileTransform<T>::ConstPlane;
     using typename TileTransform<T>::Plane;
 
-    OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape, const TilePlan& plan,
-            const microkernels::Table& table)
+    OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape,
+            const TilePlan& plan, const microkernels::Table& table)
         : frame_(plan, transforms_of<T>(table)), spectrum_(frame_.spectrum_numbers() * sizeof(T)) {
         // The spectrum is computed in float64 and rounded once.
         const TileFrame<double> exact(plan, transforms_of<double>(table));
@@ -25,8 +25,8 @@ public:
         std::memset(tile, 0, tile_space.size());
         const Index width = plan.width;
         place_kernel(problem, kernel, shape.length, [&](Index row, Index at, double re, double im) {
-            double* place =
-                plan.fold ? exact.sample(tile, at / width, at % width) : exact.sample(tile, row, at);
+            double* place = plan.fold ? exact.sample(tile, at / width, at % width)
+                                      : exact.sample(tile, row, at);
             place[0] = re;
             place[exact.lanes()] = im;
         });
@@ -37,10 +37,12 @@ public:
         for (const Index n : plan.column_lengths) points *= static_cast<double>(n);
         const Index columns = plan.columns ? 1 : width;
         T* rounded = spectrum_.template as<T>();
+        const Index from_pace = plan.columns ? 2 : exact.element(),
+                    to_pace = plan.columns ? 2 : frame_.element();
         for (Index r = 0; r < frame_.spectrum_places() / columns; ++r) {
-            for (Index x = 0; x < columns; ++x) {
-                const double* from = spectrum + exact.spectrum_at(r, x);
-                T* to = rounded + frame_.spectrum_at(r, x);
+            const double* from = spectrum + exact.spectrum_at(r, 0);
+            T* to = rounded + frame_.spectrum_at(r, 0);
+            for (Index x = 0; x < columns; ++x, from += from_pace, to += to_pace) {
                 to[0] = static_cast<T>(from[0] / points);
                 to[frame_.imag_offset()] = static_cast<T>(from[exact.imag_offset()] / points);
             }
@@ -66,7 +68,8 @@ public:
         flags |= read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done);
         const ConstPlane nothing{nullptr, 0, 1};
         if (whole + 1 < frame_.height())
-            read(frame_.row(tile, whole + 1), layout, nothing, nothing, frame_.height() - whole - 1, 0);
+            read(frame_.row(tile, whole + 1), layout, nothing, nothing, frame_.height() - whole - 1,
+                 0);
         return flags;
     }
 
@@ -78,12 +81,13 @@ public:
                bool stream) const override {
         const auto& layout = frame_.layout();
         const auto write = frame_.table().store;
-        if (!frame_.plan().fold) return write(frame_.row(tile, row), layout, part, to, rows, n, stream);
+        if (!frame_.plan().fold)
+            return write(frame_.row(tile, row), layout, part, to, rows, n, stream);
         const Index width = frame_.plan().width, whole = n / width, done = whole * width;
         write(tile, layout, part, {to.data, width * to.sample, to.sample}, whole, width, stream);
         if (n > done)
-            write(frame_.row(tile, whole), layout, part, {to.data + done * to.sample, 0, to.sample}, 1,
-                  n - done, stream);
+            write(frame_.row(tile, whole), layout, part, {to.data + done * to.sample, 0, to.sample},
+                  1, n - done, stream);
     }
 
 private:
@@ -103,7 +107,8 @@ std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, co
     return std::make_unique<OwnTile<T>>(problem, kernel, shape, plan, table);
 }
 
-bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape, const microkernels::Table& table) {
+bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape,
+                     const microkernels::Table& table) {
     switch (arithmetic) {
         case Arithmetic::f32: return plan_tile(shape, table.transform_f32).good;
         case Arithmetic::f64: return plan_tile(shape, table.transform_f64).good;

@@ -7,7 +7,8 @@ namespace faltung {
 
 namespace {
 
-/// Calls body(offset) for every row of a box of `extents`, over all axes but `last` and `skip`, in C order.
+/// Calls body(offset) for every row of a box of `extents`, over all axes but `last` and `skip`, in
+/// C order.
 template <class Body>
 void for_each_row(const Extents& extents, int last, int skip, Body&& body) {
     Extents offset(extents.size(), 0);
@@ -37,8 +38,9 @@ constexpr T too_large = sizeof(T) == 4 ? static_cast<T>(0x1p+48) : static_cast<T
 }  // namespace
 
 template <class T>
-TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape, const TileTransform<T>& transform,
-                            const ArrayView& x, const ArrayView& out, const microkernels::Table& table)
+TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape,
+                            const TileTransform<T>& transform, const ArrayView& x,
+                            const ArrayView& out, const microkernels::Table& table)
     : problem_(problem),
       shape_(shape),
       transform_(transform),
@@ -63,12 +65,14 @@ Index TileTraffic<T>::rows_at_once(const Problem& problem, const TileShape& shap
 }
 
 template <class T>
-std::size_t TileTraffic<T>::scratch_numbers(const Problem& problem, const TileShape& shape, int tiles) {
-    return static_cast<std::size_t>(shape.length.back() * problem.lanes() * rows_at_once(problem, shape) * tiles);
+std::size_t TileTraffic<T>::scratch_numbers(const Problem& problem, const TileShape& shape,
+                                            int tiles) {
+    return static_cast<std::size_t>(shape.length.back() * problem.lanes() *
+                                    rows_at_once(problem, shape) * tiles);
 }
 
-/// Where a tile stands in x, if all of it does as it is wanted. More than is needed of it does no harm, and whole
-/// registers are quick.
+/// Where a tile stands in x, if all of it does as it is wanted. More than is needed of it does no
+/// harm, and whole registers are quick.
 template <class T>
 const T* TileTraffic<T>::in_place(const TileInFlight& tile) const {
     const Extents& start = tile.place.start;
@@ -90,13 +94,15 @@ microkernels::Ahead TileTraffic<T>::ahead(const std::vector<TileInFlight>& tiles
 }
 
 template <class T>
-void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const {
+void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride,
+                          T* scratch) const {
     const T* base[2] = {};
     bool all_in_place = true;
     for (std::size_t t = 0; t < tiles.size(); ++t) {
         base[t] = in_place(tiles[t]);
         all_in_place = all_in_place && base[t];
-        if (tiles[t].suspect) tiles[t].outliers = {tiles[t].place.need, Extents(last_ + 1, 0)};  // none yet
+        if (tiles[t].suspect)
+            tiles[t].outliers = {tiles[t].place.need, Extents(last_ + 1, 0)};  // none yet
     }
     const Index numbers = static_cast<Index>(tiles.size()) * lanes_, n = shape_.length[last_];
     const Index rows = y_ < 0 ? 1 : shape_.length[y_], pace = y_ < 0 ? 0 : x_strides_[y_];
@@ -111,7 +117,8 @@ void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t
             ConstPlane planes[2] = {};
             for (std::size_t t = 0; t < tiles.size(); ++t) {
                 T* const lines = scratch + static_cast<Index>(t) * most * line;
-                planes[t] = {base[t] ? base[t] + skip + y * pace : lines, base[t] ? pace : line, lanes_};
+                planes[t] = {base[t] ? base[t] + skip + y * pace : lines, base[t] ? pace : line,
+                             lanes_};
                 if (!base[t]) read_rows(tiles[t], offset, y, some, lines);
             }
             const auto plane = [&](Index number) {
@@ -121,9 +128,9 @@ void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t
                 return result;
             };
             for (Index i = 0; i < numbers; i += 2) {
-                const int flags =
-                    transform_.load(data + static_cast<std::size_t>(i / 2) * tile_stride,
-                                    row_at(shape_.length, offset, last_) + y, some, plane(i), plane(i + 1), n);
+                const int flags = transform_.load(
+                    data + static_cast<std::size_t>(i / 2) * tile_stride,
+                    row_at(shape_.length, offset, last_) + y, some, plane(i), plane(i + 1), n);
                 if (flags & 1) tiles[static_cast<std::size_t>(i / lanes_)].suspect = true;
                 if (flags & 2) tiles[static_cast<std::size_t>((i + 1) / lanes_)].suspect = true;
             }
@@ -133,7 +140,8 @@ void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t
 
 /// Rows of any tile, through the boundary and out of any dtype; zeros beyond what is needed.
 template <class T>
-void TileTraffic<T>::read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const {
+void TileTraffic<T>::read_rows(TileInFlight& tile, Extents offset, Index y, Index rows,
+                               T* lines) const {
     const TilePlace& place = tile.place;
     const Index n = shape_.length[last_], begin = place.start[last_], need = place.need[last_];
     for (Index r = 0; r < rows; ++r, lines += n * lanes_) {
@@ -165,8 +173,8 @@ void TileTraffic<T>::cleanse(TileInFlight& tile, const Extents& offset, Index n,
 }
 
 template <class T>
-void TileTraffic<T>::store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride,
-                           T* scratch) const {
+void TileTraffic<T>::store(const std::vector<TileInFlight>& tiles, const T* data,
+                           std::size_t tile_stride, T* scratch) const {
     for (std::size_t t = 0; t < tiles.size(); ++t)
         store_tile(tiles[t], static_cast<Index>(t) * lanes_, data, tile_stride, scratch);
 }
@@ -179,7 +187,9 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
     const Index begin = place.out[last_], count = place.outputs[last_], end = begin + count;
     const Index samples = (count - 1) * along.step + 1;
     const auto part_of = [&](Index number) { return static_cast<int>(number % 2); };
-    const auto tile_of = [&](Index number) { return data + static_cast<std::size_t>(number / 2) * tile_stride; };
+    const auto tile_of = [&](Index number) {
+        return data + static_cast<std::size_t>(number / 2) * tile_stride;
+    };
 
     T* base = along.step == 1 ? writer_.in_place(place.out.data(), begin, end) : nullptr;
     const bool blocks = base && y_ >= 0 && problem_.axes[y_].step == 1;
@@ -202,8 +212,8 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
         T* const to = base ? base + skip : scratch;
         for (Index lane = 0; lane < lanes_; ++lane) {
             const Index number = first_number + lane;
-            transform_.store(tile_of(number), row, rows, part_of(number), {to + lane, row_stride, lanes_}, samples,
-                             stream);
+            transform_.store(tile_of(number), row, rows, part_of(number),
+                             {to + lane, row_stride, lanes_}, samples, stream);
         }
         if (base) return;
         if (along.step > 1)

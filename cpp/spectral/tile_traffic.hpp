@@ -20,8 +20,8 @@ struct TileInFlight {
     Box outliers;          // where those are, counted from the tile's first sample
 };
 
-/// Fills and empties the complex tiles of one group: `tiles` neighbouring tiles of `lanes` numbers per position,
-/// two numbers to a complex tile.
+/// Fills and empties the complex tiles of one group: `tiles` neighbouring tiles of `lanes` numbers
+/// per position, two numbers to a complex tile.
 template <class T>
 class TileTraffic {
 public:
@@ -31,10 +31,11 @@ public:
     /// Numbers of scratch that load and store want for groups of `tiles`.
     static std::size_t scratch_numbers(const Problem& problem, const TileShape& shape, int tiles);
 
-    /// Complex tiles stand `tile_stride` numbers apart. Marks tiles as suspect; loading those once more clears the
-    /// samples that made them so, and says where they were.
+    /// Complex tiles stand `tile_stride` numbers apart. Marks tiles as suspect; loading those once
+    /// more clears the samples that made them so, and says where they were.
     void load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
-    void store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride, T* scratch) const;
+    void store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride,
+               T* scratch) const;
 
     /// What to fetch into the caches before these tiles are loaded, as far as that is easily said.
     microkernels::Ahead ahead(const std::vector<TileInFlight>& tiles) const;
@@ -44,8 +45,8 @@ private:
     const T* in_place(const TileInFlight& tile) const;
     void read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const;
     void cleanse(TileInFlight& tile, const Extents& offset, Index n, T* line) const;
-    void store_tile(const TileInFlight& tile, Index first_number, const T* data, std::size_t tile_stride,
-                    T* scratch) const;
+    void store_tile(const TileInFlight& tile, Index first_number, const T* data,
+                    std::size_t tile_stride, T* scratch) const;
 
     const Problem& problem_;
     const TileShape& shape_;

@@ -1,7 +1,9 @@
-// The convolution of one tile: complex numbers in some layout of its own, filled and emptied by rows.
+// The convolution of one tile: complex numbers in some layout of its own, filled and emptied by
+// rows.
 //
-// A tile has one length per axis of the problem. Its rows run along the last axis and are counted in C order
-// over the others. A transform of columns leaves the last axis alone: its rows are so many independent lanes.
+// A tile has one length per axis of the problem. Its rows run along the last axis and are counted
+// in C order over the others. A transform of columns leaves the last axis alone: its rows are so
+// many independent lanes.
 #pragma once
 
 #include <memory>
@@ -17,8 +19,9 @@ enum class TileEngine : std::uint8_t { own, library };
 
 /// What to transform.
 struct TileShape {
-    Extents length;        // per axis; 1 where nothing is convolved, except the last axis of a tile of columns
-    Extents valid;         // positions from the start of each axis whose results are wanted
+    Extents length;  // per axis; 1 where nothing is convolved, except the last axis of a tile of
+                     // columns
+    Extents valid;   // positions from the start of each axis whose results are wanted
     bool columns = false;  // the last axis is not convolved
 
     Index rows() const {
@@ -39,9 +42,9 @@ public:
     virtual std::size_t tile_bytes() const = 0;
     virtual std::size_t scratch_bytes() const = 0;
 
-    /// Rows [row, row + rows), which lie in one block along the innermost axis of more than one row. The first n
-    /// samples of each; the others are zero. Bit 0 (1) of the answer: re (im) holds samples that are not finite
-    /// or too large.
+    /// Rows [row, row + rows), which lie in one block along the innermost axis of more than one
+    /// row. The first n samples of each; the others are zero. Bit 0 (1) of the answer: re (im)
+    /// holds samples that are not finite or too large.
     virtual int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
                      Index n) const = 0;
     /// Meanwhile fetches what `ahead` names, where the engine can.
@@ -51,8 +54,8 @@ public:
                        bool stream) const = 0;
 };
 
-/// `kernel` as the problem has it: to be correlated. nullptr where the transforms of the microkernels do not
-/// serve the shape.
+/// `kernel` as the problem has it: to be correlated. nullptr where the transforms of the
+/// microkernels do not serve the shape.
 template <class T>
 std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, const Kernel& kernel,
                                                       const TileShape& shape,
@@ -60,16 +63,19 @@ std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, co
 
 /// Any shape, by the library behind fft.hpp. Throws ProviderError without one.
 template <class T>
-std::unique_ptr<const TileTransform<T>> make_library_tile(const Problem& problem, const Kernel& kernel,
+std::unique_ptr<const TileTransform<T>> make_library_tile(const Problem& problem,
+                                                          const Kernel& kernel,
                                                           const TileShape& shape);
 
 /// Whether make_own_tile would serve.
-bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape, const microkernels::Table& table);
+bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape,
+                     const microkernels::Table& table);
 
-/// Calls place(row, position on the last axis, real, imaginary) for every tap of the kernel where a cyclic
-/// correlation of the tile wants it: at minus its own offset.
+/// Calls place(row, position on the last axis, real, imaginary) for every tap of the kernel where a
+/// cyclic correlation of the tile wants it: at minus its own offset.
 template <class Place>
-void place_kernel(const Problem& problem, const Kernel& kernel, const Extents& length, Place&& place) {
+void place_kernel(const Problem& problem, const Kernel& kernel, const Extents& length,
+                  Place&& place) {
     with_arithmetic(problem.arithmetic, [&](auto tag) {
         using Number = decltype(tag);
         const KernelPlanes<Number>& planes = kernel.template planes<Number>();

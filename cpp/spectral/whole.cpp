@@ -18,9 +18,10 @@
 namespace faltung {
 namespace {
 
-constexpr Index flat_bytes = Index{1} << 19;      // how much of a flat row goes into one block: stays in cache
+constexpr Index flat_bytes = Index{1} << 19;               // of a flat row's columns in one block
 constexpr std::size_t small_block = std::size_t{4} << 20;  // blocks up to this are one task each
 constexpr Index task_points = Index{1} << 15;
+constexpr Index large_kernel = Index{1} << 16;  // points
 
 /// How the problem falls into blocks, all of one shape.
 struct Layout {
@@ -62,9 +63,10 @@ Layout lay_out(const Problem& problem) {
         layout.shape.row = Row::flat;
         double column = static_cast<double>(size_of(problem.arithmetic));
         for (const Span& axis : layout.shape.columns) column *= static_cast<double>(axis.length);
-        const Index line_numbers = static_cast<Index>(64 / size_of(problem.arithmetic));
+        // Pieces of less than 512 bytes would be all latency.
+        const Index least = static_cast<Index>(512 / size_of(problem.arithmetic));
         const Index numbers =
-            std::max(2 * line_numbers, static_cast<Index>(static_cast<double>(flat_bytes) / column));
+            std::max(least, static_cast<Index>(static_cast<double>(flat_bytes) / column));
         layout.piece = std::clamp<Index>(numbers / problem.lanes(), 1, row.out);
         layout.lanes = (row.out + layout.piece - 1) / layout.piece;
         layout.shape.width = (layout.piece * problem.lanes() + 1) / 2;
@@ -97,7 +99,8 @@ public:
         const Index group = std::max<Index>(
             1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
         parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
-            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group); ++block)
+            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
+                 ++block)
                 run_block(block, spectrum, x, out, Context{});
         });
     }
@@ -118,14 +121,21 @@ private:
                 static_cast<std::size_t>(layout_.shape.kernel_points()) * sizeof(double);
             const Workspace real(bytes), imag(planes.imag.empty() ? 0 : bytes);
             const auto place = [&](const std::vector<T>& plane, const Workspace& to) {
-                place_kernel(layout_.shape, [&](Index t) { return static_cast<double>(plane[static_cast<std::size_t>(t)]); },
-                             to.as<double>(), context);
+                place_kernel(
+                    layout_.shape,
+                    [&](Index t) {
+                        return static_cast<double>(plane[static_cast<std::size_t>(t)]);
+                    },
+                    to.as<double>(), context);
             };
             place(planes.real, real);
             if (!planes.imag.empty()) place(planes.imag, imag);
             const PlacedKernel kernel{real.as<double>(),
                                       planes.imag.empty() ? nullptr : imag.as<double>()};
-            if constexpr (std::is_same_v<T, double>) {
+            // A small kernel is transformed in float64 and rounded once. One about as large as the
+            // array costs as much as the array, and is no worse off in float32 than the samples
+            // are.
+            if (std::is_same_v<T, double> || layout_.shape.kernel_points() > large_kernel) {
                 spectrum_.emplace(transform_->spectrum(kernel, context));
             } else {
                 const Spectrum<double> precise =
@@ -193,20 +203,24 @@ public:
         }
     }
 
-    void line(const Index* at, Index begin, Index end, T* numbers) override {
+    const T* line(const Index* at, Index begin, Index end, T* numbers) override {
         const Layout& layout = whole_.layout_;
-        Extents where = entry_;
+        Index where[max_rank];
+        std::copy_n(entry_.begin(), entry_.size(), where);
         for (int c = 0; c < layout.column_axes.size(); ++c)
             where[layout.column_axes[c]] = layout.shape.columns[c].low + at[c];
         Index count;
         if (layout.shape.row == Row::flat) {
             count = piece(where, numbers);
         } else {
-            const Index low = layout.shape.span.low;
-            reader_.read(where.data(), low + begin, low + end, numbers);
             count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
+            const Index from = layout.shape.span.low + begin, to = layout.shape.span.low + end;
+            const T* here = reader_.in_place(where, from, to);
+            if (here && loops_of<T>(whole_.table_).finite(here, count)) return here;
+            reader_.read(where, from, to, numbers);
         }
         poison_.scrub(at, begin, numbers, count);
+        return numbers;
     }
 
     const T* in_place() override {
@@ -215,17 +229,17 @@ public:
     }
 
 private:
-    Index piece(const Extents& where, T* numbers) {
+    Index piece(const Index* where, T* numbers) {
         const Layout& layout = whole_.layout_;
         const Axis& row = whole_.problem_.axes.back();
         const Index lanes = whole_.problem_.lanes();
         const Index begin = lane_ * layout.piece, end = std::min(row.out, begin + layout.piece);
         if (row.step == 1)
-            reader_.read(where.data(), row.first + begin, row.first + end, numbers);
+            reader_.read(where, row.first + begin, row.first + end, numbers);
         else
             for (Index j = begin; j < end; ++j) {
                 const Index at = row.first + j * row.step;
-                reader_.read(where.data(), at, at + 1, numbers + (j - begin) * lanes);
+                reader_.read(where, at, at + 1, numbers + (j - begin) * lanes);
             }
         const Index count = (end - begin) * lanes;
         std::fill(numbers + count, numbers + 2 * layout.shape.width, T(0));
@@ -253,14 +267,15 @@ public:
     void line(const Index* at, Index begin, Index end, T* numbers) override {
         const Layout& layout = whole_.layout_;
         poison_.apply(at, begin, end, numbers);
-        Extents where = entry_;
+        Index where[max_rank];
+        std::copy_n(entry_.begin(), entry_.size(), where);
         for (int c = 0; c < layout.column_axes.size(); ++c) where[layout.column_axes[c]] = at[c];
         if (layout.shape.row == Row::flat) {
             const Index out = whole_.problem_.axes.back().out;
             begin = lane_ * layout.piece;
             end = std::min(out, begin + layout.piece);
         }
-        writer_.write(where.data(), begin, end, numbers);
+        writer_.write(where, begin, end, numbers);
     }
 
     T* in_place() override {
@@ -295,10 +310,13 @@ WholeWork whole_work(const Problem& problem) {
 }
 
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                     std::shared_ptr<const Dense>, const microkernels::Table& table) {
+                                     std::shared_ptr<const Dense>,
+                                     const microkernels::Table& table) {
     switch (problem.arithmetic) {
-        case Arithmetic::f32: return std::make_unique<Whole<float>>(problem, std::move(kernel), table);
-        case Arithmetic::f64: return std::make_unique<Whole<double>>(problem, std::move(kernel), table);
+        case Arithmetic::f32:
+            return std::make_unique<Whole<float>>(problem, std::move(kernel), table);
+        case Arithmetic::f64:
+            return std::make_unique<Whole<double>>(problem, std::move(kernel), table);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

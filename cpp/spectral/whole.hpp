@@ -14,15 +14,16 @@ namespace faltung {
 /// The transform length that make_whole would take on one axis, in samples.
 Index whole_length(const Axis& axis, Boundary boundary);
 
-/// What a call has to transform, for predictions: blocks of `points` complex numbers, `steps` butterfly levels each
-/// way, and the length of the longest single transform.
+/// What a call has to transform, for predictions: blocks of `points` complex numbers, `steps`
+/// butterfly levels each way, and the length of the longest single transform.
 struct WholeWork {
     double blocks = 1, points = 1, steps = 0;
 };
 WholeWork whole_work(const Problem& problem);
 
-/// `dense` may be nullptr. The kernel's spectrum is computed by the first run, with that run's workers. Throws
-/// ProviderError where no FFTW library is found, std::logic_error for Arithmetic::i64.
+/// `dense` may be nullptr. The kernel's spectrum is computed by the first run, with that run's
+/// workers. Throws ProviderError where no FFTW library is found, std::logic_error for
+/// Arithmetic::i64.
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
                                      const microkernels::Table& table);

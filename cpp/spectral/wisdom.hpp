@@ -1,5 +1,5 @@
-// What measuring taught, kept as a small text file in the user's cache directory. Nothing here ever throws or fails a
-// call: without the file, plans are only slower.
+// What measuring taught, kept as a small text file in the user's cache directory. Nothing here ever
+// throws or fails a call: without the file, plans are only slower.
 #pragma once
 
 #include <string>

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, make_request
+from faltung._arguments import Array, as_array, as_shape, check_out, make_request
 from faltung._config import resolve_workers
 from faltung._plan import Plan
 
@@ -34,21 +34,11 @@ def _run(
 ) -> Array:
     x = as_array(x, "x")
     k = as_array(k, "k")
-    key: Any = (
-        x.shape,
-        x.dtype,
-        k.shape,
-        k.dtype,
-        mode,
-        method,
-        axes,
-        boundary,
-        cval,
-        type(cval),
-        dtype,
-        flip,
-        lags,
-    )
+    # fmt: off
+    key: Any = (x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, boundary, cval, type(cval), dtype, flip, lags)
+    # fmt: on
+    if not (_plain(axes) and _plain(lags)):
+        key = None  # 1.0 would find what was checked for 1
     try:
         request = _requests.get(key)
     except TypeError:  # a list among the arguments
@@ -62,9 +52,11 @@ def _run(
             if len(_requests) >= _MOST_REQUESTS:
                 _requests.clear()
             _requests[key] = request
-    if out is not None and type(out) is not np.ndarray:
-        raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
-    return _core.run(request, x, k, out, resolve_workers(workers))
+    return _core.run(request, x, k, check_out(out), resolve_workers(workers))
+
+
+def _plain(axes: Any) -> bool:
+    return axes is None or type(axes) is int or (type(axes) is tuple and all(type(axis) is int for axis in axes))
 
 
 def convolve(
@@ -205,7 +197,7 @@ def separable(
         mode=mode, method="separable", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip,
     )  # fmt: skip
     return _core.run_separable(
-        request, x, [f.astype(common) for f in taps], out, resolve_workers(workers)
+        request, x, [f.astype(common) for f in taps], check_out(out), resolve_workers(workers)
     )
 
 
@@ -256,7 +248,7 @@ def plan(
     (100, 100)
     """
     kernel = as_array(k, "k").copy()
-    x_shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    x_shape = as_shape(shape)
     samples = kernel.dtype if x_dtype is None else np.dtype(x_dtype)
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,

@@ -32,6 +32,23 @@ def as_array(value: Any, name: str) -> Array:
     return np.asarray(value)
 
 
+def check_out(out: Any) -> Array | None:
+    """`out` if it is an array to write to, or None."""
+    if out is None or type(out) is np.ndarray:
+        return out  # type: ignore[no-any-return]
+    if isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
+        return out
+    raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
+
+
+def as_shape(shape: Any) -> tuple[int, ...]:
+    try:
+        given: list[Any] = list(shape) if isinstance(shape, Iterable) else [shape]
+        return tuple(operator.index(extent) for extent in given)
+    except TypeError:
+        raise TypeError(f"shape is {shape!r}; it must be an integer or a sequence of integers") from None
+
+
 def pick(value: Any, name: str, allowed: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
@@ -106,23 +123,22 @@ def resolve_out_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
 
 def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
     """`cval` in the result's dtype, widened to what the core takes: complex128, int64 or uint64."""
-    value = np.asarray(cval)
-    if value.ndim != 0 or value.dtype.kind not in "biufc":
+    refused = ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+    # Python's integers have no largest one; as arrays they would be objects
+    value = np.asarray(float(cval) if isinstance(cval, int) and result.kind in "fc" else cval)
+    if value.ndim != 0 or (value.dtype.kind not in "biufc" and not isinstance(cval, int)):
         raise TypeError(f"cval is {cval!r}; it must be a number")
     if result.kind in "iu":
-        limits = np.iinfo(result)
         number = value.item()
-        if (
-            number != number
-            or number in (float("inf"), float("-inf"))
-            or int(number.real) != number
-        ):
-            raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+        finite = number == number and abs(number) != float("inf")
+        if not finite or int(number.real) != number:
+            raise refused
+        limits = np.iinfo(result)
         if not limits.min <= int(number.real) <= limits.max:
-            raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+            raise refused
         return np.asarray(int(number.real), dtype=result)
     if value.dtype.kind == "c" and result.kind != "c":
-        raise ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
+        raise refused
     with np.errstate(over="ignore"):
         return value.astype(result).astype(np.complex128)
 

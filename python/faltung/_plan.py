@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array
+from faltung._arguments import Array, as_array, check_out
 
 
 class Plan:
@@ -38,7 +38,7 @@ class Plan:
         """
         if type(x) is not np.ndarray:
             x = as_array(x, "x")
-        return self._plan(x) if out is None else self._plan(x, out)
+        return self._plan(x) if out is None else self._plan(x, check_out(out))
 
     @property
     def method(self) -> str:

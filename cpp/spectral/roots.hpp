@@ -1,0 +1,46 @@
+// Roots of unity, many of them quickly.
+#pragma once
+
+#include <complex>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace faltung {
+
+/// Powers of exp(-2 pi i / order), each the product of two numbers that were rounded once.
+class Roots {
+public:
+    explicit Roots(Index order);
+
+    std::complex<double> operator()(Index exponent) const {
+        exponent %= order_;
+        if (exponent < 0) exponent += order_;
+        const auto a = high_[static_cast<std::size_t>(exponent / step_)];
+        const auto b = low_[static_cast<std::size_t>(exponent % step_)];
+        return {a.real() * b.real() - a.imag() * b.imag(),
+                a.real() * b.imag() + a.imag() * b.real()};
+    }
+
+    template <class T>
+    std::complex<T> rounded(Index exponent) const {
+        const std::complex<double> root = (*this)(exponent);
+        return {static_cast<T>(root.real()), static_cast<T>(root.imag())};
+    }
+
+private:
+    Index order_, step_ = 1;
+    std::vector<std::complex<double>> low_, high_;
+};
+
+/// Complex numbers as pairs.
+template <class T>
+T* numbers_of(std::complex<T>* z) {
+    return reinterpret_cast<T*>(z);
+}
+template <class T>
+const T* numbers_of(const std::complex<T>* z) {
+    return reinterpret_cast<const T*>(z);
+}
+
+}  // namespace faltung
