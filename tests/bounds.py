@@ -7,7 +7,8 @@ within
     separable            the same, with m/64 added to the logarithm: its passes sum m taps in one go
     fft, overlap_save    c * eps * log2(2 + L) * sqrt(L) * max|x~| * ||k||
 
-of the exact sum, c = 4, m the longest side of the kernel, plus half a unit in the last place of the output's own type where that is narrower than the
+of the exact sum, c = 4, m the longest side of the kernel,
+ plus half a unit in the last place of the output's own type where that is narrower than the
 arithmetic. ||.|| is the l2 norm, the window the samples that the output depends on. Integers are exact.
 """
 

@@ -14,7 +14,10 @@ DType dtype_of(const py::dtype& dtype, const char* name) {
     switch (dtype.kind()) {
         case 'b': return DType::boolean;
         case 'i':
-            return bytes == 1 ? DType::int8 : bytes == 2 ? DType::int16 : bytes == 4 ? DType::int32 : DType::int64;
+            return bytes == 1   ? DType::int8
+                   : bytes == 2 ? DType::int16
+                   : bytes == 4 ? DType::int32
+                                : DType::int64;
         case 'u':
             return bytes == 1   ? DType::uint8
                    : bytes == 2 ? DType::uint16
@@ -31,16 +34,19 @@ DType dtype_of(const py::dtype& dtype, const char* name) {
             break;
         default: break;
     }
-    throw TypeError(std::string(name) + " has dtype " + py::str(dtype).cast<std::string>() +
-                    "; allowed are bool, all integers, float16, float32, float64, complex64 and complex128");
+    throw TypeError(
+        std::string(name) + " has dtype " + py::str(dtype).cast<std::string>() +
+        "; allowed are bool, all integers, float16, float32, float64, complex64 and complex128");
 }
 
 py::dtype to_numpy(DType dtype) {
-    // looking a dtype up by its name takes longer than a small convolution; these live as long as the process
+    // looking a dtype up by its name takes longer than a small convolution; these live as long as
+    // the process
     static const auto* const dtypes = [] {
         auto* all = new std::array<py::dtype, dtype_count>;
         for (int i = 0; i < dtype_count; ++i)
-            (*all)[static_cast<std::size_t>(i)] = py::dtype(std::string(name_of(static_cast<DType>(i))));
+            (*all)[static_cast<std::size_t>(i)] =
+                py::dtype(std::string(name_of(static_cast<DType>(i))));
         return all;
     }();
     return (*dtypes)[static_cast<std::size_t>(dtype)];
@@ -48,9 +54,10 @@ py::dtype to_numpy(DType dtype) {
 
 ArrayView view_of(const py::array& array, DType dtype) {
     if (array.ndim() > max_rank)
-        throw ValueError("arrays of more than " + std::to_string(max_rank) + " axes are not served, got " +
-                         std::to_string(array.ndim()));
-    ArrayView view{.data = static_cast<std::byte*>(const_cast<void*>(array.data())), .dtype = dtype};
+        throw ValueError("arrays of more than " + std::to_string(max_rank) +
+                         " axes are not served, got " + std::to_string(array.ndim()));
+    ArrayView view{.data = static_cast<std::byte*>(const_cast<void*>(array.data())),
+                   .dtype = dtype};
     for (int a = 0; a < array.ndim(); ++a) {
         view.shape.push_back(array.shape(a));
         view.strides.push_back(array.strides(a));
@@ -68,8 +75,8 @@ py::array well_behaved(py::array array) {
 
 Extents extents_of(const py::tuple& shape, const char* name) {
     if (shape.size() > static_cast<std::size_t>(max_rank))
-        throw ValueError(std::string(name) + " has " + std::to_string(shape.size()) + " axes; at most " +
-                         std::to_string(max_rank) + " are served");
+        throw ValueError(std::string(name) + " has " + std::to_string(shape.size()) +
+                         " axes; at most " + std::to_string(max_rank) + " are served");
     Extents extents;
     for (const py::handle extent : shape) extents.push_back(extent.cast<Index>());
     return extents;
@@ -80,14 +87,16 @@ py::array allocate_like(const Extents& shape, DType dtype, const ArrayView& like
     PerAxis<int> order;
     for (int a = 0; a < shape.size(); ++a) order.push_back(a);
     const auto faster = [&](int a, int b) {
-        return like.shape[a] > 1 && like.shape[b] > 1 && like.strides[a] != 0 && like.strides[b] != 0 &&
-               std::abs(like.strides[a]) < std::abs(like.strides[b]);
+        return like.shape[a] > 1 && like.shape[b] > 1 && like.strides[a] != 0 &&
+               like.strides[b] != 0 && std::abs(like.strides[a]) < std::abs(like.strides[b]);
     };
     for (int i = 1; i < order.size(); ++i)
-        for (int j = i; j > 0 && faster(order[j - 1], order[j]); --j) std::swap(order[j - 1], order[j]);
+        for (int j = i; j > 0 && faster(order[j - 1], order[j]); --j)
+            std::swap(order[j - 1], order[j]);
 
     Index bytes = static_cast<Index>(size_of(dtype));
-    std::vector<py::ssize_t> extents(static_cast<std::size_t>(shape.size())), strides(extents.size());
+    std::vector<py::ssize_t> extents(static_cast<std::size_t>(shape.size())),
+        strides(extents.size());
     for (int i = shape.size() - 1; i >= 0; --i) {
         const auto a = static_cast<std::size_t>(order[i]);
         extents[a] = shape[order[i]];

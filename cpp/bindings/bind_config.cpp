@@ -78,7 +78,8 @@ void bind_config(py::module_& module) {
         "tune_length",
         [](Index length, const std::string& precision) {
             const py::gil_scoped_release unlocked;
-            return precision == "float32" ? fft::tune_length<float>(length) : fft::tune_length<double>(length);
+            return precision == "float32" ? fft::tune_length<float>(length)
+                                          : fft::tune_length<double>(length);
         },
         py::arg("length"), py::arg("precision"));
     module.def("provider", [] {

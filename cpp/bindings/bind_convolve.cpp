@@ -13,7 +13,8 @@ namespace faltung::bindings {
 
 namespace {
 
-/// Lets Ctrl-C end a long call. Python delivers signals to its main thread only; elsewhere poll() finds nothing.
+/// Lets Ctrl-C end a long call. Python delivers signals to its main thread only; elsewhere poll()
+/// finds nothing.
 class SignalPoll : public Interrupt {
 public:
     bool poll() override {
@@ -23,7 +24,8 @@ public:
 };
 
 template <class Enum, std::size_t n>
-Enum parse(const char* argument, const std::string& name, const std::array<std::pair<const char*, Enum>, n>& known) {
+Enum parse(const char* argument, const std::string& name,
+           const std::array<std::pair<const char*, Enum>, n>& known) {
     std::string allowed;
     for (const auto& [text, value] : known) {
         if (name == text) return value;
@@ -37,12 +39,13 @@ Enum parse(const char* argument, const std::string& name, const std::array<std::
 constexpr std::array<std::pair<const char*, Mode>, 3> modes{
     {{"full", Mode::full}, {"same", Mode::same}, {"valid", Mode::valid}}};
 
-constexpr std::array<std::pair<const char*, Boundary>, 6> boundaries{{{"zero", Boundary::zero},
-                                                                     {"constant", Boundary::constant},
-                                                                     {"edge", Boundary::edge},
-                                                                     {"symmetric", Boundary::symmetric},
-                                                                     {"mirror", Boundary::mirror},
-                                                                     {"wrap", Boundary::wrap}}};
+constexpr std::array<std::pair<const char*, Boundary>, 6> boundaries{
+    {{"zero", Boundary::zero},
+     {"constant", Boundary::constant},
+     {"edge", Boundary::edge},
+     {"symmetric", Boundary::symmetric},
+     {"mirror", Boundary::mirror},
+     {"wrap", Boundary::wrap}}};
 
 constexpr std::array<std::pair<const char*, std::optional<Method>>, 5> methods{
     {{"auto", std::nullopt},
@@ -52,9 +55,10 @@ constexpr std::array<std::pair<const char*, std::optional<Method>>, 5> methods{
      {"overlap_save", Method::overlap_save}}};
 
 Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py::tuple& k_shape,
-                    const py::dtype& k_dtype, const py::dtype& result_dtype, const py::dtype& out_dtype,
-                    const std::vector<int>& axes, const std::string& mode, const std::string& method,
-                    const std::string& boundary, const py::array& cval, bool flip,
+                    const py::dtype& k_dtype, const py::dtype& result_dtype,
+                    const py::dtype& out_dtype, const std::vector<int>& axes,
+                    const std::string& mode, const std::string& method, const std::string& boundary,
+                    const py::array& cval, bool flip,
                     const std::optional<std::pair<Index, Index>>& lags) {
     RequestFields fields{.x_shape = extents_of(x_shape, "x"),
                          .k_shape = extents_of(k_shape, "k"),
@@ -79,9 +83,10 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
         }
         default:
             fields.cval.integer = *static_cast<const std::int64_t*>(cval.data());
-            fields.cval.real = fields.result_dtype == DType::uint64
-                                   ? static_cast<double>(static_cast<std::uint64_t>(fields.cval.integer))
-                                   : static_cast<double>(fields.cval.integer);
+            fields.cval.real =
+                fields.result_dtype == DType::uint64
+                    ? static_cast<double>(static_cast<std::uint64_t>(fields.cval.integer))
+                    : static_cast<double>(fields.cval.integer);
     }
     return make_request(fields);
 }
@@ -92,14 +97,16 @@ void check_shape(const py::array& array, const Extents& shape, const char* name)
     if (same) return;
     std::string wanted;
     for (Index extent : shape) wanted += std::to_string(extent) + ", ";
-    throw ValueError(std::string(name) + " has shape " + py::str(array.attr("shape")).cast<std::string>() +
-                     "; it must have shape (" + wanted + ")");
+    throw ValueError(std::string(name) + " has shape " +
+                     py::str(array.attr("shape")).cast<std::string>() + "; it must have shape (" +
+                     wanted + ")");
 }
 
-/// Calls run(x view, out view) with the GIL released, on `out` or a new array; a result that would overwrite what
-/// is still to be read goes through an array of its own.
+/// Calls run(x view, out view) with the GIL released, on `out` or a new array; a result that would
+/// overwrite what is still to be read goes through an array of its own.
 template <class Run>
-py::array with_output(const Request& request, const ArrayView& x, const py::object& given, Run&& run) {
+py::array with_output(const Request& request, const ArrayView& x, const py::object& given,
+                      Run&& run) {
     const DType dtype = request.problem.out_dtype;
     const Extents shape = request.out_shape();
     py::array out;
@@ -111,8 +118,8 @@ py::array with_output(const Request& request, const ArrayView& x, const py::obje
         check_shape(out, shape, "out");
         if (!out.writeable()) throw ValueError("out is read-only");
         if (dtype_of(out.dtype(), "out") != dtype)
-            throw TypeError("out has dtype " + py::str(out.dtype()).cast<std::string>() + "; the result has dtype " +
-                            std::string(name_of(dtype)));
+            throw TypeError("out has dtype " + py::str(out.dtype()).cast<std::string>() +
+                            "; the result has dtype " + std::string(name_of(dtype)));
         staged = may_overlap(view_of(out, dtype), x) || well_behaved(out).ptr() != out.ptr();
     }
     py::array target = staged ? allocate_like(shape, dtype, x) : out;
@@ -130,18 +137,21 @@ py::array with_output(const Request& request, const ArrayView& x, const py::obje
     return out;
 }
 
-py::array run(const Request& request, const py::array& x_given, const py::array& k_given, const py::object& out,
-              std::optional<int> workers) {
+py::array run(const Request& request, const py::array& x_given, const py::array& k_given,
+              const py::object& out, std::optional<int> workers) {
     const py::array x_array = well_behaved(x_given), k_array = well_behaved(k_given);
     const ArrayView x = view_of(x_array, request.problem.x_dtype);
     const ArrayView k = view_of(k_array, request.kernel_dtype);
-    return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-        run_once(request, from, k, to, {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
-    });
+    return with_output(
+        request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+            run_once(request, from, k, to,
+                     {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
+        });
 }
 
-py::array run_separable(const Request& request, const py::array& x_given, const std::vector<py::array>& given,
-                        const py::object& out, std::optional<int> workers) {
+py::array run_separable(const Request& request, const py::array& x_given,
+                        const std::vector<py::array>& given, const py::object& out,
+                        std::optional<int> workers) {
     const py::array x_array = well_behaved(x_given);
     const ArrayView x = view_of(x_array, request.problem.x_dtype);
     std::vector<py::array> kept;
@@ -150,31 +160,38 @@ py::array run_separable(const Request& request, const py::array& x_given, const 
         kept.push_back(well_behaved(factor));
         factors.push_back(view_of(kept.back(), request.kernel_dtype));
     }
-    return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-        run_factors(request, from, factors, to, {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
-    });
+    return with_output(
+        request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+            run_factors(request, from, factors, to,
+                        {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
+        });
 }
 
 /// Python's Plan: the prepared kernel with the array that it borrows.
 class BoundPlan {
 public:
     BoundPlan(const Request& request, const py::array& k, std::optional<int> workers)
-        : k_(well_behaved(k)), workers_(workers), prepared_(request, view_of(k_, request.kernel_dtype)) {}
+        : k_(well_behaved(k)),
+          workers_(workers),
+          prepared_(request, view_of(k_, request.kernel_dtype)) {}
 
     py::array call(const py::array& x_given, const py::object& out) const {
         const Request& request = prepared_.request();
         const DType dtype = request.problem.x_dtype;
         if (dtype_of(x_given.dtype(), "x") != dtype)
-            throw TypeError("x has dtype " + py::str(x_given.dtype()).cast<std::string>() + "; this plan is for " +
-                            std::string(name_of(dtype)));
+            throw TypeError("x has dtype " + py::str(x_given.dtype()).cast<std::string>() +
+                            "; this plan is for " + std::string(name_of(dtype)));
         const py::array x_array = well_behaved(x_given);
         Extents shape;
         for (const Axis& axis : request.problem.axes) shape.push_back(axis.x);
         check_shape(x_array, shape, "x");
         const ArrayView x = view_of(x_array, dtype);
-        return with_output(request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
-            prepared_.run(from, to, {.workers = workers_.value_or(default_workers()), .interrupt = &interrupt});
-        });
+        return with_output(
+            request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+                prepared_.run(
+                    from, to,
+                    {.workers = workers_.value_or(default_workers()), .interrupt = &interrupt});
+            });
     }
 
     std::string method() const { return std::string(name_of(prepared_.plan().choice.method)); }
@@ -193,9 +210,10 @@ private:
 
 void bind_convolve(py::module_& module) {
     py::class_<Request>(module, "Request")
-        .def(py::init(&new_request), py::arg("x_shape"), py::arg("x_dtype"), py::arg("k_shape"), py::arg("k_dtype"),
-             py::arg("result_dtype"), py::arg("out_dtype"), py::arg("axes"), py::arg("mode"), py::arg("method"),
-             py::arg("boundary"), py::arg("cval"), py::arg("flip"), py::arg("lags"))
+        .def(py::init(&new_request), py::arg("x_shape"), py::arg("x_dtype"), py::arg("k_shape"),
+             py::arg("k_dtype"), py::arg("result_dtype"), py::arg("out_dtype"), py::arg("axes"),
+             py::arg("mode"), py::arg("method"), py::arg("boundary"), py::arg("cval"),
+             py::arg("flip"), py::arg("lags"))
         .def_property_readonly("out_shape", [](const Request& request) {
             py::tuple shape(static_cast<std::size_t>(request.problem.axes.size()));
             for (int a = 0; a < request.problem.axes.size(); ++a)
@@ -203,14 +221,15 @@ void bind_convolve(py::module_& module) {
             return shape;
         });
 
-    module.def("run", &run, py::arg("request"), py::arg("x"), py::arg("k"), py::arg("out"), py::arg("workers"));
-
-    module.def("run_separable", &run_separable, py::arg("request"), py::arg("x"), py::arg("factors"), py::arg("out"),
+    module.def("run", &run, py::arg("request"), py::arg("x"), py::arg("k"), py::arg("out"),
                py::arg("workers"));
 
+    module.def("run_separable", &run_separable, py::arg("request"), py::arg("x"),
+               py::arg("factors"), py::arg("out"), py::arg("workers"));
+
     py::class_<BoundPlan>(module, "Plan")
-        .def(py::init<const Request&, const py::array&, std::optional<int>>(), py::arg("request"), py::arg("k"),
-             py::arg("workers"))
+        .def(py::init<const Request&, const py::array&, std::optional<int>>(), py::arg("request"),
+             py::arg("k"), py::arg("workers"))
         .def("__call__", &BoundPlan::call, py::arg("x"), py::arg("out") = py::none())
         .def_property_readonly("method", &BoundPlan::method)
         .def_property_readonly("level", &BoundPlan::level)

@@ -14,7 +14,8 @@ struct TypeError : std::runtime_error {  // a dtype that is not served
     using std::runtime_error::runtime_error;
 };
 
-struct OverflowError : std::runtime_error {  // an exact integer answer that cannot be promised to fit
+struct OverflowError
+    : std::runtime_error {  // an exact integer answer that cannot be promised to fit
     using std::runtime_error::runtime_error;
 };
 

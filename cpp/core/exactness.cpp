@@ -23,7 +23,8 @@ std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
 
 template <class T>
 std::uint64_t magnitude(T value) {
-    return value < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+    return value < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(value)
+                     : static_cast<std::uint64_t>(value);
 }
 
 /// Calls body(T{}) for the integer type behind `dtype`.
@@ -45,9 +46,11 @@ decltype(auto) with_integer(DType dtype, Body&& body) {
 template <class Body>
 void for_each_line(const ArrayView& view, Body&& body) {
     const int last = view.rank() - 1;
-    const Index length = last < 0 ? 1 : view.shape[last], stride = last < 0 ? 0 : view.strides[last];
+    const Index length = last < 0 ? 1 : view.shape[last],
+                stride = last < 0 ? 0 : view.strides[last];
     Index lines = 1;
-    for (int a = 0; a < last; ++a) lines *= view.strides[a] == 0 ? 1 : view.shape[a];  // a repeated line once
+    for (int a = 0; a < last; ++a)
+        lines *= view.strides[a] == 0 ? 1 : view.shape[a];  // a repeated line once
     Extents at(std::max(last, 0), 0);
     for (Index line = 0; line < lines; ++line) {
         const std::byte* address = view.data;
@@ -81,9 +84,7 @@ void widen(T& low, T& high, const std::byte* address, Index count, Index stride)
 
 }  // namespace
 
-double SampleRange::bound() const {
-    return static_cast<double>(std::max(below, above));
-}
+double SampleRange::bound() const { return static_cast<double>(std::max(below, above)); }
 
 SampleRange range_of(DType dtype) {
     if (dtype == DType::boolean) return {0, 1};
@@ -115,7 +116,8 @@ TapSums tap_sums(const ArrayView& kernel) {
             std::memcpy(&value, address, sizeof value);
             std::uint64_t& sum = value < 0 ? sums.negative : sums.positive;
             sum = saturating_sum(sum, magnitude(value));
-            for (int a = static_cast<int>(last); a >= 0 && ++at[a] == kernel.shape[a]; --a) at[a] = 0;
+            for (int a = static_cast<int>(last); a >= 0 && ++at[a] == kernel.shape[a]; --a)
+                at[a] = 0;
         }
     });
     return sums;
@@ -131,7 +133,8 @@ Fit exact_fit(const SampleRange& samples, const TapSums& taps, bool is_unsigned)
     if (magnitude_bound <= std::uint64_t{1} << 53) return Fit::f64;
     // 2^64-1 is also where saturation ends up, so it counts as too large
     if (is_unsigned) return greatest < most ? Fit::i64 : Fit::none;
-    const std::uint64_t limit = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const std::uint64_t limit =
+        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     return greatest <= limit && least <= limit + 1 ? Fit::i64 : Fit::none;
 }
 

@@ -26,8 +26,8 @@ TapSums tap_sums(const ArrayView& kernel);
 
 enum class Fit : std::uint8_t { f32, f64, i64, none };
 
-/// The narrowest arithmetic in which no sum, not even a partial one, can leave the exact integers; `none` where
-/// even 64 bits (unsigned ones if `is_unsigned`) might not hold the answer.
+/// The narrowest arithmetic in which no sum, not even a partial one, can leave the exact integers;
+/// `none` where even 64 bits (unsigned ones if `is_unsigned`) might not hold the answer.
 Fit exact_fit(const SampleRange& samples, const TapSums& taps, bool is_unsigned);
 
 }  // namespace faltung

@@ -12,7 +12,8 @@ namespace faltung {
 class Interrupt {
 public:
     virtual ~Interrupt() = default;
-    virtual bool poll() = 0;  // called on the calling thread only, now and then; true stops the work
+    virtual bool
+    poll() = 0;  // called on the calling thread only, now and then; true stops the work
 };
 
 /// How one call is to run.
@@ -21,7 +22,8 @@ struct Context {
     Interrupt* interrupt = nullptr;
 };
 
-/// A prepared method: owns packed kernel, spectra and transform plans. run() is const and thread-safe.
+/// A prepared method: owns packed kernel, spectra and transform plans. run() is const and
+/// thread-safe.
 class Executor {
 public:
     virtual ~Executor() = default;

@@ -27,7 +27,8 @@ public:
     PerAxis(const PerAxis& other) { *this = other; }
     PerAxis& operator=(const PerAxis& other) {
         size_ = other.size_;
-        std::memmove(static_cast<void*>(values_), other.values_, sizeof(T) * static_cast<std::size_t>(size_));
+        std::memmove(static_cast<void*>(values_), other.values_,
+                     sizeof(T) * static_cast<std::size_t>(size_));
         return *this;
     }
 

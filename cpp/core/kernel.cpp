@@ -16,7 +16,8 @@ S read_as(const std::byte* at) {
     return value;
 }
 
-/// One tap: real and imaginary part in the arithmetic type. Integers pass through 64 bits, never through a float.
+/// One tap: real and imaginary part in the arithmetic type. Integers pass through 64 bits, never
+/// through a float.
 template <class T>
 struct Tap {
     T real, imag;
@@ -34,13 +35,16 @@ Tap<T> read_tap(DType dtype, const std::byte* at) {
         case DType::uint16: return {static_cast<T>(read_as<std::uint16_t>(at)), T{}};
         case DType::uint32: return {static_cast<T>(read_as<std::uint32_t>(at)), T{}};
         case DType::uint64: return {static_cast<T>(read_as<std::uint64_t>(at)), T{}};
-        case DType::float16: return {static_cast<T>(half_to_float(read_as<std::uint16_t>(at))), T{}};
+        case DType::float16:
+            return {static_cast<T>(half_to_float(read_as<std::uint16_t>(at))), T{}};
         case DType::float32: return {static_cast<T>(read_as<float>(at)), T{}};
         case DType::float64: return {static_cast<T>(read_as<double>(at)), T{}};
         case DType::complex64:
-            return {static_cast<T>(read_as<float>(at)), static_cast<T>(read_as<float>(at + sizeof(float)))};
+            return {static_cast<T>(read_as<float>(at)),
+                    static_cast<T>(read_as<float>(at + sizeof(float)))};
         case DType::complex128:
-            return {static_cast<T>(read_as<double>(at)), static_cast<T>(read_as<double>(at + sizeof(double)))};
+            return {static_cast<T>(read_as<double>(at)),
+                    static_cast<T>(read_as<double>(at + sizeof(double)))};
     }
     return {};
 }
@@ -63,7 +67,8 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
                 address += (flip ? shape_[a] - 1 - at[a] : at[a]) * view.strides[a];
             const Tap<T> tap = read_tap<T>(view.dtype, address);
             planes.real[static_cast<std::size_t>(i)] = tap.real;
-            if (complex_) planes.imag[static_cast<std::size_t>(i)] = conjugate ? -tap.imag : tap.imag;
+            if (complex_)
+                planes.imag[static_cast<std::size_t>(i)] = conjugate ? -tap.imag : tap.imag;
             const double re = static_cast<double>(tap.real), im = static_cast<double>(tap.imag);
             square += re * re + im * im;
             finite_ = finite_ && std::isfinite(re) && std::isfinite(im);

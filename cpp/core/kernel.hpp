@@ -1,4 +1,5 @@
-// The kernel, prepared: copied, converted to the arithmetic, flipped and conjugated as asked, in C order.
+// The kernel, prepared: copied, converted to the arithmetic, flipped and conjugated as asked, in C
+// order.
 #pragma once
 
 #include <variant>
@@ -18,7 +19,8 @@ struct KernelPlanes {
 
 class Kernel {
 public:
-    /// `view` has one axis per axis of the problem. `flip` reverses every axis (convolution), `conjugate` as it says.
+    /// `view` has one axis per axis of the problem. `flip` reverses every axis (convolution),
+    /// `conjugate` as it says.
     Kernel(const Problem& problem, const ArrayView& view, bool flip, bool conjugate);
 
     const Extents& shape() const { return shape_; }

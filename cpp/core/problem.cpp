@@ -20,7 +20,8 @@ void mix(std::size_t& seed, std::uint64_t value) {
 
 Index checked_multiply(Index a, Index b, const char* what) {
     Index result = 0;
-    if (__builtin_mul_overflow(a, b, &result)) throw TooLarge(std::string(what) + " has more than 2^63 elements");
+    if (__builtin_mul_overflow(a, b, &result))
+        throw TooLarge(std::string(what) + " has more than 2^63 elements");
     return result;
 }
 
@@ -44,8 +45,10 @@ Index Problem::taps() const {
 std::size_t Problem::hash() const {
     std::size_t seed = static_cast<std::size_t>(axes.size());
     mix(seed, static_cast<std::uint64_t>(x_dtype) | static_cast<std::uint64_t>(out_dtype) << 8 |
-                  static_cast<std::uint64_t>(arithmetic) << 16 | static_cast<std::uint64_t>(boundary) << 24 |
-                  static_cast<std::uint64_t>(complex_samples) << 32 | static_cast<std::uint64_t>(complex_kernel) << 33);
+                  static_cast<std::uint64_t>(arithmetic) << 16 |
+                  static_cast<std::uint64_t>(boundary) << 24 |
+                  static_cast<std::uint64_t>(complex_samples) << 32 |
+                  static_cast<std::uint64_t>(complex_kernel) << 33);
     mix(seed, static_cast<std::uint64_t>(inner));
     for (const Axis& axis : axes)
         for (Index field : {axis.x, axis.k, axis.first, axis.out, axis.step, axis.dilation})
@@ -73,8 +76,9 @@ Axis make_axis(Index x, Index k, Mode mode, int name, Index step, Index dilation
             break;
         case Mode::valid:
             if (x < reach)
-                throw ValueError("mode 'valid' needs x at least as long as k" + on_axis() + ": x has " +
-                                 std::to_string(x) + " samples, k spans " + std::to_string(reach));
+                throw ValueError("mode 'valid' needs x at least as long as k" + on_axis() +
+                                 ": x has " + std::to_string(x) + " samples, k spans " +
+                                 std::to_string(reach));
             positions = x - reach + 1;
             break;
     }
@@ -111,8 +115,8 @@ bool contiguous_pair(const ArrayView& view, int a) {
     return view.strides[a] == view.shape[a + 1] * view.strides[a + 1];
 }
 
-/// Trailing channels up to this many ride along in the last axis; more make good lines of their own, unless
-/// rows of a two-dimensional kernel profit from length.
+/// Trailing channels up to this many ride along in the last axis; more make good lines of their
+/// own, unless rows of a two-dimensional kernel profit from length.
 constexpr Index most_inner_1d = 16, most_inner = 64;
 
 }  // namespace
@@ -122,7 +126,8 @@ void canonicalise(Problem& problem, ArrayView& x, ArrayView& kernel, ArrayView& 
 
     // 1. slowest axis first, by insertion, so that what has an order keeps it
     for (int i = 1; i < axes.size(); ++i)
-        for (int j = i; j > 0 && faster(x, j - 1, j); --j) swap_axes(problem, x, kernel, out, j - 1, j);
+        for (int j = i; j > 0 && faster(x, j - 1, j); --j)
+            swap_axes(problem, x, kernel, out, j - 1, j);
 
     // 2. batch axes of length one vanish, neighbouring batch axes merge where memory allows
     for (int a = axes.size() - 1; a >= 0 && axes.size() > 1; --a)
@@ -140,7 +145,8 @@ void canonicalise(Problem& problem, ArrayView& x, ArrayView& kernel, ArrayView& 
     const int last = axes.size() - 1;
     int convolved = 0;
     for (const Axis& axis : axes) convolved += axis.k > 1;
-    if (last > 0 && axes[last].batch() && axes[last].x <= (convolved > 1 ? most_inner : most_inner_1d) &&
+    if (last > 0 && axes[last].batch() &&
+        axes[last].x <= (convolved > 1 ? most_inner : most_inner_1d) &&
         x.strides[last] == static_cast<Index>(size_of(x.dtype)) &&
         out.strides[last] == static_cast<Index>(size_of(out.dtype)) &&
         x.strides[last - 1] == x.strides[last] * x.shape[last] &&

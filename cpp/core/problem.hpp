@@ -4,9 +4,9 @@
 //
 //     out[j] = sum over t of kernel[t] * x~[first + j*step + t*dilation]      (per axis)
 //
-// where x~ is x continued without end by the boundary. An axis that is not convolved over is a kernel
-// of length one. Convolution flips its kernel once, while preparing (core/kernel.hpp), so nothing that
-// runs afterwards knows the difference.
+// where x~ is x continued without end by the boundary. An axis that is not convolved over is a
+// kernel of length one. Convolution flips its kernel once, while preparing (core/kernel.hpp), so
+// nothing that runs afterwards knows the difference.
 #pragma once
 
 #include <functional>
@@ -27,9 +27,11 @@ struct Axis {
     Index step = 1;      // samples between neighbouring outputs
     Index dilation = 1;  // samples between neighbouring taps
 
-    Index reach() const { return (k - 1) * dilation + 1; }                     // samples that one window spans
-    Index last() const { return first + (out - 1) * step + reach(); }          // one past the last sample read
-    bool inside() const { return first >= 0 && last() <= x; }                  // no window leaves x
+    Index reach() const { return (k - 1) * dilation + 1; }  // samples that one window spans
+    Index last() const {
+        return first + (out - 1) * step + reach();
+    }  // one past the last sample read
+    bool inside() const { return first >= 0 && last() <= x; }  // no window leaves x
     bool batch() const { return k == 1 && first == 0 && out == x && step == 1; }
 
     friend bool operator==(const Axis&, const Axis&) = default;
@@ -52,9 +54,10 @@ struct Problem {
     Boundary boundary = Boundary::zero;
     bool unsigned_result = false;  // integers: the exact answer is read as uint64
     double sample_bound = 0;       // integers: |x| is at most this, a power of two
-    Constant cval;         // what x~ is outside x for Boundary::constant
-    PerAxis<Axis> axes;    // slowest first; never empty
-    Index inner = 1;       // samples per position of the last axis: channels of a photograph, contiguous in x and out
+    Constant cval;                 // what x~ is outside x for Boundary::constant
+    PerAxis<Axis> axes;            // slowest first; never empty
+    Index inner = 1;  // samples per position of the last axis: channels of a photograph, contiguous
+                      // in x and out
 
     /// Arithmetic numbers per position of the last axis.
     Index lanes() const { return inner * (complex_samples ? 2 : 1); }
@@ -67,13 +70,15 @@ struct Problem {
 
 enum class Mode : std::uint8_t { full, same, valid };
 
-/// The axis of `x` samples against `k` taps in `mode`; `name` is the axis as the user numbers it, for errors.
-/// Throws ValueError where an extent is empty or `valid` has no window, TooLarge where 64 bits overflow.
+/// The axis of `x` samples against `k` taps in `mode`; `name` is the axis as the user numbers it,
+/// for errors. Throws ValueError where an extent is empty or `valid` has no window, TooLarge where
+/// 64 bits overflow.
 Axis make_axis(Index x, Index k, Mode mode, int name, Index step = 1, Index dilation = 1);
 
-/// Puts a problem and the arrays it is asked about into the form that executors like best: axes sorted
-/// by falling stride of x, neighbouring batch axes merged, small trailing batch axes taken as `inner`.
-/// `kernel` has one axis per axis of x (length one where it is not convolved). All four change together.
+/// Puts a problem and the arrays it is asked about into the form that executors like best: axes
+/// sorted by falling stride of x, neighbouring batch axes merged, small trailing batch axes taken
+/// as `inner`. `kernel` has one axis per axis of x (length one where it is not convolved). All four
+/// change together.
 struct ArrayView;
 void canonicalise(Problem& problem, ArrayView& x, ArrayView& kernel, ArrayView& out);
 

@@ -54,7 +54,8 @@ public:
             const std::lock_guard lock(mutex_);
             auto best = blocks_.end();
             for (auto block = blocks_.begin(); block != blocks_.end(); ++block)
-                if (block->bytes >= bytes && block->bytes <= 2 * bytes && (best == blocks_.end() || block->bytes < best->bytes))
+                if (block->bytes >= bytes && block->bytes <= 2 * bytes &&
+                    (best == blocks_.end() || block->bytes < best->bytes))
                     best = block;
             if (best != blocks_.end()) {
                 const Block found = *best;
@@ -89,7 +90,8 @@ public:
     }
 
 private:
-    static constexpr std::size_t most_kept = std::size_t{64} << 20;  // bytes, of all threads together
+    static constexpr std::size_t most_kept = std::size_t{64}
+                                             << 20;  // bytes, of all threads together
 
     std::mutex mutex_;
     std::vector<Block> blocks_;  // oldest first
@@ -97,7 +99,8 @@ private:
 };
 
 Shelf& shelf() {
-    static Shelf* const instance = new Shelf;  // never destroyed: threads may outlive static objects
+    static Shelf* const instance =
+        new Shelf;  // never destroyed: threads may outlive static objects
     return *instance;
 }
 
@@ -129,8 +132,6 @@ void advise_huge(void* data, std::size_t bytes) {
 #endif
 }
 
-void trim_workspaces() {
-    shelf().clear();
-}
+void trim_workspaces() { shelf().clear(); }
 
 }  // namespace faltung

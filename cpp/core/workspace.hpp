@@ -6,7 +6,8 @@
 
 namespace faltung {
 
-/// A borrowed block, given back when it goes out of scope. 4096-byte aligned; the contents are not cleared.
+/// A borrowed block, given back when it goes out of scope. 4096-byte aligned; the contents are not
+/// cleared.
 class Workspace {
 public:
     explicit Workspace(std::size_t bytes);

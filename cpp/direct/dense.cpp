@@ -74,8 +74,8 @@ private:
             most = std::min(most, work / (workers * tasks_per_worker));
         most = std::max(most, shared_work / 4);
         for (int a = 0; a <= plan_.outer && work > most; ++a) {
-            // Rows go in whole groups; a piece of a line should be many vectors long, unless its taps
-            // are so many that an interrupt would have to wait for it.
+            // Rows go in whole groups; a piece of a line should be many vectors long, unless its
+            // taps are so many that an interrupt would have to wait for it.
             const Index line = plan_.work() > 65536 ? 128 : 1024;
             const Index unit = a == plan_.outer ? line : a == plan_.row_axis ? plan_.group : 1;
             const Index wanted = static_cast<Index>(static_cast<double>(extent(a)) * most / work);

@@ -79,11 +79,8 @@ struct DensePlan {
         lay_planes();
         cut_taps();
         const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
-const int square =
-            boxes.size() == 1 ? microkernels::square_index(ky, kx) : -1;
-        group = !shares_rows  ? 1
-                : square >= 0 ? micro->square[square].rows
-                              : micro->block[0].rows;
+        const int square = boxes.size() == 1 ? microkernels::square_index(ky, kx) : -1;
+        group = !shares_rows ? 1 : square >= 0 ? micro->square[square].rows : micro->block[0].rows;
     }
 
     const Axis& last() const { return problem.axes.back(); }

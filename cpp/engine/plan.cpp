@@ -18,7 +18,8 @@ namespace faltung {
 
 namespace {
 
-/// An outer product counts as the kernel if it misses it by no more than the rounding that the taps have anyway.
+/// An outer product counts as the kernel if it misses it by no more than the rounding that the taps
+/// have anyway.
 double rank_one_tolerance(const Problem& problem, DType kernel) {
     if (kernel == DType::float16 && problem.x_dtype == DType::float16) return 0x1p-11;
     switch (problem.arithmetic) {
@@ -34,11 +35,13 @@ int convolved_axes(const Problem& problem) {
     return count;
 }
 
-/// Settles what integers are computed in, from the types where that is enough and from the samples where it is
-/// not; `x` is nullptr while they are unknown. Throws OverflowError where the answer might not fit.
+/// Settles what integers are computed in, from the types where that is enough and from the samples
+/// where it is not; `x` is nullptr while they are unknown. Throws OverflowError where the answer
+/// might not fit.
 void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) {
     const auto with_constant = [&](SampleRange range) {
-        const std::int64_t value = problem.boundary == Boundary::constant ? problem.cval.integer : 0;
+        const std::int64_t value =
+            problem.boundary == Boundary::constant ? problem.cval.integer : 0;
         const auto bits = static_cast<std::uint64_t>(value);
         if (value < 0 && !problem.unsigned_result)
             range.below = std::max(range.below, std::uint64_t{0} - bits);
@@ -48,15 +51,17 @@ void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) 
     };
     SampleRange samples = with_constant(range_of(problem.x_dtype));
     Fit fit = exact_fit(samples, taps, problem.unsigned_result);
-    // wide types say little of what they hold: small numbers take a faster road, so look at the samples
+    // wide types say little of what they hold: small numbers take a faster road, so look at the
+    // samples
     if (fit != Fit::f32 && x && size_of(problem.x_dtype) >= 4) {
         samples = with_constant(range_of(*x));
         fit = exact_fit(samples, taps, problem.unsigned_result);
         if (fit == Fit::none)
-            throw OverflowError(std::string("the exact result may not fit ") +
-                                (problem.unsigned_result ? "uint64" : "int64") +
-                                ": the largest sample of x times the sum of |k| exceeds it; convert x or k to "
-                                "float64 for a rounded result");
+            throw OverflowError(
+                std::string("the exact result may not fit ") +
+                (problem.unsigned_result ? "uint64" : "int64") +
+                ": the largest sample of x times the sum of |k| exceeds it; convert x or k to "
+                "float64 for a rounded result");
     }
     problem.arithmetic = fit == Fit::f32   ? Arithmetic::f32
                          : fit == Fit::f64 ? Arithmetic::f64
@@ -85,7 +90,8 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
 
 }  // namespace
 
-std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view, const Request& request) {
+std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
+                                       const Request& request) {
     Problem problem = asked;
     const microkernels::Table& level = current_level();
     const bool conjugate = !request.flip;
@@ -105,7 +111,8 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     std::optional<Factors> factors;
     const bool worth_factors = convolved_axes(problem) >= 2 || request.method == Method::separable;
     if (worth_factors && kernel->finite())
-        factors = factorise(*kernel, problem.arithmetic, rank_one_tolerance(problem, request.kernel_dtype));
+        factors = factorise(*kernel, problem.arithmetic,
+                            rank_one_tolerance(problem, request.kernel_dtype));
     traits.rank_one = factors.has_value();
 
     // 2. the choice
@@ -119,24 +126,31 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     }
     plan->problem = asked;
 
-    // 3. the executor
+    // 3. the executor; results that would wash out a good part of the shared cache are stored past
+    // it
+    const auto stream_from = static_cast<std::size_t>(machine().caches.l3) / 4;
     switch (plan->choice.method) {
-        case Method::direct: plan->executor = make_dense(problem, kernel, level); break;
+        case Method::direct:
+            plan->executor = make_dense(problem, kernel, level, stream_from);
+            break;
         case Method::separable: plan->executor = make_separable(problem, *factors, level); break;
         case Method::fft:
-            plan->executor = make_whole(problem, kernel, make_dense(problem, kernel, level), level);
+            plan->executor =
+                make_whole(problem, kernel, make_dense(problem, kernel, level, stream_from), level);
             break;
         case Method::overlap_save: {
             const TileOverride forced = tile_override();
             plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
-                                               make_dense(problem, kernel, level), level, forced.engine);
+                                               make_dense(problem, kernel, level, stream_from),
+                                               level, forced.engine);
             break;
         }
     }
     return plan;
 }
 
-void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out, const Context& context) {
+void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out,
+              const Context& context) {
     Problem problem = request.problem;
     ArrayView kernel = request.spread(k);
     canonicalise(problem, x, kernel, out);
@@ -144,7 +158,8 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
 
     const auto make = [&] { return build_plan(problem, kernel, request); };
     std::shared_ptr<const Plan> plan;
-    if (static_cast<std::size_t>(product(kernel.shape)) * size_of(kernel.dtype) <= PlanCache::most_kernel_bytes)
+    if (static_cast<std::size_t>(product(kernel.shape)) * size_of(kernel.dtype) <=
+        PlanCache::most_kernel_bytes)
         plan = plan_cache().find_or_make({.problem = problem,
                                           .flip = request.flip,
                                           .method = request.method,
@@ -160,11 +175,14 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
 
 namespace {
 
-/// The factors as the executor wants them: flipped or conjugated, in float64, one per axis of the canonical problem.
-/// `order` holds the user's axis behind each of them.
-Factors prepare_factors(const Request& request, const std::vector<ArrayView>& given, const Extents& order) {
-    std::vector<std::vector<std::complex<double>>> by_axis(static_cast<std::size_t>(max_rank), {1.0});
-    std::complex<double> scale = 1;  // of factors of one tap, whose axes the canonical problem may have dropped
+/// The factors as the executor wants them: flipped or conjugated, in float64, one per axis of the
+/// canonical problem. `order` holds the user's axis behind each of them.
+Factors prepare_factors(const Request& request, const std::vector<ArrayView>& given,
+                        const Extents& order) {
+    std::vector<std::vector<std::complex<double>>> by_axis(static_cast<std::size_t>(max_rank),
+                                                           {1.0});
+    std::complex<double> scale =
+        1;  // of factors of one tap, whose axes the canonical problem may have dropped
     for (std::size_t f = 0; f < given.size(); ++f) {
         Problem line;
         line.arithmetic = Arithmetic::f64;
@@ -176,7 +194,8 @@ Factors prepare_factors(const Request& request, const std::vector<ArrayView>& gi
         if (values.size() == 1)
             scale *= values[0];
         else
-            by_axis[static_cast<std::size_t>(request.kernel_axes[static_cast<int>(f)])] = std::move(values);
+            by_axis[static_cast<std::size_t>(request.kernel_axes[static_cast<int>(f)])] =
+                std::move(values);
     }
     Factors factors;
     for (Index axis : order) factors.per_axis.push_back(by_axis[static_cast<std::size_t>(axis)]);
@@ -190,7 +209,8 @@ TapSums outer_sums(const std::vector<ArrayView>& factors) {
     for (const ArrayView& factor : factors) {
         const TapSums sums = tap_sums(factor);
         std::uint64_t one = 0;
-        if (__builtin_add_overflow(sums.positive, sums.negative, &one) || __builtin_mul_overflow(total, one, &total))
+        if (__builtin_add_overflow(sums.positive, sums.negative, &one) ||
+            __builtin_mul_overflow(total, one, &total))
             total = ~std::uint64_t{0};
     }
     return {total, total};
@@ -198,11 +218,13 @@ TapSums outer_sums(const std::vector<ArrayView>& factors) {
 
 }  // namespace
 
-void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& given, ArrayView out,
-                 const Context& context) {
+void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& given,
+                 ArrayView out, const Context& context) {
     Problem problem = request.problem;
-    ArrayView order{.shape = Extents(problem.axes.size(), 1), .strides = Extents(problem.axes.size(), 0)};
-    for (int a = 0; a < problem.axes.size(); ++a) order.strides[a] = a;  // remembers which axis went where
+    ArrayView order{.shape = Extents(problem.axes.size(), 1),
+                    .strides = Extents(problem.axes.size(), 0)};
+    for (int a = 0; a < problem.axes.size(); ++a)
+        order.strides[a] = a;  // remembers which axis went where
     for (int f = 0; f < request.kernel_axes.size(); ++f)
         order.shape[request.kernel_axes[f]] = given[static_cast<std::size_t>(f)].shape[0];
     canonicalise(problem, x, order, out);
@@ -215,7 +237,8 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
                        .kernel_dtype = request.kernel_dtype,
                        .factors = true,
                        .kernel = {}};
-    // In the canonical order: the same factors given for other axes, or for another layout, are another kernel.
+    // In the canonical order: the same factors given for other axes, or for another layout, are
+    // another kernel.
     const Factors factors = prepare_factors(request, given, order.strides);
     for (const auto& taps : factors.per_axis) {
         const auto bytes = std::as_bytes(std::span(taps));
@@ -237,7 +260,8 @@ namespace {
 /// A C-contiguous view of the request's shape, without memory: stands for an x that is yet to come.
 ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
     const PerAxis<Axis>& axes = request.problem.axes;
-    ArrayView view{.dtype = dtype, .shape = Extents(axes.size(), 1), .strides = Extents(axes.size(), 0)};
+    ArrayView view{
+        .dtype = dtype, .shape = Extents(axes.size(), 1), .strides = Extents(axes.size(), 0)};
     Index stride = static_cast<Index>(size_of(dtype));
     for (int a = axes.size() - 1; a >= 0; --a) {
         view.shape[a] = of_result ? axes[a].out : axes[a].x;
@@ -249,7 +273,8 @@ ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
 
 }  // namespace
 
-PreparedKernel::PreparedKernel(Request request, const ArrayView& k) : request_(std::move(request)), kernel_(k) {
+PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
+    : request_(std::move(request)), kernel_(k) {
     ArrayView x = absent_view(request_, request_.problem.x_dtype, false);
     ArrayView out = absent_view(request_, request_.problem.out_dtype, true);
     ArrayView kernel = request_.spread(kernel_);

@@ -11,8 +11,8 @@
 
 namespace faltung {
 
-/// A canonical problem with everything prepared for it: the choice, and the executor that owns packed kernels
-/// and spectra. Immutable; shared between calls and threads.
+/// A canonical problem with everything prepared for it: the choice, and the executor that owns
+/// packed kernels and spectra. Immutable; shared between calls and threads.
 struct Plan {
     Problem problem;  // as it was asked; the choice may have settled on another arithmetic
     Choice choice;
@@ -21,14 +21,17 @@ struct Plan {
 };
 
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.
-std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel, const Request& request);
+std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
+                                       const Request& request);
 
 /// One call, arrays in the user's axis order; plans of small kernels come from the plan cache.
-void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out, const Context& context);
+void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out,
+              const Context& context);
 
-/// The same for a kernel given as one 1-D factor per axis of `request.kernel_axes`; never multiplied out.
-void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& factors, ArrayView out,
-                 const Context& context);
+/// The same for a kernel given as one 1-D factor per axis of `request.kernel_axes`; never
+/// multiplied out.
+void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& factors,
+                 ArrayView out, const Context& context);
 
 /// A kernel that serves many calls. Plans are made once per memory layout of x. Thread-safe.
 class PreparedKernel {

@@ -7,14 +7,15 @@ namespace faltung {
 namespace {
 
 std::size_t hash_of(const PlanCache::Key& key) {
-    const std::string_view bytes(reinterpret_cast<const char*>(key.kernel.data()), key.kernel.size());
+    const std::string_view bytes(reinterpret_cast<const char*>(key.kernel.data()),
+                                 key.kernel.size());
     return key.problem.hash() ^ (std::hash<std::string_view>{}(bytes) * 0x9e3779b97f4a7c15u);
 }
 
 }  // namespace
 
-std::shared_ptr<const Plan> PlanCache::find_or_make(Key&& key,
-                                                    const std::function<std::shared_ptr<const Plan>()>& make) {
+std::shared_ptr<const Plan> PlanCache::find_or_make(
+    Key&& key, const std::function<std::shared_ptr<const Plan>()>& make) {
     const std::size_t hash = hash_of(key);
     {
         const std::lock_guard lock(mutex_);
@@ -47,7 +48,8 @@ void PlanCache::clear() {
 }
 
 PlanCache& plan_cache() {
-    static PlanCache* const instance = new PlanCache;  // never destroyed: plans may own transform plans
+    static PlanCache* const instance =
+        new PlanCache;  // never destroyed: plans may own transform plans
     return *instance;
 }
 

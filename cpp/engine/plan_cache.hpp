@@ -14,7 +14,8 @@ namespace faltung {
 
 class PlanCache {
 public:
-    /// Kernels of more bytes than this are not remembered: comparing them would cost more than it saves.
+    /// Kernels of more bytes than this are not remembered: comparing them would cost more than it
+    /// saves.
     static constexpr std::size_t most_kernel_bytes = 64 << 10;
     static constexpr std::size_t most_entries = 256;
 
@@ -31,7 +32,8 @@ public:
     };
 
     /// The plan under `key`, made by `make` where there is none. `make` runs without the lock.
-    std::shared_ptr<const Plan> find_or_make(Key&& key, const std::function<std::shared_ptr<const Plan>()>& make);
+    std::shared_ptr<const Plan> find_or_make(
+        Key&& key, const std::function<std::shared_ptr<const Plan>()>& make);
 
     void clear();
 

@@ -12,7 +12,8 @@ Extents Request::out_shape() const {
 
 ArrayView Request::spread(const ArrayView& k) const {
     const int rank = problem.axes.size();
-    ArrayView view{.data = k.data, .dtype = k.dtype, .shape = Extents(rank, 1), .strides = Extents(rank, 0)};
+    ArrayView view{
+        .data = k.data, .dtype = k.dtype, .shape = Extents(rank, 1), .strides = Extents(rank, 0)};
     for (int a = 0; a < k.rank(); ++a) {
         view.shape[kernel_axes[a]] = k.shape[a];
         view.strides[kernel_axes[a]] = k.strides[a];
@@ -67,7 +68,8 @@ Request make_request(const RequestFields& fields) {
     problem.outputs();  // throws where they are too many to count
     constexpr Index most_taps = Index{1} << 34;
     if (problem.taps() > most_taps)
-        throw TooLarge("k has " + std::to_string(problem.taps()) + " taps; at most 2^34 are served");
+        throw TooLarge("k has " + std::to_string(problem.taps()) +
+                       " taps; at most 2^34 are served");
     return request;
 }
 

@@ -10,7 +10,7 @@
 namespace faltung {
 
 struct Request {
-    Problem problem;              // axes as the user numbers them; integers' arithmetic is settled per call
+    Problem problem;  // axes as the user numbers them; integers' arithmetic is settled per call
     DType kernel_dtype = DType::float64;
     PerAxis<int> kernel_axes;     // the axis of x behind each axis of k
     bool flip = true;             // convolution; correlation does not flip, and conjugates

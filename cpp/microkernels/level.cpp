@@ -1,5 +1,6 @@
-// Compiled once per instruction-set level (cmake/IsaLevels.cmake) with FALTUNG_LEVEL naming it. The table is the
-// only symbol that leaves the object: everything included here sits in an anonymous namespace.
+// Compiled once per instruction-set level (cmake/IsaLevels.cmake) with FALTUNG_LEVEL naming it. The
+// table is the only symbol that leaves the object: everything included here sits in an anonymous
+// namespace.
 #include "microkernels/table.hpp"
 
 #include "microkernels/convert_loops.hpp"
@@ -16,16 +17,11 @@ namespace faltung::microkernels {
 
 extern const Table FALTUNG_JOIN(table_, FALTUNG_LEVEL);
 constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
-    FALTUNG_TEXT(FALTUNG_LEVEL),
-    vector_bytes,
-    correlate_table<float>(),
-    correlate_table<double>(),
-    correlate_table<std::int64_t>(),
-    convert_table(),
-    transform_table<float>(),
-    transform_table<double>(),
-    spectrum_table<float>(),
-    spectrum_table<double>(),
+    FALTUNG_TEXT(FALTUNG_LEVEL),     vector_bytes,
+    correlate_table<float>(),        correlate_table<double>(),
+    correlate_table<std::int64_t>(), convert_table(),
+    transform_table<float>(),        transform_table<double>(),
+    spectrum_table<float>(),         spectrum_table<double>(),
 };
 
 }  // namespace faltung::microkernels

@@ -278,22 +278,23 @@ void unfold_columns(const T* from, Size from_stride, Size rows, Size columns, co
         for (Size c = 0; c < columns; ++c) single(r, c);
 }
 
-/// The bits of a number, and what turns an exponent of all ones into a carry to the sign.
+/// The bits of a number, and what turns an exponent too large for a transform into a carry to the
+/// sign: the sums of many such samples might overflow where no output does.
 template <class T>
 struct Bits;
 template <>
 struct Bits<float> {
     using Word = std::uint32_t;
-    static constexpr Word exponent = 0x7f800000u, unit = 0x00800000u;
+    static constexpr Word exponent = 0x7f800000u, unit = 24 * 0x00800000u;
 };
 template <>
 struct Bits<double> {
     using Word = std::uint64_t;
-    static constexpr Word exponent = 0x7ff0000000000000u, unit = 0x0010000000000000u;
+    static constexpr Word exponent = 0x7ff0000000000000u, unit = 64 * 0x0010000000000000u;
 };
 
 template <class T>
-bool finite(const T* numbers, Size n) {
+bool moderate(const T* numbers, Size n) {
     using Word = typename Bits<T>::Word;
     typedef Word Words __attribute__((vector_size(vector_bytes)));
     Words carries{};
@@ -317,7 +318,7 @@ template <class T>
 constexpr SpectrumTable<T> spectrum_table() {
     return {spectrum::multiply<T>,     spectrum::turn<T, false>,    spectrum::turn<T, true>,
             spectrum::fold<T>,         spectrum::unfold<T>,         spectrum::transpose<T>,
-            spectrum::fold_columns<T>, spectrum::unfold_columns<T>, spectrum::finite<T>};
+            spectrum::fold_columns<T>, spectrum::unfold_columns<T>, spectrum::moderate<T>};
 }
 
 }  // namespace

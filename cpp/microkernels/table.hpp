@@ -1,5 +1,6 @@
 // The one way into code compiled for an instruction set: a const table of functions per level.
-// Plain pointers and sizes only; nothing here may pull a template of the standard library into a level's object.
+// Plain pointers and sizes only; nothing here may pull a template of the standard library into a
+// level's object.
 #pragma once
 
 #include "microkernels/convert_table.hpp"

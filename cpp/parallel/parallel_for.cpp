@@ -76,8 +76,6 @@ void parallel_for(Index tasks, const Context& context, void* object, TaskBody bo
 
 }  // namespace detail
 
-void release_threads() {
-    omp_pause_resource_all(omp_pause_hard);
-}
+void release_threads() { omp_pause_resource_all(omp_pause_hard); }
 
 }  // namespace faltung

@@ -13,15 +13,18 @@ using TaskBody = void (*)(void* object, Index task, int worker);
 void parallel_for(Index tasks, const Context& context, void* object, TaskBody body);
 }  // namespace detail
 
-/// Calls body(task, worker) once for every task in [0, tasks), worker in [0, context.workers). Tasks are taken in
-/// order by whoever is free, so no result may depend on which worker ran it. A task should take well under
-/// 50 ms: between tasks the calling thread looks for an interrupt. Throws Cancelled after one, and passes on
-/// the first exception that a task throws.
+/// Calls body(task, worker) once for every task in [0, tasks), worker in [0, context.workers).
+/// Tasks are taken in order by whoever is free, so no result may depend on which worker ran it. A
+/// task should take well under 50 ms: between tasks the calling thread looks for an interrupt.
+/// Throws Cancelled after one, and passes on the first exception that a task throws.
 template <class Body>
 void parallel_for(Index tasks, const Context& context, Body&& body) {
     using Object = std::remove_reference_t<Body>;
-    detail::parallel_for(tasks, context, const_cast<std::remove_const_t<Object>*>(std::addressof(body)),
-                         [](void* object, Index task, int worker) { (*static_cast<Object*>(object))(task, worker); });
+    detail::parallel_for(tasks, context,
+                         const_cast<std::remove_const_t<Object>*>(std::addressof(body)),
+                         [](void* object, Index task, int worker) {
+                             (*static_cast<Object*>(object))(task, worker);
+                         });
 }
 
 /// CPUs that this process may use: affinity and control-group quota.

@@ -56,8 +56,6 @@ int default_workers() {
     return chosen > 0 ? chosen : available_workers();
 }
 
-void set_default_workers(int workers) {
-    chosen_workers.store(workers, std::memory_order_relaxed);
-}
+void set_default_workers(int workers) { chosen_workers.store(workers, std::memory_order_relaxed); }
 
 }  // namespace faltung

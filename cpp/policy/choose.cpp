@@ -69,14 +69,15 @@ Choice choose(const Problem& problem, const Traits& traits, const microkernels::
     if (asked) {
         choice.method = *asked;
         if (!choice.taken().possible)
-            throw ValueError("method '" + std::string(name_of(*asked)) + "' cannot serve this problem: " +
-                             choice.taken().reason);
+            throw ValueError("method '" + std::string(name_of(*asked)) +
+                             "' cannot serve this problem: " + choice.taken().reason);
         return choice;
     }
     double least = INFINITY;
     for (int m = 0; m < method_count; ++m) {
         const Prediction& prediction = choice.predictions[static_cast<std::size_t>(m)];
-        if (!prediction.possible || !prediction.reason.empty() || prediction.seconds >= least) continue;
+        if (!prediction.possible || !prediction.reason.empty() || prediction.seconds >= least)
+            continue;
         least = prediction.seconds;
         choice.method = static_cast<Method>(m);
     }

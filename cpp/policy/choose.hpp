@@ -1,4 +1,5 @@
-// Which method: predicted seconds for every one, the least taken, a named reason for each that was not.
+// Which method: predicted seconds for every one, the least taken, a named reason for each that was
+// not.
 #pragma once
 
 #include <array>
@@ -17,11 +18,12 @@ std::string_view name_of(Method method);
 /// What choosing needs to know beside the problem.
 struct Traits {
     bool finite_kernel = true;
-    bool rank_one = false;       // an outer product within the accuracy bound
-    double kernel_norm = 0;      // l2
-    bool fft_available = true;   // a library for transform lengths that we have none of our own for
-    int workers = 1;             // that a call may have, usually
-    // a transform of the whole array: blocks of so many complex points, so many butterfly levels each way
+    bool rank_one = false;      // an outer product within the accuracy bound
+    double kernel_norm = 0;     // l2
+    bool fft_available = true;  // a library for transform lengths that we have none of our own for
+    int workers = 1;            // that a call may have, usually
+    // a transform of the whole array: blocks of so many complex points, so many butterfly levels
+    // each way
     double whole_blocks = 1, whole_points = 1, whole_steps = 0;
 };
 
@@ -29,9 +31,9 @@ struct Traits {
 struct Prediction {
     bool possible = false;
     double seconds = 0;
-    Extents tile;                 // overlap_save: the transform length per axis
+    Extents tile;  // overlap_save: the transform length per axis
     Arithmetic arithmetic = Arithmetic::f64;
-    std::string reason;           // named, where not possible
+    std::string reason;  // named, where not possible
 };
 
 struct Choice {

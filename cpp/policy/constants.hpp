@@ -20,9 +20,11 @@ inline constexpr std::array<Index, 15> own_lengths = {8,   12,  16,  24,  32,  4
 struct LevelCosts {
     const char* level;
     Arithmetic arithmetic;
-    TapCost line, column, image, wide;  // direct: taps along the last axis only; none along it; both, few; both, many
-    TapCost separable;                  // taps of all axes together
-    std::array<double, own_lengths.size()> square;  // per point of a square tile of that side, all passes and traffic
+    TapCost line, column, image,
+        wide;  // direct: taps along the last axis only; none along it; both, few; both, many
+    TapCost separable;  // taps of all axes together
+    std::array<double, own_lengths.size()>
+        square;  // per point of a square tile of that side, all passes and traffic
 };
 
 /// Those of the level, or of the nearest one that was measured.

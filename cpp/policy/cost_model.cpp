@@ -9,8 +9,8 @@ namespace faltung {
 
 namespace {
 
-// Nanoseconds unless said otherwise; benchmarks/calibrate.py's machine, rough within a factor of two, and
-// felt by small calls only.
+// Nanoseconds unless said otherwise; benchmarks/calibrate.py's machine, rough within a factor of
+// two, and felt by small calls only.
 constexpr double direct_call = 300, direct_row = 20, direct_kernel_row = 2;
 constexpr double separable_call = 1500;
 constexpr double tile_call = 4000, whole_call = 15000;
@@ -18,25 +18,23 @@ constexpr double task_share = 20000;  // work that is worth a second worker
 
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
-constexpr double twist_cost = 1.1;         // a folded line multiplies by one more table
-constexpr double out_of_l2 = 1.6;          // tiles that the second-level cache does not hold
-constexpr double library_slowdown = 2.5;   // a tile by the library against one of our own
+constexpr double twist_cost = 1.1;        // a folded line multiplies by one more table
+constexpr double out_of_l2 = 1.6;         // tiles that the second-level cache does not hold
+constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
 
-constexpr double library_point = 20;       // a kernel of one tap: a product per sample, by way of a tile
+constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
 
-// Whole-array transforms by the library: nanoseconds per complex point, and per point and butterfly level.
-constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6, whole_step_f64 = 0.5;
+// Whole-array transforms by the library: nanoseconds per complex point, and per point and butterfly
+// level.
+constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6,
+                 whole_step_f64 = 0.5;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
-constexpr double workspace_limit = 64 << 20, kernel_multiple = 48;
+constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
 
-double rounded_up(double value, double unit) {
-    return std::ceil(value / unit) * unit;
-}
+double rounded_up(double value, double unit) { return std::ceil(value / unit) * unit; }
 
-double bytes_of(Arithmetic arithmetic) {
-    return static_cast<double>(size_of(arithmetic));
-}
+double bytes_of(Arithmetic arithmetic) { return static_cast<double>(size_of(arithmetic)); }
 
 }  // namespace
 
@@ -50,14 +48,16 @@ CostModel::CostModel(const Problem& problem, const Traits& traits, const microke
 }
 
 double CostModel::workers_for(double nanoseconds, double tasks) const {
-    return std::max(1.0, std::min({static_cast<double>(traits_.workers), tasks, nanoseconds / task_share}));
+    return std::max(
+        1.0, std::min({static_cast<double>(traits_.workers), tasks, nanoseconds / task_share}));
 }
 
 double CostModel::numbers() const {
     const Axis& last = problem_.axes.back();
     const double lanes = level_.vector_bytes / bytes_of(problem_.arithmetic);
     const double row = static_cast<double>(last.out) * static_cast<double>(problem_.lanes());
-    const double rows = static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
+    const double rows =
+        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
     return rows * rounded_up(row, lanes);
 }
 
@@ -67,11 +67,12 @@ Prediction CostModel::direct() const {
     const Axis& last = problem_.axes.back();
     const double taps = static_cast<double>(problem_.taps());
     constexpr double few = 100;
-    const TapCost& cost = last.k == 1         ? costs.column
-                          : convolved_ == 1   ? costs.line
-                          : taps <= few       ? costs.image
-                                              : costs.wide;
-    const double rows = static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
+    const TapCost& cost = last.k == 1       ? costs.column
+                          : convolved_ == 1 ? costs.line
+                          : taps <= few     ? costs.image
+                                            : costs.wide;
+    const double rows =
+        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
     const double planes = problem_.complex_kernel ? 2 : 1;
     const double step = static_cast<double>(last.step);  // a stepped row is computed in full
     double ns = planes * numbers() * step * (cost.output + taps * cost.tap);
@@ -83,9 +84,11 @@ Prediction CostModel::direct() const {
 Prediction CostModel::separable() const {
     Prediction result{.arithmetic = problem_.arithmetic};
     if (!traits_.rank_one) {
-        result.reason = convolved_ < 2 ? "the kernel runs over one axis only"
-                                       : "the kernel is not an outer product of one-dimensional ones within the "
-                                         "accuracy bound";
+        result.reason =
+            convolved_ < 2
+                ? "the kernel runs over one axis only"
+                : "the kernel is not an outer product of one-dimensional ones within the "
+                  "accuracy bound";
         return result;
     }
     for (const Axis& axis : problem_.axes)
@@ -108,11 +111,13 @@ Prediction CostModel::separable() const {
 std::string CostModel::transform_objection(double points) const {
     if (!traits_.finite_kernel) return "the kernel holds NaN or infinity";
     if (problem_.sample_bound > 0) {
-        // |error| <= c eps log2(n) |x|_2 |k|_2 must stay far enough from one half for rounding to be exact
+        // |error| <= c eps log2(n) |x|_2 |k|_2 must stay far enough from one half for rounding to
+        // be exact
         constexpr double c = 4, eps = 0x1p-53, safe = 0.25;
         const double samples = problem_.sample_bound * std::sqrt(points);
         if (c * eps * std::log2(std::max(2.0, points)) * samples * traits_.kernel_norm > safe)
-            return "rounding could reach half a unit: these integers are too large to be exact in float64";
+            return "rounding could reach half a unit: these integers are too large to be exact in "
+                   "float64";
     }
     return {};
 }
@@ -122,7 +127,8 @@ Prediction CostModel::whole() const {
     const double points = traits_.whole_points;
     result.reason = transform_objection(points * 2);
     if (result.reason.empty() && !traits_.fft_available)
-        result.reason = "no FFT library was found (faltung.show_config() lists where it was looked for)";
+        result.reason =
+            "no FFT library was found (faltung.show_config() lists where it was looked for)";
     if (!result.reason.empty()) return result;
     result.possible = true;
     const bool narrow = transform_arithmetic_ == Arithmetic::f32;
@@ -160,9 +166,18 @@ PerAxis<Index> CostModel::tile_candidates(int a) const {
                 offer(length / 4 * 9);
         }
     } else {
-        for (Index length : own_lengths) offer(length);
+        // the two fastest axes are transposed in blocks of a register's width
+        const int last = problem_.axes.size() - 1;
+        int neighbour = last - 1;
+        while (neighbour > 0 && problem_.axes[neighbour].k == 1) --neighbour;
+        const bool in_blocks = problem_.axes[last].k > 1 && a >= neighbour;
+        const Index lanes =
+            level_.vector_bytes / static_cast<Index>(size_of(transform_arithmetic_));
+        for (Index length : own_lengths)
+            if (!in_blocks || length % lanes == 0) offer(length);
     }
-    if (candidates.empty()) offer(static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(2 * reach))));
+    if (candidates.empty() && traits_.fft_available)
+        offer(static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(2 * reach))));
     return candidates;
 }
 
@@ -172,8 +187,8 @@ double CostModel::tile_nanoseconds(const Extents& tile) const {
     // the cost of one pass over an axis of n points, from the square tile of that side
     const auto square = [&](double n) {
         std::size_t i = 0;
-        while (i + 1 < own_lengths.size() &&
-               (static_cast<double>(own_lengths[i]) < n || own_lengths[i] % static_cast<Index>(lanes) != 0))
+        while (i + 1 < own_lengths.size() && (static_cast<double>(own_lengths[i]) < n ||
+                                              own_lengths[i] % static_cast<Index>(lanes) != 0))
             ++i;
         return costs.square[i];
     };
@@ -205,7 +220,14 @@ Prediction CostModel::overlap_save() const {
 
     const int rank = problem_.axes.size();
     std::vector<PerAxis<Index>> candidates;
-    for (int a = 0; a < rank; ++a) candidates.push_back(tile_candidates(a));
+    for (int a = 0; a < rank; ++a) {
+        candidates.push_back(tile_candidates(a));
+        if (candidates.back().empty()) {
+            result.reason =
+                "the kernel is longer than our own transforms, and no FFT library was found";
+            return result;
+        }
+    }
 
     // every combination of lengths: few, since convolved axes are few
     double least = INFINITY;
@@ -220,11 +242,13 @@ Prediction CostModel::overlap_save() const {
             const Index length = candidates[static_cast<std::size_t>(a)][at[a]];
             tile.push_back(length);
             points *= static_cast<double>(length);
-            const double hop = length == 1 ? 1 : static_cast<double>((length - axis.reach()) / axis.step + 1);
+            const double hop =
+                length == 1 ? 1 : static_cast<double>((length - axis.reach()) / axis.step + 1);
             tiles *= length == 1 && a + 1 == rank ? static_cast<double>(axis.out)
                                                   : std::ceil(static_cast<double>(axis.out) / hop);
         }
-        const double memory = points * 2 * bytes_of(transform_arithmetic_) * std::ceil(numbers_per_sample / 2);
+        const double memory =
+            points * 2 * bytes_of(transform_arithmetic_) * std::ceil(numbers_per_sample / 2);
         const bool fits = memory <= workspace_limit / 2 + kernel_multiple * kernel;
         if (fits && transform_objection(points).empty()) {
             double ns = tiles * tile_nanoseconds(tile);
@@ -242,7 +266,8 @@ Prediction CostModel::overlap_save() const {
     }
     if (result.tile.empty()) {
         result.reason = transform_objection(static_cast<double>(problem_.taps()) * 4);
-        if (result.reason.empty()) result.reason = "no tile for this kernel stays within the memory promise";
+        if (result.reason.empty())
+            result.reason = "no tile for this kernel stays within the memory promise";
         return result;
     }
     result.possible = true;

@@ -1,8 +1,8 @@
 // Predicted seconds for each method. Pure arithmetic over the problem and the measured constants.
 //
-// One worker's nanoseconds are summed and divided by the workers that find something to do. The workers counted
-// are those of the machine, not of the call: the choice, and with it every bit of the answer, must not depend on
-// how many threads a call is given.
+// One worker's nanoseconds are summed and divided by the workers that find something to do. The
+// workers counted are those of the machine, not of the call: the choice, and with it every bit of
+// the answer, must not depend on how many threads a call is given.
 #pragma once
 
 #include "policy/choose.hpp"

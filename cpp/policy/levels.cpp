@@ -35,8 +35,6 @@ constexpr CompiledLevel levels[] = {
 
 }  // namespace
 
-std::span<const CompiledLevel> compiled_levels() {
-    return levels;
-}
+std::span<const CompiledLevel> compiled_levels() { return levels; }
 
 }  // namespace faltung

@@ -62,7 +62,8 @@ const microkernels::Table& find_level(const char* name, const char* asked_by) {
     for (const CompiledLevel& level : compiled_levels()) {
         if (std::strcmp(level.table->level, name) == 0) {
             if (!level.runs_here())
-                throw ValueError(std::string(asked_by) + "=" + name + ": this processor does not run that level");
+                throw ValueError(std::string(asked_by) + "=" + name +
+                                 ": this processor does not run that level");
             return *level.table;
         }
         known += known.empty() ? "" : ", ";

@@ -16,16 +16,18 @@ struct Caches {
 struct Machine {
     std::string processor;
     Caches caches;
-    std::vector<const microkernels::Table*> levels;  // those that this processor runs, slowest first
+    std::vector<const microkernels::Table*>
+        levels;  // those that this processor runs, slowest first
 };
 
 const Machine& machine();
 
-/// The level that plans are built for: FALTUNG_ISA if set, else the best one. Throws ValueError for a level that is
-/// unknown or that this processor does not run.
+/// The level that plans are built for: FALTUNG_ISA if set, else the best one. Throws ValueError for
+/// a level that is unknown or that this processor does not run.
 const microkernels::Table& current_level();
 
-/// Overrides current_level(); nullptr or "" goes back to the default. Throws as current_level() does.
+/// Overrides current_level(); nullptr or "" goes back to the default. Throws as current_level()
+/// does.
 void force_level(const char* name);
 
 }  // namespace faltung

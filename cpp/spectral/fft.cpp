@@ -376,9 +376,7 @@ double tune_length(Index n) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void require_provider() {
-    fftw::api<double>();
-}
+void require_provider() { fftw::api<double>(); }
 
 Provider provider() {
     Provider result;

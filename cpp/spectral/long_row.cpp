@@ -213,7 +213,7 @@ bool LongRow<T>::forward(const T* samples, Index have, const Pass& pass) const {
         gather(samples, have, c0, count, lines + pitch);
         for (Index c = 0; c < count; ++c) {
             Complex* line = lines + c * pitch;
-            if (!loops_.finite(numbers_of(line + pitch), 2 * split_.rows)) finite = false;
+            if (!loops_.moderate(numbers_of(line + pitch), 2 * split_.rows)) finite = false;
             column_there_->execute(line + pitch, line);
             loops_.turn(numbers_of(line), split_.rows,
                         numbers_of(coarse_factors_.data() + (c0 + c) * coarse),

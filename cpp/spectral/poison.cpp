@@ -44,7 +44,7 @@ std::vector<Hit> hits(const Span& span, Index sample) {
 
 template <class T>
 void Poison<T>::scrub(const Index* at, Index begin, T* numbers, Index count) {
-    if (loops_of<T>(table_).finite(numbers, count)) return;
+    if (loops_of<T>(table_).moderate(numbers, count)) return;
     const Index line = sample_line(shape_, at);
     const Index first = begin * (shape_.row == Row::real ? 1 : 2);
     const std::lock_guard lock(mutex_);
@@ -53,6 +53,8 @@ void Poison<T>::scrub(const Index* at, Index begin, T* numbers, Index count) {
             samples_.push_back({line, first + i, numbers[i]});
             numbers[i] = 0;
         }
+    for (Index i = 0; i < count && !huge_; ++i)
+        huge_ = !loops_of<T>(table_).moderate(numbers + i, 1);
 }
 
 template <class T>

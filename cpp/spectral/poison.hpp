@@ -22,6 +22,9 @@ public:
 
     bool empty() const { return samples_.empty(); }
 
+    /// Whether a finite sample was so large that the transform may have overflowed.
+    bool huge() const { return huge_; }
+
     /// What to add to the outputs: nothing, an infinity or a NaN for each, as the sum that defines
     /// it would give.
     void spread(const Kernel& kernel, const Context& context);
@@ -43,6 +46,7 @@ private:
     const microkernels::Table& table_;
     std::mutex mutex_;
     std::vector<Sample> samples_;
+    bool huge_ = false;
     std::vector<T> outputs_;
 };
 

@@ -1,6 +1,7 @@
 #include "spectral/whole.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 #include <optional>
@@ -79,30 +80,17 @@ template <class T>
 class Whole final : public Executor {
 public:
     Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-          const microkernels::Table& table)
+          std::shared_ptr<const Dense> dense, const microkernels::Table& table)
         : problem_(problem),
           kernel_(std::move(kernel)),
+          dense_(std::move(dense)),
           table_(table),
           layout_(lay_out(problem)),
           transform_(make_block_transform<T>(layout_.shape, table)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
-        const Spectrum<T>& spectrum = prepared(context);
-        const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
-                              transform_->block_bytes() + transform_->worker_bytes() <= small_block;
-        if (!by_block) {
-            for (Index block = 0; block < layout_.blocks; ++block)
-                run_block(block, spectrum, x, out, context);
-            return;
-        }
-        const Index group = std::max<Index>(
-            1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
-        parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
-            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
-                 ++block)
-                run_block(block, spectrum, x, out, Context{});
-        });
+        if (!transformed(x, out, context)) dense_->run(x, out, context);
     }
 
     std::size_t workspace_bytes() const override {
@@ -112,6 +100,27 @@ public:
 private:
     class BlockFeed;
     class BlockDrain;
+
+    /// False where samples were so large that the results may be spoilt.
+    bool transformed(const ArrayView& x, const ArrayView& out, const Context& context) const {
+        std::atomic<bool> good = true;
+        const Spectrum<T>& spectrum = prepared(context);
+        const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
+                              transform_->block_bytes() + transform_->worker_bytes() <= small_block;
+        if (!by_block) {
+            for (Index block = 0; block < layout_.blocks; ++block)
+                if (!run_block(block, spectrum, x, out, context)) good = false;
+            return good;
+        }
+        const Index group = std::max<Index>(
+            1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
+        parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
+            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
+                 ++block)
+                if (!run_block(block, spectrum, x, out, Context{})) good = false;
+        });
+        return good;
+    }
 
     const Spectrum<T>& prepared(const Context& context) const {
         const std::lock_guard lock(mutex_);
@@ -147,12 +156,13 @@ private:
         return *spectrum_;
     }
 
-    void run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
+    bool run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
                    const ArrayView& out, const Context& context) const {
         Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);
         BlockDrain drain(*this, block, out, poison);
         transform_->run(spectrum, feed, drain, context);
+        return !poison.huge();
     }
 
     /// Coordinates of a block on the batch axes, and its lane or piece.
@@ -182,6 +192,7 @@ private:
 
     Problem problem_;
     std::shared_ptr<const Kernel> kernel_;
+    std::shared_ptr<const Dense> dense_;
     const microkernels::Table& table_;
     Layout layout_;
     std::unique_ptr<const BlockTransform<T>> transform_;
@@ -216,7 +227,7 @@ public:
             count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
             const Index from = layout.shape.span.low + begin, to = layout.shape.span.low + end;
             const T* here = reader_.in_place(where, from, to);
-            if (here && loops_of<T>(whole_.table_).finite(here, count)) return here;
+            if (here && loops_of<T>(whole_.table_).moderate(here, count)) return here;
             reader_.read(where, from, to, numbers);
         }
         poison_.scrub(at, begin, numbers, count);
@@ -310,13 +321,15 @@ WholeWork whole_work(const Problem& problem) {
 }
 
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                     std::shared_ptr<const Dense>,
+                                     std::shared_ptr<const Dense> dense,
                                      const microkernels::Table& table) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
-            return std::make_unique<Whole<float>>(problem, std::move(kernel), table);
+            return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(dense),
+                                                  table);
         case Arithmetic::f64:
-            return std::make_unique<Whole<double>>(problem, std::move(kernel), table);
+            return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(dense),
+                                                   table);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

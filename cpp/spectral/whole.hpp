@@ -21,9 +21,9 @@ struct WholeWork {
 };
 WholeWork whole_work(const Problem& problem);
 
-/// `dense` may be nullptr. The kernel's spectrum is computed by the first run, with that run's
-/// workers. Throws ProviderError where no FFTW library is found, std::logic_error for
-/// Arithmetic::i64.
+/// Arrays with finite samples near the end of the range go to `dense`. The kernel's spectrum is
+/// computed by the first run, with that run's workers. Throws ProviderError where no FFTW library
+/// is found, std::logic_error for Arithmetic::i64.
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
                                      const microkernels::Table& table);

@@ -56,7 +56,11 @@ def _run(
 
 
 def _plain(axes: Any) -> bool:
-    return axes is None or type(axes) is int or (type(axes) is tuple and all(type(axis) is int for axis in axes))
+    return (
+        axes is None
+        or type(axes) is int
+        or (type(axes) is tuple and all(type(axis) is int for axis in axes))
+    )
 
 
 def convolve(

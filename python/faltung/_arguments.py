@@ -35,7 +35,7 @@ def as_array(value: Any, name: str) -> Array:
 def check_out(out: Any) -> Array | None:
     """`out` if it is an array to write to, or None."""
     if out is None or type(out) is np.ndarray:
-        return out  # type: ignore[no-any-return]
+        return out
     if isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray):
         return out
     raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
@@ -46,7 +46,9 @@ def as_shape(shape: Any) -> tuple[int, ...]:
         given: list[Any] = list(shape) if isinstance(shape, Iterable) else [shape]
         return tuple(operator.index(extent) for extent in given)
     except TypeError:
-        raise TypeError(f"shape is {shape!r}; it must be an integer or a sequence of integers") from None
+        raise TypeError(
+            f"shape is {shape!r}; it must be an integer or a sequence of integers"
+        ) from None
 
 
 def pick(value: Any, name: str, allowed: tuple[str, ...]) -> str:
