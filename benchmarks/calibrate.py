@@ -25,11 +25,11 @@ LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 DTYPES = {"f32": np.float32, "f64": np.float64}
 
 
-def least(call: Callable[[], object], seconds: float = 0.15) -> float:
+def least(call: Callable[[], object], seconds: float = 0.4) -> float:
     """The least time of a call, in nanoseconds."""
     call()
     best, start, runs = float("inf"), time.perf_counter(), 0
-    while runs < 3 or time.perf_counter() - start < seconds:
+    while runs < 5 or time.perf_counter() - start < seconds:
         begin = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - begin)

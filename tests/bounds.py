@@ -8,7 +8,7 @@ within
     fft, overlap_save    c * eps * log2(2 + L) * sqrt(L) * max|x~| * ||k||
 
 of the exact sum, c = 4, m the longest side of the kernel,
- plus half a unit in the last place of the output's own type where that is narrower than the
+plus half a unit in the last place of the output's own type where that is narrower than the
 arithmetic. ||.|| is the l2 norm, the window the samples that the output depends on. Integers are exact.
 """
 
