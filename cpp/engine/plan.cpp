@@ -109,7 +109,7 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     traits.whole_points = whole.points;
     traits.whole_steps = whole.steps;
     std::optional<Factors> factors;
-    const bool worth_factors = convolved_axes(problem) >= 2 || request.method == Method::separable;
+    const bool worth_factors = convolved_axes(problem) != 1 || request.method == Method::separable;
     if (worth_factors && kernel->finite())
         factors = factorise(*kernel, problem.arithmetic,
                             rank_one_tolerance(problem, request.kernel_dtype));

@@ -18,8 +18,11 @@ constexpr double task_share = 20000;  // work that is worth a second worker
 
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
-constexpr double twist_cost = 1.1;        // a folded line multiplies by one more table
-constexpr double out_of_l2 = 1.6;         // tiles that the second-level cache does not hold
+constexpr double twist_cost = 1.1;  // a folded line multiplies by one more table
+constexpr double out_of_l2 = 1.6;   // tiles that the second-level cache does not hold
+// Tiles wait for memory where the arrays do not fit the shared cache: 2048 x 2048 float32, tiles of
+// 64 to 256, against 1024 x 1024. The direct loops fetch ahead and show nothing of it.
+constexpr double far_number = 0.5;
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
 
 constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
@@ -28,6 +31,14 @@ constexpr double library_point = 20;  // a kernel of one tap: a product per samp
 // level.
 constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6,
                  whole_step_f64 = 0.5;
+
+// Seconds that calls took over the sums of the figures above, in the geometric mean over the random
+// problems of benchmarks/regret.py: short rows, borders, and fresh memory, which calibration on
+// large warm images does not see.
+constexpr double direct_in_life = 1.5, direct_one_tap = 4;
+constexpr double separable_in_life_2d = 2, separable_in_life_3d = 4, separable_in_life_1d = 1.1;
+constexpr double whole_in_life = 2, whole_in_life_3d = 3.6;
+constexpr double tiles_in_life = 2, tiles_in_life_3d = 2.2, interleaved_tiles = 1.4;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
@@ -77,6 +88,7 @@ Prediction CostModel::direct() const {
     const double step = static_cast<double>(last.step);  // a stepped row is computed in full
     double ns = planes * numbers() * step * (cost.output + taps * cost.tap);
     ns += rows * (direct_row + direct_kernel_row * taps / static_cast<double>(last.k));
+    ns *= convolved_ == 0 ? direct_one_tap : direct_in_life;
     result.seconds = 1e-9 * (direct_call + ns / workers_for(ns, rows + numbers() / 4096));
     return result;
 }
@@ -103,7 +115,10 @@ Prediction CostModel::separable() const {
     const double planes = problem_.complex_kernel ? 2 : 1;
     // every axis beyond the second is one more trip through the cache
     const double trips = std::max(1, convolved_ - 1);
-    const double ns = planes * numbers() * (trips * cost.output + taps * cost.tap);
+    const double in_life = convolved_ > 2   ? separable_in_life_3d
+                           : convolved_ > 1 ? separable_in_life_2d
+                                            : separable_in_life_1d;
+    const double ns = in_life * planes * numbers() * (trips * cost.output + taps * cost.tap);
     result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
     return result;
 }
@@ -134,7 +149,8 @@ Prediction CostModel::whole() const {
     const bool narrow = transform_arithmetic_ == Arithmetic::f32;
     const double per_point = narrow ? whole_point_f32 : whole_point_f64;
     const double per_step = narrow ? whole_step_f32 : whole_step_f64;
-    const double ns = traits_.whole_blocks * points * (per_point + traits_.whole_steps * per_step);
+    const double ns = (convolved_ > 2 ? whole_in_life_3d : whole_in_life) * traits_.whole_blocks *
+                      points * (per_point + traits_.whole_steps * per_step);
     result.seconds = 1e-9 * (whole_call + ns / workers_for(ns, ns / task_share));
 
     const double memory = points * 2 * bytes_of(transform_arithmetic_);
@@ -229,6 +245,18 @@ Prediction CostModel::overlap_save() const {
         }
     }
 
+    double bytes =
+        static_cast<double>(problem_.outputs()) * static_cast<double>(size_of(problem_.out_dtype));
+    double samples =
+        static_cast<double>(problem_.inner * static_cast<Index>(size_of(problem_.x_dtype)));
+    for (const Axis& axis : problem_.axes) samples *= static_cast<double>(axis.x);
+    bytes += samples;
+    const bool far = bytes > static_cast<double>(machine().caches.l3) / 2;
+    const double waiting = far ? static_cast<double>(problem_.outputs()) * far_number : 0;
+
+    const double in_life = (convolved_ > 2 ? tiles_in_life_3d : tiles_in_life) *
+                           (problem_.lanes() > 1 ? interleaved_tiles : 1);
+
     // every combination of lengths: few, since convolved axes are few
     double least = INFINITY;
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
@@ -251,7 +279,7 @@ Prediction CostModel::overlap_save() const {
             points * 2 * bytes_of(transform_arithmetic_) * std::ceil(numbers_per_sample / 2);
         const bool fits = memory <= workspace_limit / 2 + kernel_multiple * kernel;
         if (fits && transform_objection(points).empty()) {
-            double ns = tiles * tile_nanoseconds(tile);
+            double ns = in_life * tiles * tile_nanoseconds(tile) + waiting;
             ns = tile_call + ns / workers_for(ns, std::ceil(tiles / 2));
             if (ns < least) {
                 least = ns;
