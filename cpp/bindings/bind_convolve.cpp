@@ -57,6 +57,7 @@ constexpr std::array<std::pair<const char*, std::optional<Method>>, 5> methods{
 Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py::tuple& k_shape,
                     const py::dtype& k_dtype, const py::dtype& result_dtype,
                     const py::dtype& out_dtype, const std::vector<int>& axes,
+                    const std::vector<Index>& strides, const std::vector<Index>& dilations,
                     const std::string& mode, const std::string& method, const std::string& boundary,
                     const py::array& cval, bool flip,
                     const std::optional<std::pair<Index, Index>>& lags) {
@@ -67,6 +68,8 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                          .result_dtype = dtype_of(result_dtype, "the result"),
                          .out_dtype = dtype_of(out_dtype, "dtype"),
                          .axes = {},
+                         .strides = {},
+                         .dilations = {},
                          .mode = parse("mode", mode, modes),
                          .boundary = parse("boundary", boundary, boundaries),
                          .cval = {},
@@ -74,6 +77,8 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                          .method = parse("method", method, methods),
                          .lags = lags};
     for (int axis : axes) fields.axes.push_back(axis);
+    for (Index stride : strides) fields.strides.push_back(stride);
+    for (Index dilation : dilations) fields.dilations.push_back(dilation);
     // cval arrives as complex128, int64 or uint64, already checked against the result's dtype
     switch (dtype_of(cval.dtype(), "cval")) {
         case DType::complex128: {
@@ -212,8 +217,8 @@ void bind_convolve(py::module_& module) {
     py::class_<Request>(module, "Request")
         .def(py::init(&new_request), py::arg("x_shape"), py::arg("x_dtype"), py::arg("k_shape"),
              py::arg("k_dtype"), py::arg("result_dtype"), py::arg("out_dtype"), py::arg("axes"),
-             py::arg("mode"), py::arg("method"), py::arg("boundary"), py::arg("cval"),
-             py::arg("flip"), py::arg("lags"))
+             py::arg("strides"), py::arg("dilations"), py::arg("mode"), py::arg("method"),
+             py::arg("boundary"), py::arg("cval"), py::arg("flip"), py::arg("lags"))
         .def_property_readonly("out_shape", [](const Request& request) {
             py::tuple shape(static_cast<std::size_t>(request.problem.axes.size()));
             for (int a = 0; a < request.problem.axes.size(); ++a)

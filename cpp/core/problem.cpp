@@ -1,5 +1,6 @@
 #include "core/problem.hpp"
 
+#include <bit>
 #include <cstdlib>
 #include <string>
 
@@ -48,8 +49,10 @@ std::size_t Problem::hash() const {
                   static_cast<std::uint64_t>(arithmetic) << 16 |
                   static_cast<std::uint64_t>(boundary) << 24 |
                   static_cast<std::uint64_t>(complex_samples) << 32 |
-                  static_cast<std::uint64_t>(complex_kernel) << 33);
+                  static_cast<std::uint64_t>(complex_kernel) << 33 |
+                  static_cast<std::uint64_t>(unsigned_result) << 34);
     mix(seed, static_cast<std::uint64_t>(inner));
+    mix(seed, static_cast<std::uint64_t>(cval.integer) ^ std::bit_cast<std::uint64_t>(cval.real));
     for (const Axis& axis : axes)
         for (Index field : {axis.x, axis.k, axis.first, axis.out, axis.step, axis.dilation})
             mix(seed, static_cast<std::uint64_t>(field));

@@ -90,6 +90,14 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
 
 }  // namespace
 
+std::size_t Plan::bytes() const {
+    double numbers = static_cast<double>(problem.taps());
+    if (choice.method == Method::fft) numbers = 2 * whole_work(problem).points;
+    if (choice.method == Method::overlap_save)
+        numbers = 2 * static_cast<double>(product(choice.taken().tile));
+    return static_cast<std::size_t>(numbers) * size_of(choice.taken().arithmetic);
+}
+
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
                                        const Request& request) {
     Problem problem = asked;

@@ -18,6 +18,9 @@ struct Plan {
     Choice choice;
     std::unique_ptr<Executor> executor;
     const microkernels::Table* level = nullptr;
+
+    /// About how much memory it keeps: the kernel's spectrum, or its taps.
+    std::size_t bytes() const;
 };
 
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.

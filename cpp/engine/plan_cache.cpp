@@ -29,22 +29,28 @@ std::shared_ptr<const Plan> PlanCache::find_or_make(
 
     const std::lock_guard lock(mutex_);
     if (const auto old = by_hash_.find(hash); old != by_hash_.end()) {
-        entries_.erase(old->second);
-        by_hash_.erase(old);
+        entries_.splice(entries_.end(), entries_, old->second);
+        drop_last();
     }
     entries_.push_front({hash, std::move(key), plan});
     by_hash_[hash] = entries_.begin();
-    while (entries_.size() > most_entries) {
-        by_hash_.erase(entries_.back().hash);
-        entries_.pop_back();
-    }
+    bytes_ += plan->bytes();
+    while (entries_.size() > most_entries || (bytes_ > most_plan_bytes && entries_.size() > 1))
+        drop_last();
     return plan;
+}
+
+void PlanCache::drop_last() {
+    bytes_ -= entries_.back().plan->bytes();
+    by_hash_.erase(entries_.back().hash);
+    entries_.pop_back();
 }
 
 void PlanCache::clear() {
     const std::lock_guard lock(mutex_);
     by_hash_.clear();
     entries_.clear();
+    bytes_ = 0;
 }
 
 PlanCache& plan_cache() {

@@ -18,6 +18,8 @@ public:
     /// saves.
     static constexpr std::size_t most_kernel_bytes = 64 << 10;
     static constexpr std::size_t most_entries = 256;
+    /// Spectra can be large. The newest plan stays in any case.
+    static constexpr std::size_t most_plan_bytes = std::size_t{64} << 20;
 
     struct Key {
         Problem problem;
@@ -44,8 +46,11 @@ private:
         std::shared_ptr<const Plan> plan;
     };
 
+    void drop_last();
+
     std::mutex mutex_;
     std::list<Entry> entries_;  // most recently used first
+    std::size_t bytes_ = 0;     // of their plans
     std::unordered_map<std::size_t, std::list<Entry>::iterator> by_hash_;
 };
 

@@ -57,13 +57,14 @@ Request make_request(const RequestFields& fields) {
     for (Index extent : fields.x_shape) problem.axes.push_back({.x = extent, .out = extent});
     for (int a = 0; a < fields.axes.size(); ++a) {
         const int name = fields.axes[a];
-        problem.axes[name] = make_axis(fields.x_shape[name], fields.k_shape[a], fields.mode, name);
+        problem.axes[name] = make_axis(fields.x_shape[name], fields.k_shape[a], fields.mode, name,
+                                       fields.strides[a], fields.dilations[a]);
     }
     if (fields.lags) {
         const auto [first, last] = *fields.lags;
         Axis& axis = problem.axes[fields.axes[0]];
         axis.first = first;
-        axis.out = last - first + 1;
+        axis.out = (last - first) / axis.step + 1;
     }
     problem.outputs();  // throws where they are too many to count
     constexpr Index most_taps = Index{1} << 34;

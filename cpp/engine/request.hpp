@@ -27,7 +27,8 @@ struct Request {
 struct RequestFields {
     Extents x_shape, k_shape;
     DType x_dtype, k_dtype, result_dtype, out_dtype;
-    PerAxis<int> axes;  // of x, one per axis of k
+    PerAxis<int> axes;           // of x, one per axis of k
+    Extents strides, dilations;  // one per axis of k
     Mode mode;
     Boundary boundary;
     Constant cval;

@@ -31,13 +31,18 @@ def _run(
     workers: int | None,
     flip: bool,
     lags: Any,
+    stride: Any,
+    dilation: Any,
 ) -> Array:
     x = as_array(x, "x")
     k = as_array(k, "k")
-    # fmt: off
-    key: Any = (x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, boundary, cval, type(cval), dtype, flip, lags)
-    # fmt: on
-    if not (_plain(axes) and _plain(lags)):
+    key: Any = (
+        x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, stride, dilation,
+        boundary, cval, type(cval), dtype, flip, lags,
+    )  # fmt: skip
+    if not (
+        axes is None and lags is None and type(stride) is int and type(dilation) is int
+    ) and not (_plain(axes) and _plain(lags) and _plain(stride) and _plain(dilation)):
         key = None  # 1.0 would find what was checked for 1
     try:
         request = _requests.get(key)
@@ -47,6 +52,7 @@ def _run(
         request = make_request(
             x.shape, x.dtype, k.shape, k.dtype,
             mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
+            stride=stride, dilation=dilation,
         )  # fmt: skip
         if key is not None:
             if len(_requests) >= _MOST_REQUESTS:
@@ -70,6 +76,8 @@ def convolve(
     method: str = "auto",
     *,
     axes: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] = 1,
+    dilation: int | tuple[int, ...] = 1,
     boundary: str = "zero",
     cval: complex = 0,
     out: Array | None = None,
@@ -96,6 +104,10 @@ def convolve(
     axes : int or tuple of int, optional
         The axes of x that k runs over, in k's order; the others are a batch. By default all axes, which needs
         ``k.ndim == x.ndim``.
+    stride : int or tuple of int
+        Keep every `stride`-th output along each of `axes`, from the first.
+    dilation : int or tuple of int
+        Samples between neighbouring taps: the kernel acts as if it had ``dilation - 1`` zeros between them.
     boundary : {"zero", "constant", "edge", "symmetric", "mirror", "wrap"}
         What lies outside x: zeros; `cval`; the edge sample; x reflected with its edge sample repeated, or not
         repeated; x repeated. ``"nearest"`` is ``"edge"``, ``"circular"`` is ``"wrap"``.
@@ -133,7 +145,9 @@ def convolve(
     >>> faltung.convolve([1, 2, 3], [1, 1]).tolist()
     [1, 3, 5, 3]
     """
-    return _run(x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None)
+    return _run(
+        x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None, stride, dilation
+    )
 
 
 def correlate(
@@ -143,6 +157,8 @@ def correlate(
     method: str = "auto",
     *,
     axes: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] = 1,
+    dilation: int | tuple[int, ...] = 1,
     boundary: str = "zero",
     cval: complex = 0,
     out: Array | None = None,
@@ -170,7 +186,9 @@ def correlate(
     >>> faltung.correlate([0, 1, 2, 0], [1, 2], "valid").tolist()
     [2, 5, 2]
     """
-    return _run(x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags)
+    return _run(
+        x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags, stride, dilation
+    )
 
 
 def separable(
@@ -212,6 +230,8 @@ def plan(
     method: str = "auto",
     *,
     axes: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] = 1,
+    dilation: int | tuple[int, ...] = 1,
     boundary: str = "zero",
     cval: complex = 0,
     dtype: npt.DTypeLike | None = None,
@@ -231,7 +251,7 @@ def plan(
         Their dtype; by default k's.
     correlate : bool
         Prepare `correlate` in place of `convolve`.
-    mode, method, axes, boundary, cval, dtype, workers
+    mode, method, axes, stride, dilation, boundary, cval, dtype, workers
         As in `convolve`.
 
     Returns
@@ -257,5 +277,6 @@ def plan(
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
+        stride=stride, dilation=dilation,
     )  # fmt: skip
     return Plan(_core.Plan(request, kernel, resolve_workers(workers)))

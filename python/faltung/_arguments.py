@@ -145,6 +145,22 @@ def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
         return value.astype(result).astype(np.complex128)
 
 
+def resolve_spacing(value: Any, name: str, rank: int) -> list[int]:
+    """`stride` or `dilation`: one positive integer per convolved axis."""
+    try:
+        given: list[Any] = list(value) if isinstance(value, Iterable) else [value] * rank
+        spacing = [operator.index(one) for one in given]
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r}; it must be an integer or one per axis of k"
+        ) from None
+    if len(spacing) != rank:
+        raise ValueError(f"{name} {value!r} has {len(spacing)} entries, but k has {rank} axes")
+    if any(not 1 <= one < 1 << 62 for one in spacing):
+        raise ValueError(f"{name} is {value!r}; allowed are integers from 1")
+    return spacing
+
+
 def resolve_lags(lags: Any, rank: int) -> tuple[int, int] | None:
     """The first and the last lag, both included."""
     if lags is None:
@@ -180,6 +196,8 @@ def make_request(
     dtype: Any,
     flip: bool,
     lags: Any = None,
+    stride: Any = 1,
+    dilation: Any = 1,
 ) -> _core.Request:
     x_native, k_native = served(x_dtype, "x"), served(k_dtype, "k")
     if not k_shape:
@@ -195,6 +213,8 @@ def make_request(
         result_dtype=result,
         out_dtype=resolve_out_dtype(dtype, result),
         axes=list(resolved_axes),
+        strides=resolve_spacing(stride, "stride", len(resolved_axes)),
+        dilations=resolve_spacing(dilation, "dilation", len(resolved_axes)),
         mode=pick(mode, "mode", MODES),
         method=pick(method, "method", METHODS),
         boundary=resolve_boundary(boundary),

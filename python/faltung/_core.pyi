@@ -32,6 +32,8 @@ class Request:
         result_dtype: np.dtype[Any],
         out_dtype: np.dtype[Any],
         axes: list[int],
+        strides: list[int],
+        dilations: list[int],
         mode: str,
         method: str,
         boundary: str,
