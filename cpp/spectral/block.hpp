@@ -2,6 +2,7 @@
 // where its samples come from and where its outputs go. Grid and LongRow do it.
 #pragma once
 
+#include <algorithm>
 #include <complex>
 #include <memory>
 #include <vector>
@@ -114,6 +115,30 @@ public:
 
     virtual void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
                      const Context& context) const = 0;
+};
+
+/// One run's block, its workers' scratch, and how many threads walk it.
+template <class T>
+struct BlockPass {
+    using Complex = std::complex<T>;
+
+    BlockPass(const BlockTransform<T>& transform, const Context& run)
+        : context(run),
+          block_memory(transform.block_bytes()),
+          worker_memory(transform.worker_bytes() *
+                        static_cast<std::size_t>(std::max(1, run.workers))),
+          block(block_memory.as<Complex>()),
+          worker_bytes(transform.worker_bytes()) {}
+
+    Complex* scratch(int worker) const {
+        return reinterpret_cast<Complex*>(worker_memory.data() +
+                                          worker_bytes * static_cast<std::size_t>(worker));
+    }
+
+    Context context;
+    Workspace block_memory, worker_memory;
+    Complex* block;
+    std::size_t worker_bytes;
 };
 
 /// A Grid, or for one long line a LongRow.

@@ -46,27 +46,6 @@ Index box_size(const Extents& begin, const Extents& end, int axes) {
 
 }  // namespace
 
-/// One run's block, its workers' scratch, and how many threads walk it.
-template <class T>
-struct Grid<T>::Pass {
-    Pass(const Grid& grid, const Context& run)
-        : context(run),
-          block_memory(grid.block_bytes()),
-          worker_memory(grid.worker_bytes() * static_cast<std::size_t>(std::max(1, run.workers))),
-          block(block_memory.template as<Complex>()),
-          worker_bytes(grid.worker_bytes()) {}
-
-    Complex* scratch(int worker) const {
-        return reinterpret_cast<Complex*>(worker_memory.data() +
-                                          worker_bytes * static_cast<std::size_t>(worker));
-    }
-
-    Context context;
-    Workspace block_memory, worker_memory;
-    Complex* block;
-    std::size_t worker_bytes;
-};
-
 template <class T>
 Grid<T>::Grid(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
     : shape_(shape),

@@ -24,7 +24,7 @@ public:
              const Context& context) const override;
 
 private:
-    struct Pass;  // the memory of one run
+    using Pass = BlockPass<T>;
 
     void rows_forward(const Extents& have, Index row_have, Feed<T>& feed, Complex* block,
                       const Pass& pass) const;

@@ -21,26 +21,6 @@ Index round_up(Index value, Index unit) { return (value + unit - 1) / unit * uni
 }  // namespace
 
 template <class T>
-struct LongRow<T>::Pass {
-    Pass(const LongRow& row, const Context& run)
-        : context(run),
-          block_memory(row.block_bytes()),
-          worker_memory(row.worker_bytes() * static_cast<std::size_t>(std::max(1, run.workers))),
-          block(block_memory.template as<Complex>()),
-          worker_bytes(row.worker_bytes()) {}
-
-    Complex* scratch(int worker) const {
-        return reinterpret_cast<Complex*>(worker_memory.data() +
-                                          worker_bytes * static_cast<std::size_t>(worker));
-    }
-
-    Context context;
-    Workspace block_memory, worker_memory;
-    Complex* block;
-    std::size_t worker_bytes;
-};
-
-template <class T>
 LongRow<T>::LongRow(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
     : shape_(shape),
       loops_(loops),

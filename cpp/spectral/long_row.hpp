@@ -28,7 +28,7 @@ public:
              const Context& context) const override;
 
 private:
-    struct Pass;
+    using Pass = BlockPass<T>;
 
     bool forward(const T* samples, Index have, const Pass& pass) const;
     void middle(const Complex* spectrum, Complex* keep, const Pass& pass) const;
