@@ -88,6 +88,15 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
     return bytes;
 }
 
+/// Calls that are over before a second thread has woken up run on the caller's alone. No bit of the
+/// answer depends on it.
+void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Context context) {
+    constexpr double worth_waking =
+        60e-6;  // seconds; waking and joining takes some 10 us on idle cores
+    if (plan.choice.taken().seconds < worth_waking) context.workers = 1;
+    plan.executor->run(x, out, context);
+}
+
 }  // namespace
 
 std::size_t Plan::bytes() const {
@@ -178,7 +187,7 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
                                          make);
     else
         plan = make();
-    plan->executor->run(x, out, context);
+    run_plan(*plan, x, out, context);
 }
 
 namespace {
@@ -260,7 +269,7 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
         made->executor = make_separable(problem, factors, *made->level);
         return std::shared_ptr<const Plan>(std::move(made));
     });
-    plan->executor->run(x, out, context);
+    run_plan(*plan, x, out, context);
 }
 
 namespace {
@@ -309,7 +318,7 @@ void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) con
         const std::lock_guard lock(mutex_);
         plans_.push_back(plan);
     }
-    plan->executor->run(x, out, context);
+    run_plan(*plan, x, out, context);
 }
 
 }  // namespace faltung
