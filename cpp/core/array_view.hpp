@@ -14,6 +14,23 @@ struct ArrayView {
     int rank() const { return shape.size(); }
 };
 
+/// Calls body(address) for every element, the last axis fastest.
+template <class Body>
+void for_each_element(const ArrayView& view, Body&& body) {
+    const Index count = product(view.shape);
+    const std::byte* address = view.data;
+    Extents at(view.rank(), 0);
+    for (Index i = 0; i < count; ++i) {
+        body(address);
+        for (int a = view.rank() - 1; a >= 0; --a) {
+            address += view.strides[a];
+            if (++at[a] < view.shape[a]) break;
+            address -= view.strides[a] * view.shape[a];
+            at[a] = 0;
+        }
+    }
+}
+
 /// The lowest and one-past-the-highest byte that a view touches.
 struct ByteRange {
     const std::byte* begin;

@@ -106,19 +106,12 @@ SampleRange range_of(const ArrayView& x) {
 TapSums tap_sums(const ArrayView& kernel) {
     TapSums sums;
     with_integer(kernel.dtype, [&]<class T>(T) {
-        const Index last = kernel.rank() - 1;
-        const Index count = product(kernel.shape);
-        Extents at(kernel.rank(), 0);
-        for (Index i = 0; i < count; ++i) {
-            const std::byte* address = kernel.data;
-            for (int a = 0; a <= last; ++a) address += at[a] * kernel.strides[a];
+        for_each_element(kernel, [&](const std::byte* address) {
             T value;
             std::memcpy(&value, address, sizeof value);
             std::uint64_t& sum = value < 0 ? sums.negative : sums.positive;
             sum = saturating_sum(sum, magnitude(value));
-            for (int a = static_cast<int>(last); a >= 0 && ++at[a] == kernel.shape[a]; --a)
-                at[a] = 0;
-        }
+        });
     });
     return sums;
 }

@@ -59,21 +59,22 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
         planes.real.resize(static_cast<std::size_t>(count));
         if (complex_) planes.imag.resize(static_cast<std::size_t>(count));
 
+        ArrayView walk = view;
+        for (int a = 0; flip && a < view.rank(); ++a) {
+            walk.data += (shape_[a] - 1) * view.strides[a];
+            walk.strides[a] = -view.strides[a];
+        }
         double square = 0;
-        Extents at(view.rank(), 0);
-        for (Index i = 0; i < count; ++i) {
-            const std::byte* address = view.data;
-            for (int a = 0; a < view.rank(); ++a)
-                address += (flip ? shape_[a] - 1 - at[a] : at[a]) * view.strides[a];
+        std::size_t i = 0;
+        for_each_element(walk, [&](const std::byte* address) {
             const Tap<T> tap = read_tap<T>(view.dtype, address);
-            planes.real[static_cast<std::size_t>(i)] = tap.real;
-            if (complex_)
-                planes.imag[static_cast<std::size_t>(i)] = conjugate ? -tap.imag : tap.imag;
+            planes.real[i] = tap.real;
+            if (complex_) planes.imag[i] = conjugate ? -tap.imag : tap.imag;
             const double re = static_cast<double>(tap.real), im = static_cast<double>(tap.imag);
             square += re * re + im * im;
             finite_ = finite_ && std::isfinite(re) && std::isfinite(im);
-            for (int a = view.rank() - 1; a >= 0 && ++at[a] == shape_[a]; --a) at[a] = 0;
-        }
+            ++i;
+        });
         norm_ = std::sqrt(square);
         planes_ = std::move(planes);
     });

@@ -72,19 +72,12 @@ void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) 
 
 std::vector<std::byte> bytes_of(const ArrayView& kernel) {
     const std::size_t size = size_of(kernel.dtype);
-    const Index count = product(kernel.shape);
-    std::vector<std::byte> bytes(static_cast<std::size_t>(count) * size);
-    Extents at(kernel.rank(), 0);
-    const std::byte* address = kernel.data;
-    for (Index i = 0; i < count; ++i) {
-        std::memcpy(bytes.data() + static_cast<std::size_t>(i) * size, address, size);
-        for (int a = kernel.rank() - 1; a >= 0; --a) {
-            address += kernel.strides[a];
-            if (++at[a] < kernel.shape[a]) break;
-            address -= kernel.strides[a] * kernel.shape[a];
-            at[a] = 0;
-        }
-    }
+    std::vector<std::byte> bytes(static_cast<std::size_t>(product(kernel.shape)) * size);
+    std::byte* to = bytes.data();
+    for_each_element(kernel, [&](const std::byte* address) {
+        std::memcpy(to, address, size);
+        to += size;
+    });
     return bytes;
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, as_shape, check_out, make_request
+from faltung._arguments import Array, as_array, check_out, integers, make_request
 from faltung._config import resolve_workers
 from faltung._plan import Plan
 
@@ -272,7 +272,7 @@ def plan(
     (100, 100)
     """
     kernel = as_array(k, "k").copy()
-    x_shape = as_shape(shape)
+    x_shape = tuple(integers(shape, "shape"))
     samples = kernel.dtype if x_dtype is None else np.dtype(x_dtype)
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,

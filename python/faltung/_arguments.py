@@ -41,13 +41,14 @@ def check_out(out: Any) -> Array | None:
     raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
 
 
-def as_shape(shape: Any) -> tuple[int, ...]:
+def integers(value: Any, name: str, repeat: int = 1) -> list[int]:
+    """`value`, a sequence of integers, or one of them `repeat` times."""
     try:
-        given: list[Any] = list(shape) if isinstance(shape, Iterable) else [shape]
-        return tuple(operator.index(extent) for extent in given)
+        given: list[Any] = list(value) if isinstance(value, Iterable) else [value] * repeat
+        return [operator.index(one) for one in given]
     except TypeError:
         raise TypeError(
-            f"shape is {shape!r}; it must be an integer or a sequence of integers"
+            f"{name} is {value!r}; it must be an integer or a sequence of integers"
         ) from None
 
 
@@ -77,13 +78,7 @@ def resolve_axes(axes: Any, x_ndim: int, k_ndim: int) -> tuple[int, ...]:
                 f"k has {k_ndim} axes and x has {x_ndim}: say with axes= which {k_ndim} of x's axes k runs over"
             )
         return tuple(range(x_ndim))
-    try:
-        given: list[Any] = list(axes) if isinstance(axes, Iterable) else [axes]
-        wanted = [operator.index(axis) for axis in given]
-    except TypeError:
-        raise TypeError(
-            f"axes is {axes!r}; it must be an integer or a sequence of integers"
-        ) from None
+    wanted = integers(axes, "axes")
     if len(wanted) != k_ndim:
         raise ValueError(f"axes {axes!r} names {len(wanted)} axes, but k has {k_ndim}")
     for axis in wanted:
@@ -147,13 +142,7 @@ def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
 
 def resolve_spacing(value: Any, name: str, rank: int) -> list[int]:
     """`stride` or `dilation`: one positive integer per convolved axis."""
-    try:
-        given: list[Any] = list(value) if isinstance(value, Iterable) else [value] * rank
-        spacing = [operator.index(one) for one in given]
-    except TypeError:
-        raise TypeError(
-            f"{name} is {value!r}; it must be an integer or one per axis of k"
-        ) from None
+    spacing = integers(value, name, repeat=rank)
     if len(spacing) != rank:
         raise ValueError(f"{name} {value!r} has {len(spacing)} entries, but k has {rank} axes")
     if any(not 1 <= one < 1 << 62 for one in spacing):
