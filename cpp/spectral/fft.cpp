@@ -228,43 +228,6 @@ std::shared_ptr<const LinePlan<T>> make_line(Index n, Direction direction, bool 
     throw ProviderError(api.version + " has no transform of " + std::to_string(n) + " points");
 }
 
-template <class T>
-class LibraryRealPlan final : public RealPlan<T> {
-public:
-    LibraryRealPlan(Handle<T> there, Handle<T> back)
-        : there_(std::move(there)), back_(std::move(back)) {}
-    void forward(const T* in, std::complex<T>* out) const override {
-        there_.api().execute_to_complex(there_.get(), const_cast<T*>(in), pairs(out));
-    }
-    void backward(std::complex<T>* in, T* out) const override {
-        back_.api().execute_to_real(back_.get(), pairs(in), out);
-    }
-
-private:
-    Handle<T> there_, back_;
-};
-
-template <class T>
-std::shared_ptr<const RealPlan<T>> make_real(Index n, bool measure) {
-    const fftw::Api<T>& api = library<T>();
-    const std::size_t reals = static_cast<std::size_t>(n) * sizeof(T);
-    const std::size_t bins = static_cast<std::size_t>(n / 2 + 1) * sizeof(std::complex<T>);
-    const Workspace real(reals), complex(bins);
-    std::memset(real.data(), 0, reals);
-    std::memset(complex.data(), 0, bins);
-    const Dimension line = dimension(n, 1);
-    Handle<T> there = search<T>(api, measure, [&](unsigned flags) {
-        return api.plan_to_complex(1, &line, 0, nullptr, real.as<T>(), complex.as<Pair<T>>(),
-                                   flags);
-    });
-    Handle<T> back = search<T>(api, measure, [&](unsigned flags) {
-        return api.plan_to_real(1, &line, 0, nullptr, complex.as<Pair<T>>(), real.as<T>(), flags);
-    });
-    if (there.get() && back.get())
-        return std::make_shared<LibraryRealPlan<T>>(std::move(there), std::move(back));
-    throw ProviderError(api.version + " has no real transform of " + std::to_string(n) + " points");
-}
-
 /// The plans used last, whoever uses them.
 template <class Key, class Value>
 class Recent {
@@ -330,18 +293,6 @@ Recent<LineKey, LinePlan<T>>& line_plans() {
     return *instance;
 }
 
-struct RealKey {
-    Index n;
-    bool measure;
-    friend bool operator==(const RealKey&, const RealKey&) = default;
-};
-
-template <class T>
-Recent<RealKey, RealPlan<T>>& real_plans() {
-    static auto* instance = new Recent<RealKey, RealPlan<T>>;
-    return *instance;
-}
-
 }  // namespace
 
 template <class T>
@@ -357,12 +308,6 @@ std::shared_ptr<const LinePlan<T>> line_plan(Index n, Direction direction, Effor
     const bool measure = effort == Effort::measure && n <= most_measured;
     return line_plans<T>().find_or_make({n, direction, measure},
                                         [&] { return make_line<T>(n, direction, measure); });
-}
-
-template <class T>
-std::shared_ptr<const RealPlan<T>> real_plan(Index n, Effort effort) {
-    const bool measure = effort == Effort::measure && n <= most_measured;
-    return real_plans<T>().find_or_make({n, measure}, [&] { return make_real<T>(n, measure); });
 }
 
 template <class T>
@@ -407,8 +352,6 @@ template std::shared_ptr<const ComplexPlan<double>> complex_plan<double>(const E
                                                                          Effort);
 template std::shared_ptr<const LinePlan<float>> line_plan<float>(Index, Direction, Effort);
 template std::shared_ptr<const LinePlan<double>> line_plan<double>(Index, Direction, Effort);
-template std::shared_ptr<const RealPlan<float>> real_plan<float>(Index, Effort);
-template std::shared_ptr<const RealPlan<double>> real_plan<double>(Index, Effort);
 template double tune_length<float>(Index);
 template double tune_length<double>(Index);
 

@@ -45,18 +45,6 @@ public:
 template <class T>
 std::shared_ptr<const LinePlan<T>> line_plan(Index n, Direction direction, Effort effort);
 
-/// A real transform along the last axis of a contiguous array, out of place, and its inverse.
-template <class T>
-class RealPlan {
-public:
-    virtual ~RealPlan() = default;
-    virtual void forward(const T* in, std::complex<T>* out) const = 0;  // n reals to n/2+1
-    virtual void backward(std::complex<T>* in, T* out) const = 0;       // destroys `in`
-};
-
-template <class T>
-std::shared_ptr<const RealPlan<T>> real_plan(Index n, Effort effort);
-
 /// Measures line transforms of `n` points both ways, however long that takes, and keeps the outcome
 /// in the user's cache directory. Returns the seconds it took.
 template <class T>

@@ -304,10 +304,6 @@ private:
 
 }  // namespace
 
-Index whole_length(const Axis& axis, Boundary boundary) {
-    return axis.k > 1 ? make_span(axis, boundary, true).length : 1;
-}
-
 WholeWork whole_work(const Problem& problem) {
     const Layout layout = lay_out(problem);
     WholeWork work;

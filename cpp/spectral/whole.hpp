@@ -11,9 +11,6 @@
 
 namespace faltung {
 
-/// The transform length that make_whole would take on one axis, in samples.
-Index whole_length(const Axis& axis, Boundary boundary);
-
 /// What a call has to transform, for predictions: blocks of `points` complex numbers, `steps`
 /// butterfly levels each way, and the length of the longest single transform.
 struct WholeWork {
