@@ -1,7 +1,7 @@
 // The extension module: error translation, then one function per topic.
 #include <pybind11/pybind11.h>
 
-#include "core/error.hpp"
+#include "bindings/errors.hpp"
 
 namespace py = pybind11;
 
@@ -9,26 +9,6 @@ namespace faltung::bindings {
 
 void bind_convolve(py::module_& module);
 void bind_config(py::module_& module);
-
-namespace {
-
-void translate(std::exception_ptr failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const ValueError& error) {
-        py::set_error(PyExc_ValueError, error.what());
-    } catch (const TypeError& error) {
-        py::set_error(PyExc_TypeError, error.what());
-    } catch (const OverflowError& error) {
-        py::set_error(PyExc_OverflowError, error.what());
-    } catch (const TooLarge& error) {
-        py::set_error(PyExc_MemoryError, error.what());
-    } catch (const ProviderError& error) {
-        py::set_error(PyExc_RuntimeError, error.what());
-    }
-}
-
-}  // namespace
 
 }  // namespace faltung::bindings
 

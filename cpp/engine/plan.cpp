@@ -1,6 +1,7 @@
 #include "engine/plan.hpp"
 
 #include <cstring>
+#include <functional>
 #include <span>
 
 #include "core/error.hpp"
@@ -9,6 +10,7 @@
 #include "direct/separable.hpp"
 #include "engine/override.hpp"
 #include "engine/plan_cache.hpp"
+#include "engine/settle.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/fft.hpp"
 #include "spectral/overlap_save.hpp"
@@ -35,39 +37,9 @@ int convolved_axes(const Problem& problem) {
     return count;
 }
 
-/// Settles what integers are computed in, from the types where that is enough and from the samples
-/// where it is not; `x` is nullptr while they are unknown. Throws OverflowError where the answer
-/// might not fit.
-void settle_integers(Problem& problem, const ArrayView* x, const TapSums& taps) {
-    const auto with_constant = [&](SampleRange range) {
-        const std::int64_t value =
-            problem.boundary == Boundary::constant ? problem.cval.integer : 0;
-        const auto bits = static_cast<std::uint64_t>(value);
-        if (value < 0 && !problem.unsigned_result)
-            range.below = std::max(range.below, std::uint64_t{0} - bits);
-        else
-            range.above = std::max(range.above, bits);
-        return range;
-    };
-    SampleRange samples = with_constant(range_of(problem.x_dtype));
-    Fit fit = exact_fit(samples, taps, problem.unsigned_result);
-    // wide types say little of what they hold: small numbers take a faster road, so look at the
-    // samples
-    if (fit != Fit::f32 && x && size_of(problem.x_dtype) >= 4) {
-        samples = with_constant(range_of(*x));
-        fit = exact_fit(samples, taps, problem.unsigned_result);
-        if (fit == Fit::none)
-            throw OverflowError(
-                std::string("the exact result may not fit ") +
-                (problem.unsigned_result ? "uint64" : "int64") +
-                ": the largest sample of x times the sum of |k| exceeds it; convert x or k to "
-                "float64 for a rounded result");
-    }
-    problem.arithmetic = fit == Fit::f32   ? Arithmetic::f32
-                         : fit == Fit::f64 ? Arithmetic::f64
-                                           : Arithmetic::i64;
-    problem.sample_bound = 1;
-    while (problem.sample_bound < samples.bound()) problem.sample_bound *= 2;
+/// For settle_integers: how to look at the samples of x.
+std::function<SampleRange()> samples_of(const ArrayView& x) {
+    return [&x] { return range_of(x); };
 }
 
 std::vector<std::byte> bytes_of(const ArrayView& kernel) {
@@ -164,7 +136,7 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
     Problem problem = request.problem;
     ArrayView kernel = request.spread(k);
     canonicalise(problem, x, kernel, out);
-    if (request.exact_integers) settle_integers(problem, &x, tap_sums(kernel));
+    if (request.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
     const auto make = [&] { return build_plan(problem, kernel, request); };
     std::shared_ptr<const Plan> plan;
@@ -238,7 +210,7 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
     for (int f = 0; f < request.kernel_axes.size(); ++f)
         order.shape[request.kernel_axes[f]] = given[static_cast<std::size_t>(f)].shape[0];
     canonicalise(problem, x, order, out);
-    if (request.exact_integers) settle_integers(problem, &x, outer_sums(given));
+    if (request.exact_integers) settle_integers(problem, samples_of(x), outer_sums(given));
 
     PlanCache::Key key{.problem = problem,
                        .flip = request.flip,
@@ -298,7 +270,7 @@ void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) con
     Problem problem = request_.problem;
     ArrayView kernel = request_.spread(kernel_);
     canonicalise(problem, x, kernel, out);
-    if (request_.exact_integers) settle_integers(problem, &x, tap_sums(kernel));
+    if (request_.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
     std::shared_ptr<const Plan> plan;
     {

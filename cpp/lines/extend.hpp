@@ -5,13 +5,13 @@
 
 namespace faltung {
 
-inline Index floor_mod(Index i, Index period) {
+constexpr Index floor_mod(Index i, Index period) {
     const Index rest = i % period;
     return rest < 0 ? rest + period : rest;
 }
 
 /// After how many positions the continuation repeats; 0 where it never does.
-inline Index extension_period(Index n, Boundary boundary) {
+constexpr Index extension_period(Index n, Boundary boundary) {
     switch (boundary) {
         case Boundary::symmetric: return 2 * n;
         case Boundary::mirror: return n == 1 ? 1 : 2 * n - 2;
@@ -22,7 +22,7 @@ inline Index extension_period(Index n, Boundary boundary) {
 
 /// The sample of x, in [0, n), that stands at position i; -1 for the constant. Any distance
 /// outside, any n >= 1.
-inline Index extend(Index i, Index n, Boundary boundary) {
+constexpr Index extend(Index i, Index n, Boundary boundary) {
     if (i >= 0 && i < n) return i;
     switch (boundary) {
         case Boundary::edge: return i < 0 ? 0 : n - 1;
