@@ -18,9 +18,10 @@ MAY_INCLUDE = {
     "lines": {"core", "lines", "microkernels"},
     "direct": {"core", "lines", "microkernels", "parallel", "direct"},
     "spectral": {"core", "lines", "microkernels", "parallel", "direct", "spectral"},
+    "recursive": {"core", "lines", "microkernels", "parallel", "recursive"},
     "policy": {"core", "microkernels", "policy"},
     "engine": {"core", "direct", "spectral", "microkernels", "parallel", "policy", "engine"},
-    "bindings": {"core", "engine", "parallel", "policy", "spectral", "bindings"},
+    "bindings": {"core", "engine", "parallel", "policy", "recursive", "spectral", "bindings"},
 }
 # bindings reach into the machinery only to show and to force what runs
 BINDINGS_OF_SPECTRAL = {"spectral/fft.hpp"}
@@ -160,7 +161,7 @@ def test_policy_touches_no_data():
 
 
 def test_executors_choose_nothing():
-    for room in ("direct", "spectral", "lines"):
+    for room in ("direct", "spectral", "recursive", "lines"):
         for path in sources(CPP / room):
             words = re.findall(r"\bchoose\(|\bCostModel\b|\bMethod::|policy/", code(path))
             assert not words, f"{path.relative_to(CPP)}: {words}"

@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/parse_request.hpp"
+#include "bindings/signal_poll.hpp"
 #include "core/error.hpp"
 #include "engine/plan.hpp"
 #include "engine/plan_cache.hpp"
@@ -13,16 +14,6 @@
 namespace faltung::bindings {
 
 namespace {
-
-/// Lets Ctrl-C end a long call. Python delivers signals to its main thread only; elsewhere poll()
-/// finds nothing.
-class SignalPoll : public Interrupt {
-public:
-    bool poll() override {
-        const py::gil_scoped_acquire lock;
-        return PyErr_CheckSignals() != 0;
-    }
-};
 
 void check_shape(const py::array& array, const Extents& shape, const char* name) {
     bool same = array.ndim() == shape.size();

@@ -9,6 +9,7 @@ namespace faltung::bindings {
 
 void bind_convolve(py::module_& module);
 void bind_config(py::module_& module);
+void bind_recursive(py::module_& module);
 
 }  // namespace faltung::bindings
 
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     py::register_local_exception_translator(faltung::bindings::translate);
     faltung::bindings::bind_convolve(module);
     faltung::bindings::bind_config(module);
+    faltung::bindings::bind_recursive(module);
 }

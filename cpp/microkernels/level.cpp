@@ -5,6 +5,7 @@
 
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
+#include "microkernels/recur_loops.hpp"
 #include "microkernels/spectrum_loops.hpp"
 #include "microkernels/transform_loops.hpp"
 
@@ -17,11 +18,17 @@ namespace faltung::microkernels {
 
 extern const Table FALTUNG_JOIN(table_, FALTUNG_LEVEL);
 constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
-    FALTUNG_TEXT(FALTUNG_LEVEL),     vector_bytes,
-    correlate_table<float>(),        correlate_table<double>(),
-    correlate_table<std::int64_t>(), convert_table(),
-    transform_table<float>(),        transform_table<double>(),
-    spectrum_table<float>(),         spectrum_table<double>(),
+    FALTUNG_TEXT(FALTUNG_LEVEL),
+    vector_bytes,
+    correlate_table<float>(),
+    correlate_table<double>(),
+    correlate_table<std::int64_t>(),
+    convert_table(),
+    transform_table<float>(),
+    transform_table<double>(),
+    spectrum_table<float>(),
+    spectrum_table<double>(),
+    recur_table(),
 };
 
 }  // namespace faltung::microkernels

@@ -5,6 +5,7 @@
 
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
+#include "microkernels/recur_table.hpp"
 #include "microkernels/spectrum_table.hpp"
 #include "microkernels/transform_table.hpp"
 
@@ -21,6 +22,7 @@ struct Table {
     TransformTable<double> transform_f64;
     SpectrumTable<float> spectrum_f32;
     SpectrumTable<double> spectrum_f64;
+    RecurTable recur;
 };
 
 }  // namespace faltung::microkernels
