@@ -3,7 +3,7 @@
 The public face is here; everything that computes is in the compiled core.
 """
 
-from faltung import filters, kernels
+from faltung import filters, fourier, kernels
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, tune
 from faltung._core import __version__
@@ -15,6 +15,7 @@ __all__ = [
     "convolve",
     "correlate",
     "filters",
+    "fourier",
     "kernels",
     "plan",
     "set_workers",

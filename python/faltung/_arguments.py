@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,28 @@ def as_array(value: Any, name: str) -> Array:
             f"pass {name}.filled(value) or {name}.data"
         )
     return np.asarray(value)
+
+
+def chosen_axes(axes: int | Sequence[int] | None, ndim: int, name: str = "axes") -> tuple[int, ...]:
+    """The axes of an x of `ndim` axes that are meant, counted from 0; all where `axes` is None."""
+    chosen: list[Any] = [axes]
+    if axes is None:
+        chosen = list(range(ndim))
+    elif isinstance(axes, Iterable):
+        chosen = list(axes)
+    try:
+        numbers = [operator.index(a) for a in chosen]
+    except TypeError:
+        raise TypeError(f"{name} must hold integers, not {axes!r}") from None
+    for a in numbers:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{name} must be from {-ndim} to {ndim - 1} for this x, not {a}")
+    positions = tuple(a % ndim for a in numbers)
+    if not positions:
+        raise ValueError(f"{name} must name at least one axis of x, which has {ndim}")
+    if len(set(positions)) != len(positions):
+        raise ValueError(f"{name} must not name an axis twice, as {axes!r} does")
+    return positions
 
 
 def check_out(out: Any) -> Array | None:
@@ -98,6 +120,14 @@ def served(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     raise TypeError(
         f"{name} has dtype {dtype}; allowed are bool, all integers, float16, float32, float64, complex64 and complex128"
     )
+
+
+def as_samples(value: Any, name: str) -> Array:
+    """`value` in native float32, float64 or their complex kin; what is narrower or whole is widened."""
+    array = as_array(value, name)
+    dtype = served(array.dtype, name)
+    wide = np.float64 if dtype.kind in "biu" else np.result_type(dtype, np.float32)
+    return array.astype(wide, copy=False)
 
 
 def result_dtype(x: np.dtype[Any], k: np.dtype[Any]) -> np.dtype[Any]:

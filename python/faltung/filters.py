@@ -14,15 +14,14 @@ axis where it has rank one, and makes one call for each kernel. The answers are 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung import _api, kernels
-from faltung._arguments import Array, as_array
+from faltung._arguments import Array, as_array, chosen_axes
 from faltung._kernel_parts import (
     PREWITT,
     SCHARR,
@@ -452,7 +451,7 @@ class _Call:
         self.x = as_array(x, "x")
         if self.x.dtype.kind not in "biufc":
             raise TypeError(f"x must hold numbers, not {self.x.dtype}")
-        self.axes = _checked_axes(axes, self.x.ndim)
+        self.axes = chosen_axes(axes, self.x.ndim)
         self.boundary, self.cval, self.workers = boundary, cval, workers
         if dtype is not None:
             self.dtype = np.dtype(dtype)
@@ -489,7 +488,7 @@ class _Call:
         ndim = len(self.axes)
         if axis is None:
             return self.magnitude([derivative_factors(smooth, a, ndim) for a in range(ndim)], out)
-        position = _checked_axes(axis, self.x.ndim, "axis")[0]
+        position = chosen_axes(axis, self.x.ndim, "axis")[0]
         if position not in self.axes:
             raise ValueError(f"axis must be one of axes = {self.axes}, not {axis}")
         return self.separable(derivative_factors(smooth, self.axes.index(position), ndim), out)
@@ -528,27 +527,6 @@ class _Call:
             dtype=dtype,
             workers=self.workers,
         )
-
-
-def _checked_axes(axes: Axes, ndim: int, name: str = "axes") -> tuple[int, ...]:
-    chosen: list[Any] = [axes]
-    if axes is None:
-        chosen = list(range(ndim))
-    elif isinstance(axes, Iterable):
-        chosen = list(axes)
-    try:
-        numbers = [operator.index(a) for a in chosen]
-    except TypeError:
-        raise TypeError(f"{name} must hold integers, not {axes!r}") from None
-    for a in numbers:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"{name} must be from {-ndim} to {ndim - 1} for this x, not {a}")
-    positions = tuple(a % ndim for a in numbers)
-    if not positions:
-        raise ValueError(f"{name} must name at least one axis of x, which has {ndim}")
-    if len(set(positions)) != len(positions):
-        raise ValueError(f"{name} must not name an axis twice, as {axes!r} does")
-    return positions
 
 
 def _fits_single(dtype: np.dtype[Any]) -> bool:
