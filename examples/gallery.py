@@ -20,7 +20,16 @@ from matplotlib.image import imread
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-FIGURES = ["colour_channels", "classic_kernels", "convolution_theorem", "banner"]
+FIGURES = [
+    "colour_channels",
+    "classic_kernels",
+    "convolution_theorem",
+    "fourier_picture",
+    "kept_frequencies",
+    "derivatives",
+    "salt_water",
+    "banner",
+]
 
 
 def draw(name, output, small=False):

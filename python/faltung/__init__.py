@@ -3,7 +3,7 @@
 The public face is here; everything that computes is in the compiled core.
 """
 
-from faltung import filters, fourier, kernels
+from faltung import diffusion, filters, fourier, kernels
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, tune
 from faltung._core import __version__
@@ -14,6 +14,7 @@ __all__ = [
     "__version__",
     "convolve",
     "correlate",
+    "diffusion",
     "filters",
     "fourier",
     "kernels",
