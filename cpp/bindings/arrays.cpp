@@ -2,10 +2,11 @@
 
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
+#include "bindings/result_memory.hpp"
 #include "core/error.hpp"
-#include "core/workspace.hpp"
 
 namespace faltung::bindings {
 
@@ -104,8 +105,9 @@ py::array allocate_like(const Extents& shape, DType dtype, const ArrayView& like
         if (__builtin_mul_overflow(bytes, std::max<Index>(1, shape[order[i]]), &bytes))
             throw TooLarge("the result would take more than 2^63 bytes");
     }
+    std::optional<ResultMemory> memory;
+    if (static_cast<std::size_t>(bytes) >= aligned_result) memory.emplace();
     py::array out(to_numpy(dtype), std::move(extents), std::move(strides));
-    advise_huge(out.mutable_data(), static_cast<std::size_t>(out.nbytes()));
     return out;
 }
 

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/result_memory.hpp"
 #include "core/error.hpp"
 #include "core/workspace.hpp"
 #include "engine/override.hpp"
@@ -22,6 +23,7 @@ void bind_config(py::module_& module) {
     module.def("trim", [] {
         plan_cache().clear();
         trim_workspaces();
+        trim_results();
     });
 
     module.def("levels", [] {

@@ -29,9 +29,6 @@ private:
     std::size_t bytes_ = 0;
 };
 
-/// Asks for huge pages behind a block that is about to be written; a hint, never an error.
-void advise_huge(void* data, std::size_t bytes);
-
 /// Gives every kept block back to the system.
 void trim_workspaces();
 

@@ -1,5 +1,6 @@
 #include "engine/plan.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <span>
@@ -110,7 +111,9 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
 
     // 3. the executor; results that would wash out a good part of the shared cache are stored past
     // it
-    const auto stream_from = static_cast<std::size_t>(machine().caches.l3) / 4;
+    // a virtual machine may be told of a cache that hundreds of cores share
+    constexpr Index largest = Index{32} << 20;
+    const auto stream_from = static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
     switch (plan->choice.method) {
         case Method::direct:
             plan->executor = make_dense(problem, kernel, level, stream_from);

@@ -153,9 +153,10 @@ Prediction CostModel::whole() const {
                       points * (per_point + traits_.whole_steps * per_step);
     result.seconds = 1e-9 * (whole_call + ns / workers_for(ns, ns / task_share));
 
-    const double memory = points * 2 * bytes_of(transform_arithmetic_);
+    // the array and the prepared kernel, both transformed
+    const double memory = points * 4 * bytes_of(transform_arithmetic_);
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
-    if (memory > workspace_limit * traits_.workers + kernel_multiple * kernel)
+    if (memory > workspace_limit + kernel_multiple * kernel)
         result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
                         " MiB of memory, more than auto may take";
     return result;

@@ -5,7 +5,7 @@ The public face is here; everything that computes is in the compiled core.
 
 from faltung import diffusion, filters, fourier, kernels
 from faltung._api import convolve, correlate, plan
-from faltung._config import set_workers, show_config, tune
+from faltung._config import set_workers, show_config, trim, tune
 from faltung._core import __version__
 from faltung._plan import Plan
 
@@ -21,5 +21,6 @@ __all__ = [
     "plan",
     "set_workers",
     "show_config",
+    "trim",
     "tune",
 ]

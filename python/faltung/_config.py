@@ -139,6 +139,15 @@ def show_config(mode: str = "print") -> dict[str, Any] | None:
 _TUNED_LENGTHS = (1024, 512, 2048, 256, 768, 1536, 640, 1280, 4096, 3072, 384, 320, 128, 5120, 8192)
 
 
+def trim() -> None:
+    """Give back what is kept for later calls: remembered plans, scratch memory, the memory of results now gone.
+
+    Nothing needs this to be called. Scratch is kept up to 64 MiB, and the memory of large results that Python has
+    deleted up to 256 MiB; the latter is already the system's to take when it runs short.
+    """
+    _core.trim()
+
+
 def tune(seconds: float = 10.0, *, progress: bool = True) -> dict[str, float]:
     """Measure the FFT library's transforms once, and keep the outcome for later processes.
 

@@ -1,0 +1,42 @@
+// Blocks of memory that are kept for the next borrower: a fresh block costs page faults, a kept one
+// nothing.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <vector>
+
+namespace faltung {
+
+class Shelf {
+public:
+    struct Block {
+        std::byte* data;
+        std::size_t bytes;
+    };
+
+    struct Terms {
+        std::size_t most_kept;    ///< bytes; the oldest blocks leave beyond it
+        std::size_t largest_for;  ///< a block serves requests of its size down to 1 / this of it
+        bool reclaimable =
+            false;  ///< the system may take what is in kept blocks when it is short of memory
+    };
+
+    explicit Shelf(const Terms& terms) : terms_(terms) {}
+
+    /// The smallest kept block that fits, else a fresh one of exactly this size.
+    Block take(std::size_t bytes);
+
+    /// Keeps the block, which `take` or `allocate` gave.
+    void put(Block block);
+
+    void clear();
+
+private:
+    const Terms terms_;
+    std::mutex mutex_;
+    std::vector<Block> blocks_;  // oldest first
+    std::size_t kept_ = 0;
+};
+
+}  // namespace faltung
