@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Measure the constants of the cost model and write cpp/policy/constants.inc.
+"""Measure the constants of the cost model and write them to cpp/policy/constants/.
 
     python benchmarks/calibrate.py                 measure everything, print the table
-    python benchmarks/calibrate.py --write         and replace cpp/policy/constants.inc
+    python benchmarks/calibrate.py --write         and replace the file of this processor's maker
+    python benchmarks/calibrate.py --levels v4     some levels only, the others stay as they are
 
 Every figure is nanoseconds on one core of this machine, the least of several runs on warm caches, for each
 instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they are put together.
@@ -119,8 +120,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--levels", nargs="*", default=_core.levels(), choices=_core.levels())
     arguments = parser.parse_args()
     machine = _core.machine()
+    constants = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants"
+    target = constants / f"{machine['vendor'].lower()}.inc"
+    kept = target.read_text().splitlines() if target.exists() else []
     lines = [
         "// Made by benchmarks/calibrate.py: do not edit. Nanoseconds on one core.",
         f"// Machine: {machine['processor']}, L1 {machine['l1'] >> 10} KiB, L2 {machine['l2'] >> 10} KiB.",
@@ -129,6 +134,9 @@ def main() -> None:
     ]
     with faltung.set_workers(1):
         for level in _core.levels():
+            if level not in arguments.levels:
+                lines += [line for line in kept if line.startswith(f'FALTUNG_COSTS("{level}"')]
+                continue
             _core.force_level(level)
             for name, dtype in DTYPES.items():
                 direct = direct_costs(dtype)
@@ -143,7 +151,6 @@ def main() -> None:
             print(lines[-1], flush=True)
     _core.force_level(None)
     if arguments.write:
-        target = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants.inc"
         target.write_text("\n".join(lines) + "\n")
 
 

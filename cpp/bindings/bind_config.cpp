@@ -67,6 +67,7 @@ void bind_config(py::module_& module) {
     module.def("machine", [] {
         const Machine& here = machine();
         py::dict info;
+        info["vendor"] = here.vendor;
         info["processor"] = here.processor;
         info["l1"] = here.caches.l1;
         info["l2"] = here.caches.l2;

@@ -1,4 +1,5 @@
-// The measured constants of the cost model. benchmarks/calibrate.py makes constants.inc.
+// The measured constants of the cost model. benchmarks/calibrate.py makes constants/*.inc, one per
+// maker of processors.
 #pragma once
 
 #include <array>

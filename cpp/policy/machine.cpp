@@ -36,21 +36,22 @@ void read_caches(Caches& caches) {
     }
 }
 
-std::string read_processor() {
+std::string read_processor(const char* what) {
     std::ifstream info("/proc/cpuinfo");
     for (std::string line; std::getline(info, line);)
-        if (line.starts_with("model name") && line.find(": ") != std::string::npos)
+        if (line.starts_with(what) && line.find(": ") != std::string::npos)
             return line.substr(line.find(": ") + 2);
     return "unknown";
 }
 #else
 void read_caches(Caches&) {}
-std::string read_processor() { return "unknown"; }
+std::string read_processor(const char*) { return "unknown"; }
 #endif
 
 Machine detect() {
     Machine result;
-    result.processor = read_processor();
+    result.vendor = read_processor("vendor_id");
+    result.processor = read_processor("model name");
     read_caches(result.caches);
     for (const CompiledLevel& level : compiled_levels())
         if (level.runs_here()) result.levels.push_back(level.table);

@@ -14,7 +14,7 @@ struct Caches {
 };
 
 struct Machine {
-    std::string processor;
+    std::string vendor, processor;  // as /proc/cpuinfo calls them
     Caches caches;
     std::vector<const microkernels::Table*>
         levels;  // those that this processor runs, slowest first
