@@ -104,3 +104,15 @@ def rounded(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return min(max(round(number), low), high)
 
     return np.array([one(v) for v in value.flat], dtype=dtype).reshape(value.shape)
+
+
+def layer_bound(
+    method: str, arithmetic: np.dtype, steps: int, window: np.ndarray, norm: np.ndarray
+) -> np.ndarray:
+    """How far a layer's output may be from the sum over channels and taps, `steps` products in all.
+
+    `window` is the l2 norm of the samples behind each output, `norm` that of each bank. `direct` is as good as the
+    direct method above.
+    """
+    assert method == "direct"
+    return C * np.finfo(arithmetic).eps * np.log2(2 + steps) * norm * window

@@ -18,9 +18,19 @@ MAY_INCLUDE = {
     "lines": {"core", "lines", "microkernels"},
     "direct": {"core", "lines", "microkernels", "parallel", "direct"},
     "spectral": {"core", "lines", "microkernels", "parallel", "direct", "spectral"},
+    "layers": {"core", "lines", "microkernels", "parallel", "layers"},
     "recursive": {"core", "lines", "microkernels", "parallel", "recursive"},
     "policy": {"core", "microkernels", "policy"},
-    "engine": {"core", "direct", "spectral", "microkernels", "parallel", "policy", "engine"},
+    "engine": {
+        "core",
+        "direct",
+        "spectral",
+        "layers",
+        "microkernels",
+        "parallel",
+        "policy",
+        "engine",
+    },
     "bindings": {"core", "engine", "parallel", "policy", "recursive", "spectral", "bindings"},
 }
 # bindings reach into the machinery only to show and to force what runs
@@ -161,7 +171,7 @@ def test_policy_touches_no_data():
 
 
 def test_executors_choose_nothing():
-    for room in ("direct", "spectral", "recursive", "lines"):
+    for room in ("direct", "spectral", "layers", "recursive", "lines"):
         for path in sources(CPP / room):
             words = re.findall(r"\bchoose\(|\bCostModel\b|\bMethod::|policy/", code(path))
             assert not words, f"{path.relative_to(CPP)}: {words}"

@@ -83,6 +83,17 @@ Extents extents_of(const py::tuple& shape, const char* name) {
     return extents;
 }
 
+void check_shape(const py::array& array, const Extents& shape, const char* name) {
+    bool same = array.ndim() == shape.size();
+    for (int a = 0; same && a < shape.size(); ++a) same = array.shape(a) == shape[a];
+    if (same) return;
+    std::string wanted;
+    for (Index extent : shape) wanted += std::to_string(extent) + ", ";
+    throw ValueError(std::string(name) + " has shape " +
+                     py::str(array.attr("shape")).cast<std::string>() + "; it must have shape (" +
+                     wanted + ")");
+}
+
 py::array allocate_like(const Extents& shape, DType dtype, const ArrayView& like) {
     // the fastest axis of `like` gets the smallest stride; axes without an order stay in C order
     PerAxis<int> order;

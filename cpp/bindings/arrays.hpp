@@ -23,6 +23,9 @@ py::array well_behaved(py::array array);
 
 Extents extents_of(const py::tuple& shape, const char* name);
 
+/// Throws ValueError unless the array has this shape; `name` is the argument.
+void check_shape(const py::array& array, const Extents& shape, const char* name);
+
 /// An uninitialised array whose axes lie in memory in the order of `like`'s.
 py::array allocate_like(const Extents& shape, DType dtype, const ArrayView& like);
 

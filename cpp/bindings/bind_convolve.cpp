@@ -15,17 +15,6 @@ namespace faltung::bindings {
 
 namespace {
 
-void check_shape(const py::array& array, const Extents& shape, const char* name) {
-    bool same = array.ndim() == shape.size();
-    for (int a = 0; same && a < shape.size(); ++a) same = array.shape(a) == shape[a];
-    if (same) return;
-    std::string wanted;
-    for (Index extent : shape) wanted += std::to_string(extent) + ", ";
-    throw ValueError(std::string(name) + " has shape " +
-                     py::str(array.attr("shape")).cast<std::string>() + "; it must have shape (" +
-                     wanted + ")");
-}
-
 /// Calls run(x view, out view) with the GIL released, on `out` or a new array; a result that would
 /// overwrite what is still to be read goes through an array of its own.
 template <class Run>

@@ -3,38 +3,16 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include <array>
-
 #include "bindings/arrays.hpp"
+#include "bindings/names.hpp"
 #include "core/error.hpp"
 
 namespace faltung::bindings {
 
 namespace {
 
-template <class Enum, std::size_t n>
-Enum parse(const char* argument, const std::string& name,
-           const std::array<std::pair<const char*, Enum>, n>& known) {
-    std::string allowed;
-    for (const auto& [text, value] : known) {
-        if (name == text) return value;
-        allowed += allowed.empty() ? "'" : ", '";
-        allowed += text;
-        allowed += "'";
-    }
-    throw ValueError(std::string(argument) + " is '" + name + "'; allowed are " + allowed);
-}
-
 constexpr std::array<std::pair<const char*, Mode>, 3> modes{
     {{"full", Mode::full}, {"same", Mode::same}, {"valid", Mode::valid}}};
-
-constexpr std::array<std::pair<const char*, Boundary>, 6> boundaries{
-    {{"zero", Boundary::zero},
-     {"constant", Boundary::constant},
-     {"edge", Boundary::edge},
-     {"symmetric", Boundary::symmetric},
-     {"mirror", Boundary::mirror},
-     {"wrap", Boundary::wrap}}};
 
 constexpr std::array<std::pair<const char*, std::optional<Method>>, 5> methods{
     {{"auto", std::nullopt},

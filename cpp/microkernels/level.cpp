@@ -5,6 +5,7 @@
 
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
+#include "microkernels/layer_loops.hpp"
 #include "microkernels/recur_loops.hpp"
 #include "microkernels/spectrum_loops.hpp"
 #include "microkernels/transform_loops.hpp"
@@ -29,6 +30,8 @@ constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
     spectrum_table<float>(),
     spectrum_table<double>(),
     recur_table(),
+    layer_table<float>(),
+    layer_table<double>(),
 };
 
 }  // namespace faltung::microkernels

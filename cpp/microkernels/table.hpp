@@ -5,6 +5,7 @@
 
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
+#include "microkernels/layer_table.hpp"
 #include "microkernels/recur_table.hpp"
 #include "microkernels/spectrum_table.hpp"
 #include "microkernels/transform_table.hpp"
@@ -23,6 +24,8 @@ struct Table {
     SpectrumTable<float> spectrum_f32;
     SpectrumTable<double> spectrum_f64;
     RecurTable recur;
+    LayerTable<float> layer_f32;
+    LayerTable<double> layer_f64;
 };
 
 }  // namespace faltung::microkernels

@@ -57,6 +57,59 @@ class Plan:
     def workspace_bytes(self) -> int: ...
     def explain(self) -> str: ...
 
+class ConvLayer:
+    def __init__(
+        self,
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        stride: list[int],
+        padding: list[tuple[int, int]] | str,
+        dilation: list[int],
+        groups: int,
+        boundary: str,
+        wide: bool,
+    ) -> None: ...
+    @staticmethod
+    def transposed(
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        stride: list[int],
+        padding: list[tuple[int, int]] | str,
+        dilation: list[int],
+        groups: int,
+        output_padding: list[int],
+        output_shape: list[int] | None,
+        wide: bool,
+    ) -> ConvLayer: ...
+    @property
+    def x_shape(self) -> tuple[int, ...]: ...
+    @property
+    def w_shape(self) -> tuple[int, ...]: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
+    def forward(
+        self,
+        x: _Array,
+        w: _Array,
+        bias: _Array | None,
+        out: _Array,
+        relu: bool,
+        workers: int | None,
+    ) -> None: ...
+    def adjoint(
+        self, x: _Array, w: _Array, bias: _Array | None, out: _Array, workers: int | None
+    ) -> None: ...
+    def gradients(
+        self,
+        grad: _Array,
+        x: _Array,
+        w: _Array,
+        dx: _Array | None,
+        dw: _Array | None,
+        db: _Array | None,
+        workers: int | None,
+    ) -> None: ...
+
 def run(
     request: Request, x: _Array, k: _Array, out: _Array | None, workers: int | None
 ) -> _Array: ...

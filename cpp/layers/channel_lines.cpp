@@ -1,0 +1,179 @@
+#include "layers/channel_lines.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace faltung::layers {
+
+namespace {
+
+/// Planes that are read as lines before they are transposed.
+constexpr Index plane_block = 16;
+
+bool channels_inside(const ArrayView& view) {
+    return view.shape[1] > 1 && view.strides[1] == static_cast<Index>(size_of(view.dtype)) &&
+           view.strides[4] != view.strides[1];
+}
+
+/// The problem that a LineReader or LineWriter wants to see behind a five-dimensional array.
+Problem line_problem(const ArrayView& view, Boundary boundary) {
+    Problem problem{.x_dtype = view.dtype, .out_dtype = view.dtype, .boundary = boundary};
+    for (int a = 0; a < view.rank(); ++a)
+        problem.axes.push_back({.x = view.shape[a], .out = view.shape[a]});
+    return problem;
+}
+
+/// The same array for lines of whole positions: the channels are what stands at one.
+ArrayView without_channels(ArrayView view) {
+    view.shape.erase(1);
+    view.strides.erase(1);
+    return view;
+}
+
+template <class T>
+LineReader<T> line_reader(const ArrayView& x, Boundary boundary, const microkernels::Table& table) {
+    if (!channels_inside(x)) return LineReader<T>(line_problem(x, boundary), x, table);
+    const ArrayView positions = without_channels(x);
+    Problem problem = line_problem(positions, boundary);
+    problem.inner = x.shape[1];
+    return LineReader<T>(problem, positions, table);
+}
+
+void in_numbers(const ArrayView& view, Index* strides) {
+    const Index bytes = static_cast<Index>(size_of(view.dtype));
+    for (int a = 0; a < 5; ++a) strides[a] = view.strides[a] / bytes;
+}
+
+}  // namespace
+
+template <class T>
+ChannelReader<T>::ChannelReader(const ArrayView& x, Boundary boundary,
+                                const microkernels::Table& table)
+    : loops_(&layer_loops<T>(table)),
+      data_(x.data),
+      holds_t_(x.dtype == dtype_of<T>),
+      inside_(channels_inside(x)),
+      boundary_(boundary),
+      lines_(line_reader<T>(x, boundary, table)) {
+    std::copy(x.shape.begin(), x.shape.end(), extents_);
+    in_numbers(x, strides_);
+}
+
+template <class T>
+Index ChannelReader<T>::scratch_numbers(Index positions) const {
+    return positions * (inside_ ? extents_[1] : plane_block);
+}
+
+template <class T>
+void ChannelReader<T>::read(Index sample, Index channel, Index count, Index depth, Index height,
+                            Index begin, Index end, T* to, Index place, Index plane,
+                            T* scratch) const {
+    const auto clear = [&](Index from, Index until) {
+        if (from >= until) return;
+        if (plane == 1 && place == count) {
+            std::fill_n(to + (from - begin) * place, (until - from) * place, T{0});
+        } else if (plane == 1) {
+            for (Index i = from; i < until; ++i) std::fill_n(to + (i - begin) * place, count, T{0});
+        } else {
+            for (Index c = 0; c < count; ++c)
+                std::fill_n(to + (from - begin) + c * plane, until - from, T{0});
+        }
+    };
+    if (boundary_ == Boundary::zero) {
+        const bool outside =
+            depth < 0 || depth >= extents_[2] || height < 0 || height >= extents_[3];
+        const Index first = outside ? end : std::clamp<Index>(0, begin, end);
+        const Index last = outside ? end : std::clamp<Index>(extents_[4], first, end);
+        clear(begin, first);
+        clear(last, end);
+        if (first >= last) return;
+        to += (first - begin) * place;
+        begin = first;
+        end = last;
+    }
+    const Index at[4] = {sample, channel, depth, height};
+    if (inside_)
+        read_inside(at, count, begin, end, to, place, plane, scratch);
+    else
+        read_planes(at, count, begin, end, to, place, plane, scratch);
+}
+
+template <class T>
+void ChannelReader<T>::read_planes(const Index* at, Index count, Index begin, Index end, T* to,
+                                   Index place, Index plane, T* scratch) const {
+    const Index positions = end - begin;
+    if (place == 1) {
+        Index line[4] = {at[0], at[1], at[2], at[3]};
+        for (Index c = 0; c < count; ++c, ++line[1]) {
+            if (const T* from = lines_.in_place(line, begin, end))
+                std::memcpy(to + c * plane, from, static_cast<std::size_t>(positions) * sizeof(T));
+            else
+                lines_.read(line, begin, end, to + c * plane);
+        }
+        return;
+    }
+    if (const T* from = lines_.in_place(at, begin, end))
+        return loops_->transpose(from, strides_[1], count, positions, to, place);
+    Index line[4] = {at[0], at[1], at[2], at[3]};
+    for (Index c = 0; c < count; c += plane_block) {
+        const Index some = std::min(plane_block, count - c);
+        for (Index i = 0; i < some; ++i, ++line[1])
+            lines_.read(line, begin, end, scratch + i * positions);
+        loops_->transpose(scratch, positions, some, positions, to + c, place);
+    }
+}
+
+template <class T>
+void ChannelReader<T>::read_inside(const Index* at, Index count, Index begin, Index end, T* to,
+                                   Index place, Index plane, T* scratch) const {
+    const Index line[3] = {at[0], at[2], at[3]}, positions = end - begin;
+    const T* from = lines_.in_place(line, begin, end);
+    if (!from) {
+        lines_.read(line, begin, end, scratch);
+        from = scratch;
+    }
+    from += at[1];
+    if (plane != 1) return loops_->transpose(from, extents_[1], positions, count, to, plane);
+    if (place == count && count == extents_[1]) {
+        std::memcpy(to, from, static_cast<std::size_t>(positions * count) * sizeof(T));
+        return;
+    }
+    for (Index i = 0; i < positions; ++i)
+        std::memcpy(to + i * place, from + i * extents_[1],
+                    static_cast<std::size_t>(count) * sizeof(T));
+}
+
+template <class T>
+ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table& table)
+    : loops_(&layer_loops<T>(table)),
+      data_(reinterpret_cast<T*>(out.data)),
+      holds_t_(out.dtype == dtype_of<T>),
+      lines_(line_problem(out, Boundary::zero), out, table) {
+    in_numbers(out, strides_);
+}
+
+template <class T>
+void ChannelWriter<T>::write(microkernels::FinishCall<T> call, Index sample, Index channel,
+                             Index depth, Index height, Index begin, T* scratch) const {
+    if (holds_t_) {
+        call.to = data_ + sample * strides_[0] + channel * strides_[1] + depth * strides_[2] +
+                  height * strides_[3] + begin * strides_[4];
+        call.to_channel = strides_[1];
+        call.to_place = strides_[4];
+        return loops_->finish(call);
+    }
+    call.to = scratch;
+    call.to_channel = call.places;
+    call.to_place = 1;
+    loops_->finish(call);
+    Index at[4] = {sample, channel, depth, height};
+    for (Index c = 0; c < call.channels; ++c, ++at[1])
+        lines_.write(at, begin, begin + call.places, scratch + c * call.places);
+}
+
+template class ChannelReader<float>;
+template class ChannelReader<double>;
+template class ChannelWriter<float>;
+template class ChannelWriter<double>;
+
+}  // namespace faltung::layers

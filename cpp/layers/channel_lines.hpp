@@ -1,0 +1,81 @@
+// Lines of positions with their channels, between an array of any layout and the buffers of a
+// layer.
+#pragma once
+
+#include "core/conv_layer.hpp"
+#include "lines/conversion.hpp"
+#include "lines/line_reader.hpp"
+#include "lines/line_writer.hpp"
+
+namespace faltung::layers {
+
+template <class T>
+const microkernels::LayerTable<T>& layer_loops(const microkernels::Table& table) {
+    if constexpr (std::is_same_v<T, float>)
+        return table.layer_f32;
+    else
+        return table.layer_f64;
+}
+
+/// A five-dimensional array (sample, channel, depth, height, width), continued by a boundary.
+/// Cheap to make, never allocates; any number of threads may read.
+template <class T>
+class ChannelReader {
+public:
+    ChannelReader(const ArrayView& x, Boundary boundary, const microkernels::Table& table);
+
+    /// Positions [begin, end) of the line at (depth, height), which may lie outside x, of `count`
+    /// channels from `channel` on: to[(i - begin)*place + c*plane]. One of place and plane is 1.
+    /// `scratch` has room for scratch_numbers(end - begin).
+    void read(Index sample, Index channel, Index count, Index depth, Index height, Index begin,
+              Index end, T* to, Index place, Index plane, T* scratch) const;
+
+    Index scratch_numbers(Index positions) const;
+
+    /// The array itself, where it holds T: the address of a position.
+    const T* in_place() const { return holds_t_ ? reinterpret_cast<const T*>(data_) : nullptr; }
+    Index stride(int axis) const { return strides_[axis]; }  // in numbers, if in_place()
+
+private:
+    void read_planes(const Index* at, Index count, Index begin, Index end, T* to, Index place,
+                     Index plane, T* scratch) const;
+    void read_inside(const Index* at, Index count, Index begin, Index end, T* to, Index place,
+                     Index plane, T* scratch) const;
+
+    const microkernels::LayerTable<T>* loops_;
+    const std::byte* data_;
+    bool holds_t_, inside_;  // inside: the channels of a position are neighbours
+    Boundary boundary_;
+    Index extents_[5], strides_[5];
+    LineReader<T> lines_;
+};
+
+/// Results on their way to a five-dimensional array of any dtype and strides.
+template <class T>
+class ChannelWriter {
+public:
+    ChannelWriter(const ArrayView& out, const microkernels::Table& table);
+
+    /// `call` names sums, bias and what follows; it is given its place in the array here: `places`
+    /// positions from `begin` on, channels from `channel` on.
+    void write(microkernels::FinishCall<T> call, Index sample, Index channel, Index depth,
+               Index height, Index begin, T* scratch) const;
+
+    Index scratch_numbers(Index places, Index channels) const {
+        return holds_t_ ? 0 : places * channels;
+    }
+
+private:
+    const microkernels::LayerTable<T>* loops_;
+    T* data_;
+    bool holds_t_;
+    Index strides_[5];
+    LineWriter<T> lines_;
+};
+
+extern template class ChannelReader<float>;
+extern template class ChannelReader<double>;
+extern template class ChannelWriter<float>;
+extern template class ChannelWriter<double>;
+
+}  // namespace faltung::layers

@@ -1,0 +1,40 @@
+// What a method for a layer looks like once its weights are prepared, and the methods there are.
+#pragma once
+
+#include <memory>
+
+#include "core/conv_layer.hpp"
+#include "core/executor.hpp"
+#include "layers/conv_weights.hpp"
+#include "microkernels/table.hpp"
+
+namespace faltung::layers {
+
+/// What is done to a sum before it is stored.
+struct Ending {
+    const void* bias = nullptr;  // one number of the arithmetic per output channel
+    bool relu = false;
+};
+
+/// Owns packed or transformed weights. run() is const and thread-safe.
+class Conv {
+public:
+    virtual ~Conv() = default;
+    /// Five-dimensional arrays of any dtype and strides that do not overlap.
+    virtual void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
+                     const Context& context) const = 0;
+    virtual std::size_t workspace_bytes() const = 0;  // that one worker borrows
+};
+
+/// The sum as it is defined; serves every layer.
+template <class T>
+std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
+                                  const microkernels::Table& table);
+
+/// Chooses and prepares the method for a layer whose weights are given; the adjoint asks for its
+/// parts through it.
+template <class T>
+using MakeConv = std::unique_ptr<Conv> (*)(const ConvLayer& layer, const WeightView<T>& weights,
+                                           const microkernels::Table& table);
+
+}  // namespace faltung::layers

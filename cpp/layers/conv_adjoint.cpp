@@ -1,0 +1,191 @@
+#include "layers/conv_adjoint.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.hpp"
+#include "layers/channel_lines.hpp"
+#include "lines/extend.hpp"
+#include "parallel/parallel_for.hpp"
+
+namespace faltung::layers {
+
+namespace {
+
+/// Along one axis: the taps first_tap, first_tap + tap_step, ... reach the positions start, start +
+/// step, ... of x, as a correlation of out with those taps turned around.
+struct Residue {
+    Axis axis;
+    Index start, first_tap, tap_step;
+};
+
+/// By their first taps: tap * dilation = start - first modulo step.
+std::vector<Residue> reached_residues(const Axis& axis) {
+    std::vector<Residue> residues;
+    const Index common = std::gcd(axis.step, axis.dilation), tap_step = axis.step / common;
+    for (Index tap = 0; tap < std::min(tap_step, axis.k); ++tap) {
+        const Index start = floor_mod(axis.first + tap * axis.dilation, axis.step);
+        if (start >= axis.x) continue;
+        Residue residue{
+            .axis = {.x = axis.out}, .start = start, .first_tap = tap, .tap_step = tap_step};
+        residue.axis.k = (axis.k - 1 - tap) / tap_step + 1;
+        residue.axis.out = (axis.x - start - 1) / axis.step + 1;
+        residue.axis.dilation = axis.dilation / common;
+        residue.axis.first = (start - axis.first - tap * axis.dilation) / axis.step -
+                             (residue.axis.k - 1) * residue.axis.dilation;
+        residues.push_back(residue);
+    }
+    return residues;
+}
+
+/// x as long as all windows together, where the boundary makes samples answer for more than one
+/// position.
+ConvLayer extended(ConvLayer layer) {
+    if (layer.boundary == Boundary::zero || layer.inside()) {
+        layer.boundary = Boundary::zero;
+        return layer;
+    }
+    for (Axis& axis : layer.axes) {
+        const Index begin = std::min<Index>(0, axis.first), end = std::max(axis.x, axis.last());
+        axis.first -= begin;
+        axis.x = end - begin;
+    }
+    layer.boundary = Boundary::zero;
+    return layer;
+}
+
+}  // namespace
+
+template <class T>
+Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
+                    const microkernels::Table& table, MakeConv<T> make)
+    : layer_(extended(layer)), original_(layer), table_(&table) {
+    std::vector<Residue> reached[layer_axes];
+    for (std::size_t a = 0; a < layer_axes; ++a) {
+        reached[a] = reached_residues(layer_.axes[a]);
+        every_sample_ = every_sample_ && static_cast<Index>(reached[a].size()) ==
+                                             std::min(layer_.axes[a].step, layer_.axes[a].x);
+    }
+    for (const Residue& depth : reached[0])
+        for (const Residue& height : reached[1])
+            for (const Residue& width : reached[2]) {
+                const Residue* const residues[layer_axes] = {&depth, &height, &width};
+                Part part{};
+                part.layer = layer_;
+                std::swap(part.layer.inputs, part.layer.outputs);
+                WeightView<T> view = weights;
+                std::swap(view.output, view.input);
+                for (std::size_t a = 0; a < layer_axes; ++a) {
+                    const Residue& residue = *residues[a];
+                    part.start[a] = residue.start;
+                    part.layer.axes[a] = residue.axis;
+                    view.data +=
+                        (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
+                    view.tap[a] *= -residue.tap_step;
+                }
+                part.conv = make(part.layer, view, table);
+                parts_.push_back(std::move(part));
+            }
+}
+
+template <class T>
+std::size_t Adjoint<T>::workspace_bytes() const {
+    std::size_t most = 0;
+    for (const Part& part : parts_)
+        if (part.conv) most = std::max(most, part.conv->workspace_bytes());
+    return most;
+}
+
+template <class T>
+void Adjoint<T>::run(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                     const Context& context) const {
+    if (original_.boundary == Boundary::zero || original_.inside())
+        return run_parts(out, x, ending, context);
+    ArrayView wide{.dtype = dtype_of<T>};
+    wide.shape = {x.shape[0], x.shape[1]};
+    for (const Axis& axis : layer_.axes) wide.shape.push_back(axis.x);
+    Index bytes = sizeof(T);
+    wide.strides = Extents(5, 0);
+    for (int a = 4; a >= 0; --a) {
+        wide.strides[a] = bytes;
+        if (__builtin_mul_overflow(bytes, wide.shape[a], &bytes))
+            throw TooLarge("x with its padding would take more than 2^63 bytes");
+    }
+    const Workspace space(static_cast<std::size_t>(bytes));
+    wide.data = space.data();
+    run_parts(out, wide, {}, context);
+    fold(wide, x, context);
+}
+
+template <class T>
+void Adjoint<T>::run_parts(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                           const Context& context) const {
+    if (!every_sample_) fill(x, ending);
+    for (const Part& part : parts_) {
+        ArrayView target = x;
+        for (int a = 0; a < layer_axes; ++a) {
+            const auto axis = static_cast<std::size_t>(a);
+            target.data += part.start[a] * x.strides[2 + a];
+            target.shape[2 + a] = part.layer.axes[axis].out;
+            target.strides[2 + a] *= layer_.axes[axis].step;
+        }
+        part.conv->run(out, target, ending, context);
+    }
+}
+
+/// Where no tap arrives there is the bias alone.
+template <class T>
+void Adjoint<T>::fill(const ArrayView& x, const Ending& ending) const {
+    const Index channels = x.shape[1], width = x.shape[4];
+    const ChannelWriter<T> writer(x, *table_);
+    const Workspace space(static_cast<std::size_t>(2 * width * channels) * sizeof(T));
+    std::fill_n(space.as<T>(), width * channels, T{0});
+    for (Index n = 0; n < x.shape[0]; ++n)
+        for (Index d = 0; d < x.shape[2]; ++d)
+            for (Index h = 0; h < x.shape[3]; ++h)
+                writer.write({.from = space.as<T>(),
+                              .pitch = channels,
+                              .places = width,
+                              .channels = channels,
+                              .bias = static_cast<const T*>(ending.bias),
+                              .relu = ending.relu},
+                             n, 0, d, h, 0, space.as<T>() + width * channels);
+}
+
+/// Every position of x~ gives its gradient to the sample that answers for it.
+template <class T>
+void Adjoint<T>::fold(const ArrayView& wide, const ArrayView& x, const Context& context) const {
+    const Index channels = x.shape[1];
+    Index begin[layer_axes];
+    for (std::size_t a = 0; a < layer_axes; ++a)
+        begin[a] = std::min<Index>(0, original_.axes[a].first);
+    const auto source = [&](std::size_t a, Index i) {
+        return extend(i + begin[a], original_.axes[a].x, original_.boundary);
+    };
+    const Index plane = x.shape[2] * x.shape[3] * x.shape[4];
+    const ChannelWriter<T> writer(x, *table_);
+    parallel_for(x.shape[0] * channels, context, [&](Index task, int) {
+        const Workspace space(static_cast<std::size_t>(plane + x.shape[4]) * sizeof(T));
+        T* const sums = space.as<T>();
+        std::fill_n(sums, plane, T{0});
+        const T* from = reinterpret_cast<const T*>(wide.data) +
+                        task * (wide.strides[1] / static_cast<Index>(sizeof(T)));
+        for (Index d = 0; d < wide.shape[2]; ++d)
+            for (Index h = 0; h < wide.shape[3]; ++h) {
+                T* const row = sums + (source(0, d) * x.shape[3] + source(1, h)) * x.shape[4];
+                for (Index w = 0; w < wide.shape[4]; ++w) row[source(2, w)] += *from++;
+            }
+        for (Index d = 0; d < x.shape[2]; ++d)
+            for (Index h = 0; h < x.shape[3]; ++h)
+                writer.write({.from = sums + (d * x.shape[3] + h) * x.shape[4],
+                              .pitch = 1,
+                              .places = x.shape[4],
+                              .channels = 1},
+                             task / channels, task % channels, d, h, 0, sums + plane);
+    });
+}
+
+template class Adjoint<float>;
+template class Adjoint<double>;
+
+}  // namespace faltung::layers

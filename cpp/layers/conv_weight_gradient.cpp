@@ -1,0 +1,261 @@
+// Gradients of weights: per tap a product of channels × places with places × channels, by the same
+// blocks as direct layers, with lanes over output channels and the places as steps.
+#include "layers/conv_weight_gradient.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/workspace.hpp"
+#include "layers/channel_lines.hpp"
+#include "parallel/parallel_for.hpp"
+
+namespace faltung::layers {
+
+namespace {
+
+/// Places that are summed in one go: their packed gradients stay in the nearer caches.
+constexpr Index block_places = 512;
+/// Partial sums of all slices together.
+constexpr Index slices_bytes = Index{8} << 20;
+constexpr Index most_slices = 32, wanted_tasks = 16;
+
+template <class T>
+class WeightGradient {
+public:
+    WeightGradient(const ConvLayer& layer, const microkernels::Table& table)
+        : layer_(layer), table_(&table), loops_(&layer_loops<T>(table)) {
+        const Axis &height = layer.axes[1], &width = layer.axes[2];
+        const Index lanes = loops_->lanes;
+        width_ = layer.outputs > lanes ? 2 * lanes : lanes;
+        blocks_ = (layer.outputs - 1) / width_ + 1;
+
+        columns_ = (width.out - 1) / ((width.out - 1) / block_places + 1) + 1;
+        rows_ = std::clamp<Index>(block_places / columns_, 1, height.out);
+        in_columns_ = (columns_ - 1) * width.step + width.reach();
+        in_rows_ = (rows_ - 1) * height.step + height.reach();
+        place_ = layer.inputs;
+        // taps along a line and channels are one run where nothing stands between them
+        const bool joined = width.dilation == 1;
+        inner_ = joined ? width.k * layer.inputs : layer.inputs;
+        outer_ = layer.axes[0].k * height.k * (joined ? 1 : width.k);
+        row_ = in_columns_ * place_;
+        plane_ = in_rows_ * row_;
+
+        row_bands_ = (height.out - 1) / rows_ + 1;
+        column_bands_ = (width.out - 1) / columns_ + 1;
+        bands_ = layer.batch * layer.axes[0].out * row_bands_ * column_bands_;
+        const Index whole = layer.groups * blocks_ * sums() * static_cast<Index>(sizeof(T));
+        slices_ = std::clamp<Index>(slices_bytes / whole, 1, std::min(most_slices, bands_));
+        const Index tasks = layer.groups * slices_;
+        parts_ = std::clamp<Index>((wanted_tasks - 1) / tasks + 1, 1, blocks_);
+        for (Index r = 0; r < rows_; ++r) offsets_.push_back(r * height.step * row_);
+    }
+
+    void run(const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
+             const Context& context) const {
+        const ChannelReader<T> grad_reader(grad, Boundary::zero, *table_);
+        const ChannelReader<T> x_reader(x, layer_.boundary, *table_);
+        const Workspace partial(
+            static_cast<std::size_t>(slices_ * layer_.groups * blocks_ * sums()) * sizeof(T));
+        parallel_for(slices_ * layer_.groups * parts_, context, [&](Index task, int) {
+            const Index part = task % parts_, group = task / parts_ % layer_.groups;
+            const Index slice = task / parts_ / layer_.groups;
+            const Index first = blocks_ * part / parts_, last = blocks_ * (part + 1) / parts_;
+            T* to = partial.as<T>() + ((slice * layer_.groups + group) * blocks_ + first) * sums();
+            sum_slice(grad_reader, x_reader, slice, group, first, last, to);
+        });
+        parallel_for(layer_.groups * blocks_, context, [&](Index task, int) {
+            write(partial.as<T>(), task / blocks_, task % blocks_, dw);
+        });
+    }
+
+private:
+    struct Band {
+        Index sample, depth, row, column, rows, columns;
+    };
+
+    Index sums() const { return outer_ * inner_ * width_; }  // of one block of output channels
+
+    Band band_at(Index index) const {
+        Band band{};
+        band.column = index % column_bands_ * columns_;
+        index /= column_bands_;
+        band.row = index % row_bands_ * rows_;
+        index /= row_bands_;
+        band.depth = index % layer_.axes[0].out;
+        band.sample = index / layer_.axes[0].out;
+        band.rows = std::min(rows_, layer_.axes[1].out - band.row);
+        band.columns = std::min(columns_, layer_.axes[2].out - band.column);
+        return band;
+    }
+
+    void sum_slice(const ChannelReader<T>& grad, const ChannelReader<T>& x, Index slice,
+                   Index group, Index first, Index last, T* to) const {
+        const Index samples = layer_.axes[0].k * plane_;
+        const Index gradients = rows_ * columns_ * width_;
+        const Workspace space(static_cast<std::size_t>(gradients + samples +
+                                                       x.scratch_numbers(in_columns_) +
+                                                       grad.scratch_numbers(columns_)) *
+                              sizeof(T));
+        T* const packed_grad = space.as<T>();
+        T* const packed_x = packed_grad + gradients;
+        T* const scratch = packed_x + samples;
+        const Index begin = bands_ * slice / slices_, end = bands_ * (slice + 1) / slices_;
+        for (Index b = begin; b < end; ++b) {
+            const Band band = band_at(b);
+            pack_x(x, group, band, packed_x, scratch);
+            for (Index block = first; block < last; ++block) {
+                pack_grad(grad, group, block, band, packed_grad, scratch);
+                sum_block(band, packed_grad, packed_x, b > begin, to + (block - first) * sums());
+            }
+        }
+    }
+
+    void pack_x(const ChannelReader<T>& x, Index group, const Band& band, T* to, T* scratch) const {
+        const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
+        const Index begin = width.first + band.column * width.step;
+        const Index end = begin + (band.columns - 1) * width.step + width.reach();
+        const Index rows = (band.rows - 1) * height.step + height.reach();
+        for (Index d = 0; d < depth.k; ++d)
+            for (Index r = 0; r < rows; ++r)
+                x.read(band.sample, group * layer_.inputs, layer_.inputs,
+                       depth.first + band.depth * depth.step + d * depth.dilation,
+                       height.first + band.row * height.step + r, begin, end,
+                       to + d * plane_ + r * row_, place_, 1, scratch);
+    }
+
+    void pack_grad(const ChannelReader<T>& grad, Index group, Index block, const Band& band, T* to,
+                   T* scratch) const {
+        const Index first = block * width_, count = std::min(width_, layer_.outputs - first);
+        if (count < width_) std::fill_n(to, band.rows * band.columns * width_, T{0});
+        for (Index r = 0; r < band.rows; ++r)
+            grad.read(band.sample, group * layer_.outputs + first, count, band.depth, band.row + r,
+                      band.column, band.column + band.columns, to + r * band.columns * width_,
+                      width_, 1, scratch);
+    }
+
+    void sum_block(const Band& band, const T* grad, const T* x, bool accumulate, T* to) const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const auto& products = loops_->product[width_ / loops_->lanes - 1];
+        const Index tiles = (inner_ - 1) / loops_->places + 1;
+        const bool joined = width.dilation == 1;
+        const Index lines = joined ? 1 : width.k;
+        for (Index t = 0; t < outer_; ++t) {
+            const Index b = t % lines, a = t / lines % height.k, d = t / lines / height.k;
+            const T* from =
+                x + d * plane_ + a * height.dilation * row_ + b * width.dilation * place_;
+            for (Index i = 0; i < tiles; ++i) {
+                const Index first = inner_ * i / tiles, places = inner_ * (i + 1) / tiles - first;
+                products[places - 1]({.a = grad,
+                                      .b = from + first,
+                                      .offset = offsets_.data(),
+                                      .runs = band.rows,
+                                      .run = band.columns,
+                                      .step = width.step * place_,
+                                      .place = 1,
+                                      .c = to + (t * inner_ + first) * width_,
+                                      .accumulate = accumulate});
+            }
+        }
+    }
+
+    /// Adds the slices up, in their order, and puts every sum into its place in dw.
+    void write(T* partial, Index group, Index block, const ArrayView& dw) const {
+        T* total = partial + (group * blocks_ + block) * sums();
+        const Index pace = layer_.groups * blocks_ * sums();
+        for (Index s = 1; s < slices_; ++s)
+            for (Index i = 0; i < sums(); ++i) total[i] += total[s * pace + i];
+
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const bool joined = width.dilation == 1;
+        const auto store = conversions<T>(*table_).store[static_cast<int>(dw.dtype)];
+        const Index first = block * width_, count = std::min(width_, layer_.outputs - first);
+        for (Index o = 0; o < count; ++o) {
+            std::byte* bank = dw.data + (group * layer_.outputs + first + o) * dw.strides[0];
+            for (Index t = 0; t < outer_; ++t)
+                for (Index p = 0; p < inner_; ++p) {
+                    const Index c = p % layer_.inputs;
+                    const Index line = joined ? t : t / width.k;
+                    const Index b = joined ? p / layer_.inputs : t % width.k;
+                    store(total + (t * inner_ + p) * width_ + o,
+                          bank + c * dw.strides[1] + line / height.k * dw.strides[2] +
+                              line % height.k * dw.strides[3] + b * dw.strides[4],
+                          1);
+                }
+        }
+    }
+
+    ConvLayer layer_;
+    const microkernels::Table* table_;
+    const microkernels::LayerTable<T>* loops_;
+    Index width_ = 1, blocks_ = 1;  // lanes of a block of output channels, and how many
+    Index rows_ = 1, columns_ = 1, in_rows_ = 1, in_columns_ = 1;  // of a band
+    Index place_ = 1, row_ = 1, plane_ = 1;  // numbers between neighbours in a packed band
+    Index inner_ = 1, outer_ = 1;  // sums of a block: what one run of places holds, and runs
+    Index row_bands_ = 1, column_bands_ = 1, bands_ = 1, slices_ = 1, parts_ = 1;
+    std::vector<std::int64_t> offsets_;
+};
+
+}  // namespace
+
+template <class T>
+void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
+                     const ArrayView& dw, const microkernels::Table& table,
+                     const Context& context) {
+    if (layer.batch == 0) {
+        const T zero = 0;
+        const auto store = conversions<T>(table).store[static_cast<int>(dw.dtype)];
+        for_each_element(dw,
+                         [&](const std::byte* at) { store(&zero, const_cast<std::byte*>(at), 1); });
+        return;
+    }
+    WeightGradient<T>(layer, table).run(grad, x, dw, context);
+}
+
+template <class T>
+void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& db,
+                   const microkernels::Table& table, const Context& context) {
+    const ChannelReader<T> reader(grad, Boundary::zero, table);
+    const auto store = conversions<T>(table).store[static_cast<int>(db.dtype)];
+    const Index width = layer.axes[2].out;
+    constexpr Index block = 16;
+    const Index channels = layer.groups * layer.outputs;
+    parallel_for((channels - 1) / block + 1, context, [&](Index task, int) {
+        const Index first = task * block, count = std::min(block, channels - first);
+        const Workspace space(
+            static_cast<std::size_t>(width * count + reader.scratch_numbers(width)) * sizeof(T));
+        T* const line = space.as<T>();
+        double sums[block] = {};
+        for (Index n = 0; n < layer.batch; ++n)
+            for (Index d = 0; d < layer.axes[0].out; ++d)
+                for (Index h = 0; h < layer.axes[1].out; ++h) {
+                    reader.read(n, first, count, d, h, 0, width, line, 1, width,
+                                line + width * count);
+                    for (Index c = 0; c < count; ++c) {
+                        double parts[4] = {};
+                        const T* from = line + c * width;
+                        Index w = 0;
+                        for (; w + 4 <= width; w += 4)
+                            for (int i = 0; i < 4; ++i)
+                                parts[i] += static_cast<double>(from[w + i]);
+                        for (; w < width; ++w) parts[0] += static_cast<double>(from[w]);
+                        sums[c] += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+                    }
+                }
+        for (Index c = 0; c < count; ++c) {
+            const T sum = static_cast<T>(sums[c]);
+            store(&sum, db.data + (first + c) * db.strides[0], 1);
+        }
+    });
+}
+
+template void weight_gradient<float>(const ConvLayer&, const ArrayView&, const ArrayView&,
+                                     const ArrayView&, const microkernels::Table&, const Context&);
+template void weight_gradient<double>(const ConvLayer&, const ArrayView&, const ArrayView&,
+                                      const ArrayView&, const microkernels::Table&, const Context&);
+template void bias_gradient<float>(const ConvLayer&, const ArrayView&, const ArrayView&,
+                                   const microkernels::Table&, const Context&);
+template void bias_gradient<double>(const ConvLayer&, const ArrayView&, const ArrayView&,
+                                    const microkernels::Table&, const Context&);
+
+}  // namespace faltung::layers

@@ -1,0 +1,48 @@
+// The weights of a layer as numbers of the arithmetic, in any order of memory.
+#pragma once
+
+#include "core/array_view.hpp"
+#include "core/conv_layer.hpp"
+#include "core/workspace.hpp"
+#include "microkernels/table.hpp"
+
+namespace faltung::layers {
+
+/// Borrowed: group, output channel, input channel, depth, height, width. Strides in numbers, of any
+/// sign.
+template <class T>
+struct WeightView {
+    const T* data = nullptr;
+    Index group = 0, output = 0, input = 0;
+    Index tap[layer_axes] = {0, 0, 0};
+};
+
+/// Weights converted to T where the array holds something else, otherwise the array itself.
+template <class T>
+class Weights {
+public:
+    /// `w` has the shape w_shape(layer), widened to five axes.
+    Weights(const ConvLayer& layer, const ArrayView& w, const microkernels::Table& table);
+
+    const WeightView<T>& view() const { return view_; }
+
+private:
+    Workspace converted_;
+    WeightView<T> view_;
+};
+
+/// Whether taps or channels follow one another fastest along the sum.
+enum class SumOrder : std::uint8_t { channels_inside, taps_inside };
+
+/// The coefficients of output channels [first, first + count) of a group for a block of `width`
+/// lanes: to[k*width + o], zeros beyond `count`. k counts taps (depth, height, width) and channels.
+/// `scratch` holds width * layer.steps() numbers.
+template <class T>
+void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder order, Index group,
+                  Index first, Index count, Index width, const microkernels::LayerTable<T>& loops,
+                  T* scratch, T* to);
+
+extern template class Weights<float>;
+extern template class Weights<double>;
+
+}  // namespace faltung::layers

@@ -1,0 +1,109 @@
+"""What the functions of `faltung.nn` share: layouts, numbers per axis, dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from faltung._arguments import Array, as_array, integers, pick
+
+#: An integer, or one per spatial axis.
+PerAxis = int | Sequence[int]
+#: The same, a pair per axis (before, after), or a rule.
+PaddingLike = int | Sequence[int] | Sequence[tuple[int, int]] | str
+
+CHANNELS_FIRST = ("NCW", "NCHW", "NCDHW")
+CHANNELS_LAST = ("NWC", "NHWC", "NDHWC")
+
+
+def is_channels_last(layout: Any) -> bool:
+    """Whether channels are the last axis; "NCHW" and "NHWC" serve any number of spatial axes."""
+    return pick(layout, "layout", CHANNELS_FIRST + CHANNELS_LAST) in CHANNELS_LAST
+
+
+def channels_first(x: Array, last: bool) -> Array:
+    """A view with axes N, C, spatial."""
+    return np.moveaxis(x, -1, 1) if last and x.ndim > 1 else x
+
+
+def float_array(value: Any, name: str) -> Array:
+    """`value` as an array of float16, float32 or float64."""
+    array = as_array(value, name)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name} has dtype {array.dtype}; allowed are float16, float32 and float64")
+    return array
+
+
+def per_axis(value: Any, name: str, axes: int) -> list[int]:
+    """One integer per spatial axis."""
+    values = integers(value, name, repeat=axes)
+    if len(values) != axes:
+        raise ValueError(
+            f"{name} is {value!r}: {len(values)} numbers for {axes} spatial axes; give one for all or one for each"
+        )
+    return values
+
+
+def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:
+    """A pair per spatial axis, or "same" or "valid"."""
+    if isinstance(value, str):
+        return pick(value, "padding", ("same", "valid"))
+    pairs: list[tuple[int, int]] = []
+    entries = list(value) if isinstance(value, Sequence | np.ndarray) else [value] * axes
+    if len(entries) != axes:
+        raise ValueError(
+            f"padding is {value!r}: {len(entries)} entries for {axes} spatial axes; "
+            "give an integer, one per axis, or a pair (before, after) per axis"
+        )
+    for entry in entries:
+        both = integers(entry, "padding", repeat=2)
+        if len(both) != 2:
+            raise ValueError(
+                f"padding is {value!r}: {entry!r} is not an integer or a pair (before, after)"
+            )
+        pairs.append((both[0], both[1]))
+    return pairs
+
+
+def spatial_axes(x: Array, name: str = "x") -> int:
+    """How many axes follow batch and channels."""
+    if not 3 <= x.ndim <= 5:
+        raise ValueError(
+            f"{name} has {x.ndim} axes; allowed are 3 to 5: batch, channels and 1 to 3 spatial axes"
+        )
+    return x.ndim - 2
+
+
+def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], last: bool) -> Array:
+    """An uninitialised array for axes N, C, spatial that is contiguous in its caller's layout."""
+    if not last:
+        return np.empty(shape, dtype)
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+
+
+def given_or_new(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], last: bool
+) -> tuple[Array, Array]:
+    """What the core writes to (axes N, C, spatial), and what the caller gets."""
+    if out is None:
+        target = new_array(shape, dtype, last)
+        return target, (np.moveaxis(target, 1, -1) if last else target)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"out is a {type(out).__name__}; it must be a numpy.ndarray")
+    if out.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype}")
+    return channels_first(out, last), out
+
+
+def arithmetic(*arrays: Array) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The dtype of the result, and what it is computed in."""
+    result = np.result_type(*arrays).newbyteorder("=")
+    return result, np.result_type(result, np.float32)
+
+
+def bias_array(bias: Any, computed: np.dtype[Any]) -> Array | None:
+    if bias is None:
+        return None
+    return np.ascontiguousarray(float_array(bias, "bias"), computed)

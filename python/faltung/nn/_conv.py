@@ -1,0 +1,299 @@
+"""Convolution layers: forward, transposed, gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faltung import _core
+from faltung._arguments import Array, integers, pick, resolve_boundary
+from faltung._config import resolve_workers
+from faltung.nn._arguments import (
+    PaddingLike,
+    PerAxis,
+    arithmetic,
+    bias_array,
+    channels_first,
+    float_array,
+    given_or_new,
+    is_channels_last,
+    new_array,
+    paddings,
+    per_axis,
+    spatial_axes,
+)
+
+_METHODS = ("auto", "direct")
+_BOUNDARIES = ("zero", "edge", "symmetric", "mirror", "wrap")
+
+
+def _boundary(value: Any) -> str:
+    return pick(resolve_boundary(value), "boundary", _BOUNDARIES)
+
+
+def _layer(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    boundary: Any,
+    computed: np.dtype[Any],
+) -> _core.ConvLayer:
+    axes = len(x_shape) - 2
+    return _core.ConvLayer(
+        x_shape,
+        w_shape,
+        per_axis(stride, "stride", axes),
+        paddings(padding, axes),
+        per_axis(dilation, "dilation", axes),
+        integers(groups, "groups", repeat=1)[0],
+        _boundary(boundary),
+        computed == np.float64,
+    )
+
+
+def conv(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    *,
+    stride: PerAxis = 1,
+    padding: PaddingLike = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    boundary: str = "zero",
+    layout: str = "NCHW",
+    activation: str | None = None,
+    method: str = "auto",
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """A convolution layer: every output channel is the sum over input channels of correlations.
+
+    ``out[n, o, j] = bias[o] + sum over i, t of w[o, i, t] * x~[n, i, j*stride + t*dilation - padding]``,
+    over one to three spatial axes, where x~ is x continued by `boundary`. As in PyTorch and ONNX the
+    kernel is not flipped.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, *spatial)
+        float16, float32 or float64; any strides. With ``layout="NHWC"``, shape (N, *spatial, C).
+    w : array_like, shape (O, C / groups, *kernel)
+        One bank per output channel, in this shape for either layout.
+    bias : array_like, shape (O,), optional
+        Added to every output of its channel.
+    stride : int or sequence of int
+        Samples between neighbouring outputs, for all spatial axes or each.
+    padding : int, sequence of int or of pairs, "same", "valid"
+        Positions added before and after each spatial axis. ``"same"``: as many as give
+        ``ceil(spatial / stride)`` outputs, an odd one after. ``"valid"``: none.
+    dilation : int or sequence of int
+        Samples between neighbouring taps.
+    groups : int
+        Input and output channels are divided into so many groups that do not see each other;
+        ``groups == C`` is a depthwise layer.
+    boundary : {"zero", "edge", "symmetric", "mirror", "wrap"}
+        What the padding holds.
+    layout : {"NCHW", "NHWC"}
+        Where the channels of x and of the result are: second, or last. Serves any number of spatial
+        axes ("NCW", "NWC", "NCDHW", "NDHWC" are the same). Nothing is copied to another layout.
+    activation : {None, "relu"}
+        Applied to each output as it is stored.
+    method : {"auto", "direct"}
+        How to compute it; ``"auto"`` takes the method with the least predicted time.
+    out : ndarray, optional
+        Where to put the result.
+    workers : int, optional
+        Threads to use. The result is the same for any number.
+
+    Returns
+    -------
+    ndarray, shape (N, O, *spatial)
+        In ``np.result_type(x, w)``; float16 is computed in float32 and rounded once.
+
+    Raises
+    ------
+    ValueError
+        Shapes, groups, strides or paddings that do not fit; the message names axis and numbers.
+    TypeError
+        Integers, complex numbers, masked arrays.
+    MemoryError
+        Sizes that no memory holds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from faltung import nn
+    >>> x = np.ones((1, 3, 8, 8), np.float32)
+    >>> nn.conv(x, np.ones((16, 3, 3, 3), np.float32), padding=1, stride=2).shape
+    (1, 16, 4, 4)
+    """
+    last = is_channels_last(layout)
+    x = channels_first(float_array(x, "x"), last)
+    w = float_array(w, "w")
+    if activation not in (None, "relu"):
+        raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
+    spatial_axes(x)
+    pick(method, "method", _METHODS)
+    result, computed = arithmetic(x, w)
+    layer = _layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
+    target, answer = given_or_new(out, layer.out_shape, result, last)
+    layer.forward(
+        x, w, bias_array(bias, computed), target, activation == "relu", resolve_workers(workers)
+    )
+    return answer
+
+
+def conv_transpose(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    *,
+    stride: PerAxis = 1,
+    padding: PaddingLike = 0,
+    output_padding: PerAxis = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    output_shape: PerAxis | None = None,
+    layout: str = "NCHW",
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """A transposed convolution: the adjoint of `conv`, which scatters where `conv` gathers.
+
+    Every sample of x adds its bank, scaled, to the result: ``out[n, o, i*stride + t*dilation - padding] +=
+    x[n, c, i] * w[c, o, t]``. It is what the gradient of `conv` with respect to its input computes.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, *spatial)
+        float16, float32 or float64.
+    w : array_like, shape (C, O / groups, *kernel)
+        One bank per input channel, as in PyTorch and ONNX.
+    bias : array_like, shape (O,), optional
+        Added to every output of its channel.
+    stride, dilation, groups, layout, out, workers
+        As in `conv`, of the layer whose adjoint this is.
+    padding : int, sequence of int or of pairs, "valid"
+        Positions cut away before and after each spatial axis.
+    output_padding : int or sequence of int
+        Positions added behind each spatial axis; less than stride or dilation.
+    output_shape : int or sequence of int, optional
+        The spatial shape of the result, in place of `output_padding`; the padding before each axis holds.
+
+    Returns
+    -------
+    ndarray, shape (N, O, *spatial)
+        With ``(spatial - 1)*stride + dilation*(kernel - 1) + 1 - padding + output_padding`` positions along
+        each axis.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `conv`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from faltung import nn
+    >>> nn.conv_transpose(np.ones((1, 8, 4, 4)), np.ones((8, 3, 2, 2)), stride=2).shape
+    (1, 3, 8, 8)
+    """
+    last = is_channels_last(layout)
+    x = channels_first(float_array(x, "x"), last)
+    w = float_array(w, "w")
+    axes = spatial_axes(x)
+    result, computed = arithmetic(x, w)
+    pads = paddings(padding, axes)
+    if pads == "same":
+        raise ValueError(
+            "padding is 'same', which says nothing of a transposed layer: "
+            "give numbers, or output_shape with the padding before each axis"
+        )
+    layer = _core.ConvLayer.transposed(
+        x.shape,
+        w.shape,
+        per_axis(stride, "stride", axes),
+        [(0, 0)] * axes if isinstance(pads, str) else pads,
+        per_axis(dilation, "dilation", axes),
+        integers(groups, "groups", repeat=1)[0],
+        per_axis(output_padding, "output_padding", axes),
+        None if output_shape is None else per_axis(output_shape, "output_shape", axes),
+        computed == np.float64,
+    )
+    target, answer = given_or_new(out, layer.x_shape, result, last)
+    layer.adjoint(x, w, bias_array(bias, computed), target, resolve_workers(workers))
+    return answer
+
+
+def conv_backward(
+    grad: npt.ArrayLike,
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    *,
+    bias: bool = True,
+    stride: PerAxis = 1,
+    padding: PaddingLike = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    boundary: str = "zero",
+    layout: str = "NCHW",
+    input_gradient: bool = True,
+    workers: int | None = None,
+) -> tuple[Array | None, Array, Array | None]:
+    """The gradients of a `conv` layer, given that of its output.
+
+    Parameters
+    ----------
+    grad : array_like
+        The gradient with respect to the output of ``conv(x, w, ...)``, in its shape.
+    x, w : array_like
+        What the layer was given.
+    bias : bool
+        Whether the gradient of the bias is wanted.
+    input_gradient : bool
+        Whether the gradient of x is wanted; a net's first layer needs none.
+    stride, padding, dilation, groups, boundary, layout, workers
+        As the layer was called.
+
+    Returns
+    -------
+    dx : ndarray or None
+        In the shape of x.
+    dw : ndarray
+        In the shape of w.
+    db : ndarray or None
+        Shape (O,).
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `conv`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from faltung import nn
+    >>> x, w = np.ones((2, 3, 8, 8)), np.ones((4, 3, 3, 3))
+    >>> dx, dw, db = nn.conv_backward(np.ones((2, 4, 6, 6)), x, w)
+    >>> dx.shape, dw.shape, db.tolist()
+    ((2, 3, 8, 8), (4, 3, 3, 3), [72.0, 72.0, 72.0, 72.0])
+    """
+    last = is_channels_last(layout)
+    x = channels_first(float_array(x, "x"), last)
+    grad = channels_first(float_array(grad, "grad"), last)
+    w = float_array(w, "w")
+    spatial_axes(x)
+    result, computed = arithmetic(grad, x, w)
+    layer = _layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
+    dx = new_array(x.shape, result, last) if input_gradient else None
+    dw = np.empty(w.shape, result)
+    db = np.empty(w.shape[:1], result) if bias else None
+    layer.gradients(grad, x, w, dx, dw, db, resolve_workers(workers))
+    if dx is not None and last:
+        dx = np.moveaxis(dx, 1, -1)
+    return dx, dw, db

@@ -1,0 +1,342 @@
+"""Layers: forward, transposed and gradients against the slow truth: levels, dtypes, layouts, boundaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from bounds import layer_bound
+from hypothesis import given
+from hypothesis import strategies as st
+from layer_oracle import Layer
+
+import faltung
+from faltung import nn
+
+DTYPES = (np.float16, np.float32, np.float64)
+
+
+@dataclass(frozen=True)
+class Case:
+    x: tuple[int, ...]  # N, C, spatial
+    w: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: str | tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    boundary: str = "zero"
+
+    def options(self):
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "boundary": self.boundary,
+        }
+
+    def layer(self):
+        return Layer(
+            self.x, self.w, self.stride, self.padding, self.dilation, self.groups, self.boundary
+        )
+
+
+CASES = (
+    Case((2, 3, 40), (5, 3, 4), (1,), "same", (1,)),
+    Case((1, 20, 33), (35, 20, 3), (2,), ((0, 3),), (2,)),
+    Case((2, 17, 19, 23), (33, 17, 3, 3), (1, 1), "same", (1, 1)),
+    Case((1, 8, 15, 16), (6, 8, 5, 2), (2, 3), ((2, 1), (0, 4)), (1, 2)),
+    Case((2, 3, 31, 30), (16, 3, 7, 7), (2, 2), ((3, 3), (3, 3)), (1, 1)),
+    Case((1, 12, 14, 14), (8, 6, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 2),
+    Case((2, 6, 12, 13), (6, 1, 5, 5), (1, 1), "same", (1, 1), 6),
+    Case((1, 6, 12, 13), (12, 1, 3, 3), (2, 1), "valid", (1, 2), 6),
+    Case((1, 40, 9, 9), (70, 40, 1, 1), (1, 1), "valid", (1, 1)),
+    Case((1, 5, 7, 6), (4, 5, 1, 1), (3, 2), "valid", (1, 1)),
+    Case((1, 4, 5, 6), (3, 4, 5, 6), (1, 1), "valid", (1, 1)),
+    Case((1, 300, 4, 5), (3, 300, 2, 1), (1, 1), "same", (1, 1)),
+    Case((1, 4, 6, 7, 8), (5, 4, 3, 2, 3), (1, 2, 1), "same", (1, 1, 2)),
+    Case((2, 9, 4, 5, 6), (6, 3, 2, 2, 2), (2, 1, 2), ((1, 0), (0, 1), (2, 2)), (1, 1, 1), 3),
+    Case((1, 4, 9, 10), (3, 4, 3, 3), (1, 1), ((4, 4), (4, 4)), (2, 3), 1, "edge"),
+    Case((1, 4, 9, 10), (3, 4, 3, 3), (2, 1), ((1, 2), (3, 0)), (1, 1), 1, "symmetric"),
+    Case((1, 4, 5, 4), (3, 4, 3, 4), (1, 1), ((6, 7), (9, 2)), (1, 1), 1, "mirror"),
+    Case((2, 4, 9, 10), (4, 2, 3, 3), (1, 2), "same", (1, 1), 2, "wrap"),
+)
+
+
+def numbers(shape, dtype, seed):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
+
+
+def last(x):
+    """The same array with channels last, contiguous."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+
+
+def first(x):
+    return np.moveaxis(x, -1, 1)
+
+
+def assert_within(actual, value, allowed):
+    """Half a unit of the answer's own type is added to what is allowed."""
+    assert actual.shape == value.shape
+    eps = np.finfo(actual.dtype).eps
+    allowed = allowed * (1 + eps) + eps * np.abs(value) + np.finfo(actual.dtype).smallest_subnormal
+    excess = np.abs(actual.astype(np.float64) - value) - allowed
+    assert (excess <= 0).all(), f"out of bound by {excess.max():.3g}"
+
+
+def forward_bound(layer, x, w, method, dtype):
+    window = np.sqrt(layer.forward(x.astype(np.float64) ** 2, np.ones(w.shape)))
+    norms = np.sqrt((w.astype(np.float64) ** 2).sum(axis=tuple(range(1, w.ndim))))
+    norms = norms.reshape(-1, *[1] * (w.ndim - 2))
+    return layer_bound(method, np.result_type(dtype, np.float32), w[0].size, window, norms)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_forward(case, dtype, level):
+    x, w = numbers(case.x, dtype, 1), numbers(case.w, dtype, 2)
+    bias = numbers(case.w[:1], dtype, 3)
+    layer = case.layer()
+    value = layer.forward(x, w, bias)
+    allowed = forward_bound(layer, x, w, "direct", dtype)
+    allowed = allowed + np.finfo(np.float32 if dtype != np.float64 else dtype).eps * np.abs(value)
+    for answer in (
+        nn.conv(x, w, bias, **case.options()),
+        first(nn.conv(last(x), w, bias, layout="NHWC", **case.options())),
+    ):
+        assert answer.dtype == dtype
+        assert_within(answer, value, allowed)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_backward(case, dtype, level):
+    layer = case.layer()
+    x, w = numbers(case.x, dtype, 1), numbers(case.w, dtype, 2)
+    grad = numbers((case.x[0], case.w[0], *layer.counts), dtype, 4)
+    truth = layer.backward(grad, x, w)
+    # the same bound, with the sums that a gradient consists of
+    eps = np.finfo(np.result_type(dtype, np.float32)).eps
+    sizes = layer.backward(np.abs(grad), np.abs(x), np.abs(w))
+    options = case.options()
+    planar = nn.conv_backward(grad, x, w, **options)
+    inside = nn.conv_backward(last(grad), last(x), w, layout="NHWC", **options)
+    for answers in (planar, (first(inside[0]), *inside[1:])):
+        for answer, value, size in zip(answers, truth, sizes, strict=True):
+            assert answer.dtype == dtype
+            assert_within(answer, value, 4 * eps * size)
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.boundary == "zero" and c.padding != "same"], ids=str
+)
+def test_transpose_is_the_adjoint(case, level):
+    layer = case.layer()
+    w, bias = numbers(case.w, np.float64, 2), numbers((case.x[1],), np.float64, 3)
+    grad = numbers((case.x[0], case.w[0], *layer.counts), np.float64, 4)
+    value, _, _ = layer.backward(grad, np.zeros(case.x), w)
+    value = value + bias.reshape(-1, *[1] * len(layer.counts))
+    options = case.options()
+    del options["boundary"]
+    answer = nn.conv_transpose(grad, w, bias, output_shape=case.x[2:], **options)
+    np.testing.assert_allclose(answer, value, rtol=1e-12, atol=1e-12)
+    inside = nn.conv_transpose(
+        last(grad), w, bias, output_shape=case.x[2:], layout="NHWC", **options
+    )
+    np.testing.assert_allclose(first(inside), value, rtol=1e-12, atol=1e-12)
+
+
+def test_transpose_shapes():
+    x, w = np.ones((1, 4, 5, 6)), np.ones((4, 3, 3, 2))
+    assert nn.conv_transpose(x, w, stride=(2, 3)).shape == (1, 3, 11, 17)
+    assert nn.conv_transpose(x, w, stride=2, output_padding=(1, 0)).shape == (1, 3, 12, 12)
+    assert nn.conv_transpose(x, w, padding=((1, 0), (0, 1))).shape == (1, 3, 6, 6)
+    assert nn.conv_transpose(x, w, groups=2).shape == (1, 6, 7, 7)
+    # more stride than taps: some positions get the bias alone
+    sparse = nn.conv_transpose(x, w[:, :, :1, :1], np.full(3, 7.0), stride=4)
+    assert sparse.shape == (1, 3, 17, 21)
+    assert (sparse[..., ::4, ::4] == 11).all()
+    sparse[..., ::4, ::4] = 7
+    assert (sparse == 7).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_by_finite_differences(dtype):
+    case = Case((2, 3, 6, 5), (4, 3, 3, 2), (2, 1), ((1, 0), (1, 1)), (1, 2), 1, "mirror")
+    x, w = numbers(case.x, np.float64, 1), numbers(case.w, np.float64, 2)
+    weight = numbers(nn.conv(x, w, **case.options()).shape, np.float64, 3)
+    dx, dw, db = nn.conv_backward(
+        weight.astype(dtype), x.astype(dtype), w.astype(dtype), **case.options()
+    )
+    tolerance = 1e-4 if dtype == np.float32 else 1e-7
+
+    def loss(x, w, b):
+        return float((nn.conv(x, w, np.full(4, float(b)), **case.options()) * weight).sum())
+
+    step = 1e-6
+    for at in ((0, 0, 0, 0), (1, 2, 5, 4), (0, 1, 3, 2)):
+        moved = x.copy()
+        moved[at] += step
+        assert (loss(moved, w, 0) - loss(x, w, 0)) / step == pytest.approx(
+            dx[at], abs=tolerance * 99
+        )
+    for at in ((0, 0, 0, 0), (3, 2, 2, 1), (1, 1, 1, 0)):
+        moved = w.copy()
+        moved[at] += step
+        assert (loss(x, moved, 0) - loss(x, w, 0)) / step == pytest.approx(
+            dw[at], abs=tolerance * 99
+        )
+    assert (loss(x, w, step) - loss(x, w, 0)) / step == pytest.approx(db.sum(), abs=tolerance * 99)
+
+
+@given(
+    data=st.data(),
+    groups=st.integers(1, 3),
+    inputs=st.integers(1, 12),
+    outputs=st.integers(1, 20),
+    axes=st.integers(1, 3),
+)
+def test_any_layer(data, groups, inputs, outputs, axes):
+    def each(low, high):
+        return tuple(data.draw(st.lists(st.integers(low, high), min_size=axes, max_size=axes)))
+
+    taps, dilation, stride = each(1, 3), each(1, 3), each(1, 3)
+    padding = tuple(zip(each(0, 4), each(0, 4), strict=True))
+    extra = each(0, 9)
+    spatial = tuple(
+        max(1, (k - 1) * d + 1 - sum(p)) + e
+        for k, d, p, e in zip(taps, dilation, padding, extra, strict=True)
+    )
+    boundary = data.draw(st.sampled_from(["zero", "edge", "symmetric", "mirror", "wrap"]))
+    case = Case(
+        (data.draw(st.integers(0, 2)), groups * inputs, *spatial),
+        (groups * outputs, inputs, *taps),
+        stride,
+        padding,
+        dilation,
+        groups,
+        boundary,
+    )
+    layer = case.layer()
+    x, w = numbers(case.x, np.float64, 1), numbers(case.w, np.float64, 2)
+    value = layer.forward(x, w)
+    np.testing.assert_allclose(nn.conv(x, w, **case.options()), value, rtol=1e-11, atol=1e-11)
+    grad = numbers(value.shape, np.float64, 3)
+    for answer, truth in zip(
+        nn.conv_backward(grad, x, w, **case.options()), layer.backward(grad, x, w), strict=True
+    ):
+        np.testing.assert_allclose(answer, truth, rtol=1e-11, atol=1e-11)
+
+
+def test_relu_and_bias_in_the_store():
+    x, w = numbers((2, 7, 9, 8), np.float32, 1), numbers((19, 7, 3, 3), np.float32, 2)
+    bias = numbers((19,), np.float32, 3)
+    plain = nn.conv(x, w, bias, padding=1)
+    assert (np.maximum(plain, 0) == nn.conv(x, w, bias, padding=1, activation="relu")).all()
+    x[0, 0, 0, 0] = np.nan
+    assert np.isnan(nn.conv(x, w, padding=1, activation="relu")[0, :, :2, :2]).all()
+    with pytest.raises(ValueError, match="activation is 'tanh'"):
+        nn.conv(x, w, activation="tanh")
+
+
+def test_workers_change_nothing():
+    x, w = numbers((2, 33, 40, 41), np.float32, 1), numbers((50, 33, 3, 3), np.float32, 2)
+    grad = numbers((2, 50, 40, 41), np.float32, 3)
+    one = nn.conv(x, w, padding=1, workers=1), *nn.conv_backward(grad, x, w, padding=1, workers=1)
+    four = nn.conv(x, w, padding=1, workers=4), *nn.conv_backward(grad, x, w, padding=1, workers=4)
+    for a, b in zip(one, four, strict=True):
+        assert (a == b).all()
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_strides_and_out(layout):
+    x = numbers((4, 12, 20, 22), np.float64, 1)[::2, ::-1, 1::2, ::-2]
+    w = numbers((10, 24, 3, 3), np.float64, 2)[:, ::2].transpose(0, 1, 3, 2)
+    value = nn.conv(x.copy(), w.copy(), padding=1)
+    given = last(x) if layout == "NHWC" else x
+    room = np.full((2, 10, 10, 22), np.nan)
+    out = room[..., ::2] if layout == "NCHW" else None
+    answer = nn.conv(given, w, padding=1, layout=layout, out=out)
+    assert out is None or answer is out
+    np.testing.assert_allclose(first(answer) if layout == "NHWC" else answer, value, atol=1e-12)
+
+
+def test_out_may_overlap():
+    x, w = numbers((1, 4, 9, 9), np.float32, 1), numbers((4, 4, 3, 3), np.float32, 2)
+    value = nn.conv(x, w, padding=1)
+    assert nn.conv(x, w, padding=1, out=x) is x
+    assert (x == value).all()
+
+
+def test_dtypes_mix():
+    x, w = numbers((1, 3, 8, 8), np.float16, 1), numbers((4, 3, 3, 3), np.float64, 2)
+    assert nn.conv(x, w).dtype == np.float64
+    np.testing.assert_allclose(nn.conv(x, w), nn.conv(x.astype(np.float64), w), atol=1e-12)
+    swapped = x.astype(np.float32).astype(">f4")
+    assert (nn.conv(swapped, w) == nn.conv(x, w)).all()
+
+
+def test_empty_batch():
+    x, w = np.zeros((0, 3, 8, 8)), np.ones((4, 3, 3, 3))
+    assert nn.conv(x, w).shape == (0, 4, 6, 6)
+    dx, dw, db = nn.conv_backward(np.zeros((0, 4, 6, 6)), x, w)
+    assert dx.shape == x.shape
+    assert not dw.any()
+    assert not db.any()
+
+
+ONES = np.ones  # every call below gets arrays of them
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: nn.conv(ONES((3, 3)), ONES((3, 3))), ValueError, "x has 2 axes"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3, 3))), ValueError, "w has 4 axes and x has 3"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 2, 3))), ValueError, "x has 3 channels along axis 1; w takes 2"),
+        (lambda: nn.conv(ONES((1, 4, 8)), ONES((5, 2, 3)), groups=2), ValueError, "5 banks along axis 0"),
+        (lambda: nn.conv(ONES((1, 4, 8)), ONES((5, 2, 3)), groups=0), ValueError, "groups is 0"),
+        (lambda: nn.conv(ONES((1, 3, 8, 4)), ONES((4, 3, 3, 5))), ValueError, "5 samples along axis 3"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), stride=0), ValueError, "stride is 0 along axis 2"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), dilation=-1), ValueError, "dilation is -1 along axis 2"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), padding=-1), ValueError, "padding is -1 along axis 2"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), padding=(1, 2)), ValueError, "2 entries for 1"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), padding="full"), ValueError, "padding is 'full'"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), stride=(1, 2)), ValueError, "2 numbers for 1"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), stride=1.5), TypeError, "stride is 1.5"),
+        (lambda: nn.conv(ONES((1, 3, 0)), ONES((4, 3, 3)), padding=3), ValueError, "x is empty along axis 2"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 0))), ValueError, "w is empty along axis 2"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), ONES(5)), ValueError, "bias has shape"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), layout="HWC"), ValueError, "layout is 'HWC'"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), boundary="constant"), ValueError, "boundary"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), method="fast"), ValueError, "method is 'fast'"),
+        (lambda: nn.conv(ONES((1, 3, 8), int), ONES((4, 3, 3))), TypeError, "x has dtype int64"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3), complex)), TypeError, "w has dtype complex128"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), out=ONES((1, 4, 5))), ValueError, "out has shape"),
+        (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), out=ONES((1, 4, 6), "f4")), TypeError, "out has dtype"),
+        (lambda: nn.conv_backward(ONES((1, 4, 5)), ONES((1, 3, 8)), ONES((4, 3, 3))), ValueError, "grad has shape"),
+        (lambda: nn.conv_transpose(ONES((1, 3, 8)), ONES((4, 3, 3))), ValueError, "3 channels along axis 1"),
+        (lambda: nn.conv_transpose(ONES((1, 3, 8)), ONES((3, 3, 3)), padding="same"), ValueError, "transposed"),
+        (lambda: nn.conv_transpose(ONES((1, 3, 8)), ONES((3, 3, 3)), output_padding=1), ValueError, "output_padding"),
+        (lambda: nn.conv_transpose(ONES((1, 3, 2)), ONES((3, 3, 3)), padding=2), ValueError, "would have 0 samples"),
+        (lambda: nn.conv(ONES((1, 1, 2)), ONES((1, 1, 2)), padding=2**61), MemoryError, "padding is too long"),
+        (lambda: nn.conv(ONES((1, 1, 2)), ONES((1, 1, 2)), padding=2**57), MemoryError, None),
+        (lambda: nn.conv_transpose(ONES((1, 1, 2)), ONES((1, 1, 2)), stride=2**57), MemoryError, None),
+    ],
+)  # fmt: skip
+def test_bad_input(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_levels_agree_on_exact_numbers(level):
+    """Small integers have exact sums in any order."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(-8, 9, (2, 21, 17, 30)).astype(np.float32)
+    w = rng.integers(-8, 9, (37, 21, 3, 3)).astype(np.float32)
+    case = Case(x.shape, w.shape, (1, 1), "same", (1, 1))
+    answer = nn.conv(x, w, padding="same", method="direct")
+    assert (answer == case.layer().forward(x, w)).all()
+    assert faltung._core.level() == level
