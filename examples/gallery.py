@@ -28,6 +28,7 @@ FIGURES = [
     "kept_frequencies",
     "derivatives",
     "salt_water",
+    "by_chance",
     "banner",
 ]
 

@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "spectral": {"core", "lines", "microkernels", "parallel", "direct", "spectral"},
     "layers": {"core", "lines", "microkernels", "parallel", "layers"},
     "recursive": {"core", "lines", "microkernels", "parallel", "recursive"},
+    "chance": {"core", "lines", "microkernels", "parallel", "chance"},
     "policy": {"core", "microkernels", "policy"},
     "engine": {
         "core",
@@ -31,7 +32,16 @@ MAY_INCLUDE = {
         "policy",
         "engine",
     },
-    "bindings": {"core", "engine", "parallel", "policy", "recursive", "spectral", "bindings"},
+    "bindings": {
+        "chance",
+        "core",
+        "engine",
+        "parallel",
+        "policy",
+        "recursive",
+        "spectral",
+        "bindings",
+    },
 }
 # bindings reach into the machinery only to show and to force what runs
 BINDINGS_OF_SPECTRAL = {"spectral/fft.hpp"}
@@ -171,7 +181,7 @@ def test_policy_touches_no_data():
 
 
 def test_executors_choose_nothing():
-    for room in ("direct", "spectral", "layers", "recursive", "lines"):
+    for room in ("direct", "spectral", "layers", "recursive", "chance", "lines"):
         for path in sources(CPP / room):
             words = re.findall(r"\bchoose\(|\bCostModel\b|\bMethod::|policy/", code(path))
             assert not words, f"{path.relative_to(CPP)}: {words}"

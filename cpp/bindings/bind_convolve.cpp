@@ -6,10 +6,12 @@
 #include "bindings/arrays.hpp"
 #include "bindings/parse_request.hpp"
 #include "bindings/signal_poll.hpp"
+#include "chance/drawn.hpp"
 #include "core/error.hpp"
 #include "engine/plan.hpp"
 #include "engine/plan_cache.hpp"
 #include "parallel/parallel_for.hpp"
+#include "policy/machine.hpp"
 
 namespace faltung::bindings {
 
@@ -80,6 +82,21 @@ py::array run_separable(const Request& request, const py::array& x_given,
         });
 }
 
+py::array run_by_chance(const Request& request, const py::array& x_given, const py::array& k_given,
+                        Index samples, std::uint64_t seed, const py::object& out,
+                        std::optional<int> workers) {
+    const py::array x_array = well_behaved(x_given), k_array = well_behaved(k_given);
+    const ArrayView x = view_of(x_array, request.problem.x_dtype);
+    const ArrayView k = view_of(k_array, request.kernel_dtype);
+    const Kernel kernel(request.problem, request.spread(k), request.flip, !request.flip);
+    return with_output(
+        request, x, out, [&](const ArrayView& from, const ArrayView& to, Interrupt& interrupt) {
+            convolve_by_chance(
+                request.problem, kernel, samples, seed, current_level(), from, to,
+                {.workers = workers.value_or(default_workers()), .interrupt = &interrupt});
+        });
+}
+
 /// Python's Plan: the prepared kernel with the array that it borrows.
 class BoundPlan {
 public:
@@ -130,6 +147,19 @@ void bind_convolve(py::module_& module) {
 
     module.def("run_separable", &run_separable, py::arg("request"), py::arg("x"),
                py::arg("factors"), py::arg("out"), py::arg("workers"));
+
+    module.def("run_by_chance", &run_by_chance, py::arg("request"), py::arg("x"), py::arg("k"),
+               py::arg("samples"), py::arg("seed"), py::arg("out"), py::arg("workers"));
+    module.def(
+        "random_words",
+        [](std::uint64_t key, std::uint64_t low, std::uint64_t high) {
+            std::uint64_t lows[8], highs[8], first[8], second[8];
+            std::fill_n(lows, 8, low);
+            std::fill_n(highs, 8, high);
+            current_level().random.uniform(key, lows, highs, 8, ~std::uint32_t{0}, first, second);
+            return std::pair{first[0], second[0]};
+        },
+        py::arg("key"), py::arg("low"), py::arg("high"));
 
     py::class_<BoundPlan>(module, "Plan")
         .def(py::init<const Request&, const py::array&, std::optional<int>>(), py::arg("request"),

@@ -6,6 +6,7 @@
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
 #include "microkernels/layer_loops.hpp"
+#include "microkernels/random_loops.hpp"
 #include "microkernels/recur_loops.hpp"
 #include "microkernels/spectrum_loops.hpp"
 #include "microkernels/transform_loops.hpp"
@@ -32,6 +33,7 @@ constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
     recur_table(),
     layer_table<float>(),
     layer_table<double>(),
+    random_table(),
 };
 
 }  // namespace faltung::microkernels

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #if defined(__x86_64__) && !defined(__clang__)
-#include <immintrin.h>  // only for the non-temporal store and its fence
+#include <immintrin.h>  // only for what vector extensions lack
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -126,6 +126,21 @@ FALTUNG_INLINE Vec<T> splat(T value) {  // minus zero stays what it is, unlike z
 template <class V>
 FALTUNG_INLINE V fma(V a, V b, V c) {
     return a * b + c;
+}
+
+/// The 64-bit products of the lower halves of unsigned 64-bit lanes.
+FALTUNG_INLINE Vec<std::int64_t> multiply_low_halves(Vec<std::int64_t> a, Vec<std::int64_t> b) {
+#if defined(__clang__) || !defined(__x86_64__)
+    const Vec<std::int64_t> low = 0xFFFFFFFF - Vec<std::int64_t>{};
+    return (a & low) * (b & low);
+#elif defined(__AVX512F__)
+    // the plain form makes GCC 12 warn of a value that it calls undefined itself
+    return (Vec<std::int64_t>)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (Vec<std::int64_t>)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+    return (Vec<std::int64_t>)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#endif
 }
 
 /// True where every vector-sized store at `p` is aligned.

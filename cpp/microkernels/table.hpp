@@ -6,6 +6,7 @@
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/layer_table.hpp"
+#include "microkernels/random_table.hpp"
 #include "microkernels/recur_table.hpp"
 #include "microkernels/spectrum_table.hpp"
 #include "microkernels/transform_table.hpp"
@@ -26,6 +27,7 @@ struct Table {
     RecurTable recur;
     LayerTable<float> layer_f32;
     LayerTable<double> layer_f64;
+    RandomTable random;
 };
 
 }  // namespace faltung::microkernels

@@ -3,7 +3,7 @@
 The public face is here; everything that computes is in the compiled core.
 """
 
-from faltung import diffusion, filters, fourier, kernels, nn
+from faltung import diffusion, filters, fourier, kernels, nn, stochastic
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, trim, tune
 from faltung._core import __version__
@@ -22,6 +22,7 @@ __all__ = [
     "plan",
     "set_workers",
     "show_config",
+    "stochastic",
     "trim",
     "tune",
 ]

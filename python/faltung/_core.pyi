@@ -116,6 +116,16 @@ def run(
 def run_separable(
     request: Request, x: _Array, factors: list[_Array], out: _Array | None, workers: int | None
 ) -> _Array: ...
+def run_by_chance(
+    request: Request,
+    x: _Array,
+    k: _Array,
+    samples: int,
+    seed: int,
+    out: _Array | None,
+    workers: int | None,
+) -> _Array: ...
+def random_words(key: int, low: int, high: int) -> tuple[int, int]: ...
 def recursive_filter(
     b: _Array,
     a: _Array,

@@ -182,7 +182,7 @@ def diffuse(
     >>> drop = np.zeros(7)
     >>> drop[3] = 1
     >>> diffusion.diffuse(drop, 0.5).round(3)
-    array([0.01 , 0.051, 0.212, 0.475, 0.212, 0.051, 0.01 ])
+    array([0.009, 0.05 , 0.208, 0.466, 0.208, 0.05 , 0.009])
     """
     state = as_samples(x, "x")
     chosen = chosen_axes(axes, state.ndim)
