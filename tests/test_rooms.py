@@ -21,12 +21,14 @@ MAY_INCLUDE = {
     "layers": {"core", "lines", "microkernels", "parallel", "layers"},
     "recursive": {"core", "lines", "microkernels", "parallel", "recursive"},
     "chance": {"core", "lines", "microkernels", "parallel", "chance"},
+    "matching": {"core", "lines", "microkernels", "parallel", "spectral", "matching"},
     "policy": {"core", "microkernels", "policy"},
     "engine": {
         "core",
         "direct",
         "spectral",
         "layers",
+        "matching",
         "microkernels",
         "parallel",
         "policy",
@@ -181,7 +183,7 @@ def test_policy_touches_no_data():
 
 
 def test_executors_choose_nothing():
-    for room in ("direct", "spectral", "layers", "recursive", "chance", "lines"):
+    for room in ("direct", "spectral", "layers", "matching", "recursive", "chance", "lines"):
         for path in sources(CPP / room):
             words = re.findall(r"\bchoose\(|\bCostModel\b|\bMethod::|policy/", code(path))
             assert not words, f"{path.relative_to(CPP)}: {words}"

@@ -3,9 +3,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "bindings/arrays.hpp"
+#include "bindings/outputs.hpp"
 #include "bindings/parse_request.hpp"
-#include "bindings/signal_poll.hpp"
 #include "chance/drawn.hpp"
 #include "core/error.hpp"
 #include "engine/plan.hpp"
@@ -16,41 +15,6 @@
 namespace faltung::bindings {
 
 namespace {
-
-/// Calls run(x view, out view) with the GIL released, on `out` or a new array; a result that would
-/// overwrite what is still to be read goes through an array of its own.
-template <class Run>
-py::array with_output(const Request& request, const ArrayView& x, const py::object& given,
-                      Run&& run) {
-    const DType dtype = request.problem.out_dtype;
-    const Extents shape = request.out_shape();
-    py::array out;
-    bool staged = false;
-    if (given.is_none()) {
-        out = allocate_like(shape, dtype, x);
-    } else {
-        out = py::reinterpret_borrow<py::array>(given);
-        check_shape(out, shape, "out");
-        if (!out.writeable()) throw ValueError("out is read-only");
-        if (dtype_of(out.dtype(), "out") != dtype)
-            throw TypeError("out has dtype " + py::str(out.dtype()).cast<std::string>() +
-                            "; the result has dtype " + std::string(name_of(dtype)));
-        staged = may_overlap(view_of(out, dtype), x) || well_behaved(out).ptr() != out.ptr();
-    }
-    py::array target = staged ? allocate_like(shape, dtype, x) : out;
-    if (target.size() != 0) {
-        const ArrayView view = view_of(target, dtype);
-        SignalPoll poll;
-        try {
-            const py::gil_scoped_release unlocked;
-            run(x, view, poll);
-        } catch (const Cancelled&) {
-            throw py::error_already_set();  // poll() left Python's exception behind
-        }
-    }
-    if (staged) out[py::ellipsis()] = target;
-    return out;
-}
 
 py::array run(const Request& request, const py::array& x_given, const py::array& k_given,
               const py::object& out, std::optional<int> workers) {

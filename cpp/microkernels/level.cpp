@@ -6,6 +6,7 @@
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
 #include "microkernels/layer_loops.hpp"
+#include "microkernels/match_loops.hpp"
 #include "microkernels/random_loops.hpp"
 #include "microkernels/recur_loops.hpp"
 #include "microkernels/spectrum_loops.hpp"
@@ -34,6 +35,9 @@ constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
     layer_table<float>(),
     layer_table<double>(),
     random_table(),
+    match_table<float>(),
+    match_table<double>(),
+    window_table(),
 };
 
 }  // namespace faltung::microkernels

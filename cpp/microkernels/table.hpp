@@ -6,6 +6,7 @@
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/layer_table.hpp"
+#include "microkernels/match_table.hpp"
 #include "microkernels/random_table.hpp"
 #include "microkernels/recur_table.hpp"
 #include "microkernels/spectrum_table.hpp"
@@ -28,6 +29,9 @@ struct Table {
     LayerTable<float> layer_f32;
     LayerTable<double> layer_f64;
     RandomTable random;
+    MatchTable<float> match_f32;
+    MatchTable<double> match_f64;
+    WindowTable window;
 };
 
 }  // namespace faltung::microkernels

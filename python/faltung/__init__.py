@@ -7,9 +7,11 @@ from faltung import diffusion, filters, fourier, kernels, nn, stochastic
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, trim, tune
 from faltung._core import __version__
+from faltung._match import Peaks, match_template
 from faltung._plan import Plan
 
 __all__ = [
+    "Peaks",
     "Plan",
     "__version__",
     "convolve",
@@ -18,6 +20,7 @@ __all__ = [
     "filters",
     "fourier",
     "kernels",
+    "match_template",
     "nn",
     "plan",
     "set_workers",

@@ -92,20 +92,24 @@ def resolve_boundary(value: Any) -> str:
     return pick(value, "boundary", BOUNDARIES)
 
 
-def resolve_axes(axes: Any, x_ndim: int, k_ndim: int) -> tuple[int, ...]:
-    """The axes of x that k's axes run over, in k's order."""
+def resolve_axes(
+    axes: Any, x_ndim: int, k_ndim: int, x: str = "x", k: str = "k"
+) -> tuple[int, ...]:
+    """The axes of x that k's axes run over, in k's order; `x` and `k` are the arguments' names."""
     if axes is None:
         if x_ndim != k_ndim:
             raise ValueError(
-                f"k has {k_ndim} axes and x has {x_ndim}: say with axes= which {k_ndim} of x's axes k runs over"
+                f"{k} has {k_ndim} axes and {x} has {x_ndim}: say with axes= which {k_ndim} of {x}'s axes {k} runs over"
             )
         return tuple(range(x_ndim))
     wanted = integers(axes, "axes")
     if len(wanted) != k_ndim:
-        raise ValueError(f"axes {axes!r} names {len(wanted)} axes, but k has {k_ndim}")
+        raise ValueError(f"axes {axes!r} names {len(wanted)} axes, but {k} has {k_ndim}")
     for axis in wanted:
         if not -x_ndim <= axis < x_ndim:
-            raise ValueError(f"axes {axes!r}: axis {axis} is out of range for x with {x_ndim} axes")
+            raise ValueError(
+                f"axes {axes!r}: axis {axis} is out of range for {x} with {x_ndim} axes"
+            )
     resolved = tuple(axis % x_ndim for axis in wanted)
     if len(set(resolved)) != len(resolved):
         raise ValueError(f"axes {axes!r} names an axis more than once")

@@ -1,0 +1,310 @@
+#include "matching/careful.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/workspace.hpp"
+#include "matching/twofold.hpp"
+
+namespace faltung::matching {
+
+namespace {
+
+/// The spread of a window, against that of as many samples of the tile's energy, down to which
+/// products by float64 transforms are trusted: their error is then below 1e-9.
+constexpr double trusted = 0x1p-40;
+
+struct WindowSum {
+    Twofold sum, square;
+    Index bad = 0;  // samples that are not finite
+
+    void enter(double x, bool is_bad) {
+        sum.add(x);
+        square.add_square(x, 1);
+        bad += is_bad;
+    }
+    void leave(double x, bool is_bad) {
+        sum.add(-x);
+        square.add_square(x, -1);
+        bad -= is_bad;
+    }
+    void enter(const WindowSum& other) {
+        sum.add(other.sum);
+        square.add(other.square);
+        bad += other.bad;
+    }
+    void leave(const WindowSum& other) {
+        sum.subtract(other.sum);
+        square.subtract(other.square);
+        bad -= other.bad;
+    }
+};
+
+}  // namespace
+
+/// A tile as float64 numbers: scaled, freed of their mean, zero where they are not finite.
+struct CarefulTile::Samples {
+    std::vector<double> value;
+    std::vector<std::uint8_t> bad;
+    std::vector<std::int32_t> run;  // equal samples up to here, along the last axis
+    double energy = 0;              // the mean square
+    bool any_bad = false;
+    Index line;
+
+    Samples(const LineReader<double>& x, const TileShape& shape, const TilePlace& place)
+        : line(shape.length.back()) {
+        const auto points = static_cast<std::size_t>(shape.rows() * line);
+        value.resize(points);
+        bad.resize(points);
+        run.resize(points);
+        const Index begin = place.start[place.start.size() - 1],
+                    n = place.need[place.need.size() - 1];
+        double peak = 0;
+        for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
+            if (!needed) return;
+            double* to = value.data() + row * line;
+            x.read(at.data(), begin, begin + n, to);
+            for (Index i = 0; i < n; ++i) {
+                const bool finite = std::isfinite(to[i]);
+                if (finite) peak = std::max(peak, std::abs(to[i]));
+                const auto j = static_cast<std::size_t>(row * line + i);
+                bad[j] = !finite;
+                any_bad = any_bad || !finite;
+                run[j] = !finite                                      ? 0
+                         : i > 0 && !bad[j - 1] && to[i] == to[i - 1] ? run[j - 1] + 1
+                                                                      : 1;
+            }
+        });
+        const int exponent = peak > 0 ? -std::ilogb(peak) : 0;
+        double sum = 0, count = 0;
+        const auto for_each_good = [&](auto&& body) {
+            for_each_tile_row(shape, place, [&](Index row, const Extents&, bool needed) {
+                for (Index i = 0; needed && i < n; ++i)
+                    if (const auto j = static_cast<std::size_t>(row * line + i); bad[j])
+                        value[j] = 0;
+                    else
+                        body(value[j]);
+            });
+        };
+        for_each_good([&](double& sample) {
+            sample = std::ldexp(sample, exponent);
+            sum += sample;
+            ++count;
+        });
+        const double mean = count > 0 ? sum / count : 0;
+        for_each_good([&](double& sample) {
+            sample -= mean;
+            energy += sample * sample;
+        });
+        energy /= std::max(1.0, count);
+    }
+};
+
+template <class T>
+std::unique_ptr<const TileTransform<T>> make_tile(const Problem& problem, const Kernel& kernel,
+                                                  const TileShape& shape,
+                                                  const microkernels::Table& table) {
+    if (auto own = make_own_tile<T>(problem, kernel, shape, table)) return own;
+    return make_library_tile<T>(problem, kernel, shape);
+}
+
+template std::unique_ptr<const TileTransform<float>> make_tile(const Problem&, const Kernel&,
+                                                               const TileShape&,
+                                                               const microkernels::Table&);
+template std::unique_ptr<const TileTransform<double>> make_tile(const Problem&, const Kernel&,
+                                                                const TileShape&,
+                                                                const microkernels::Table&);
+
+namespace {
+
+/// Offsets of the lines of a box at the start of the block.
+std::vector<Index> lines_of(const WindowShape& windows, const Extents& box) {
+    std::vector<Index> lines;
+    const int outer = windows.outer();
+    Extents at(outer, 0);
+    for (;;) {
+        Index offset = 0;
+        for (int a = 0; a < outer; ++a) offset += at[a] * windows.inner(a);
+        lines.push_back(offset);
+        int a = outer - 1;
+        for (; a >= 0; --a) {
+            if (++at[a] < box[a]) break;
+            at[a] = 0;
+        }
+        if (a < 0) return lines;
+    }
+}
+
+}  // namespace
+
+std::vector<Index> window_rows(const WindowShape& windows) {
+    return lines_of(windows, windows.window);
+}
+
+std::vector<Index> output_rows(const WindowShape& windows) {
+    return lines_of(windows, windows.outputs);
+}
+
+CarefulTile::CarefulTile(const Problem& problem, std::shared_ptr<const Pattern> pattern,
+                         const TileShape& shape, const microkernels::Table& table)
+    : problem_(problem), pattern_(std::move(pattern)), shape_(shape) {
+    const Extents nothing(shape.length.size(), 0);
+    rows_ = window_rows(windows_of(problem, shape, {nothing, nothing, nothing, nothing}));
+    if (!pattern_->flat)
+        transform_ = make_tile<double>(problem, as_kernel(*pattern_, pattern_->taps), shape, table);
+}
+
+bool CarefulTile::window_is_flat(const Samples& samples, Index start) const {
+    const Index width = problem_.axes.back().k;
+    const double first = samples.value[static_cast<std::size_t>(start)];
+    for (const Index row : rows_) {
+        const auto end = static_cast<std::size_t>(start + row + width - 1);
+        if (samples.run[end] < width || samples.value[end] != first) return false;
+    }
+    return true;
+}
+
+/// Two passes over one window without bad samples.
+double CarefulTile::score_window(const Samples& samples, Index start) const {
+    const Index width = problem_.axes.back().k;
+    const double first = samples.value[static_cast<std::size_t>(start)];
+    double sum = 0, square = 0, product = 0;
+    const auto for_each_row = [&](auto&& body) {
+        const double* taps = pattern_->taps.data();
+        for (const Index row : rows_) {
+            const double* x = samples.value.data() + start + row;
+            for (Index i = 0; i < width; ++i) body(x[i] - first, taps[i]);
+            taps += width;
+        }
+    };
+    for_each_row([&](double x, double) { sum += x; });
+    const double mean = sum / static_cast<double>(pattern_->count);
+    for_each_row([&](double x, double tap) {
+        square += (x - mean) * (x - mean);
+        product += (x - mean) * tap;
+    });
+    return square > 0 ? product / std::sqrt(square) : 0;
+}
+
+namespace {
+
+/// Sums with their rounding errors, for walk_windows.
+class CarefulSums {
+public:
+    CarefulSums(const WindowShape& shape, const double* value, const std::uint8_t* bad)
+        : shape_(shape), value_(value), bad_(bad) {
+        for (int a = 0; a < shape.outer(); ++a)
+            levels_.emplace_back(static_cast<std::size_t>(shape.inner(a)));
+    }
+    void restart(int l) {
+        auto& level = levels_[static_cast<std::size_t>(l)];
+        std::fill(level.begin(), level.end(), WindowSum{});
+    }
+    void move(int l, Index entering, Index leaving) {
+        auto& level = levels_[static_cast<std::size_t>(l)];
+        const auto inner = static_cast<Index>(level.size());
+        for (Index i = 0; i < inner; ++i) {
+            WindowSum& sum = level[static_cast<std::size_t>(i)];
+            if (l == 0) {
+                const Index in = entering * inner + i, out = leaving * inner + i;
+                sum.enter(value_[in], bad_[in]);
+                if (leaving >= 0) sum.leave(value_[out], bad_[out]);
+            } else {
+                const auto& from = levels_[static_cast<std::size_t>(l - 1)];
+                sum.enter(from[static_cast<std::size_t>(entering * inner + i)]);
+                if (leaving >= 0) sum.leave(from[static_cast<std::size_t>(leaving * inner + i)]);
+            }
+        }
+    }
+    /// Calls body(window, sums) along the row.
+    template <class Body>
+    void slide(Body&& body) const {
+        WindowSum sum;
+        const Index width = shape_.window.back();
+        for (Index i = 0; i < width - 1; ++i) enter(sum, i);
+        for (Index i = 0; i < shape_.outputs.back(); ++i) {
+            enter(sum, i + width - 1);
+            body(i, sum);
+            leave(sum, i);
+        }
+    }
+
+private:
+    void enter(WindowSum& sum, Index i) const {
+        if (levels_.empty())
+            sum.enter(value_[i], bad_[i]);
+        else
+            sum.enter(levels_.back()[static_cast<std::size_t>(i)]);
+    }
+    void leave(WindowSum& sum, Index i) const {
+        if (levels_.empty())
+            sum.leave(value_[i], bad_[i]);
+        else
+            sum.leave(levels_.back()[static_cast<std::size_t>(i)]);
+    }
+
+    const WindowShape& shape_;
+    const double* value_;
+    const std::uint8_t* bad_;
+    std::vector<std::vector<WindowSum>> levels_;
+};
+
+}  // namespace
+
+template <class T>
+void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T* scores) const {
+    constexpr T doubtful = static_cast<T>(microkernels::doubtful_score);
+    const Samples samples(x, shape_, place);
+    const WindowShape windows = windows_of(problem_, shape_, place);
+    const Index n = windows.outputs.back();
+
+    const std::vector<Index> starts = output_rows(windows);
+    Index left = 0;
+    for (std::size_t row = 0; row < starts.size(); ++row) {
+        T* line = scores + static_cast<Index>(row) * n;
+        for (Index i = 0; i < n; ++i) {
+            if (line[i] != doubtful) continue;
+            if (window_is_flat(samples, starts[row] + i))
+                line[i] = 0;
+            else
+                ++left;
+        }
+    }
+    if (left == 0) return;
+
+    std::vector<double> products(static_cast<std::size_t>(product(windows.outputs)));
+    if (transform_) {
+        const Workspace space(transform_->tile_bytes() + transform_->scratch_bytes() + 64);
+        double* tile = space.as<double>();
+        double* scratch = tile + (transform_->tile_bytes() + 63) / 64 * 8;
+        load_tile<double>(*transform_, shape_, samples.value.data(), nullptr, tile);
+        transform_->convolve(tile, scratch, {});
+        store_tile<double>(*transform_, shape_, place.outputs, 0, tile, products.data());
+    }
+
+    const double count = static_cast<double>(pattern_->count);
+    CarefulSums sums(windows, samples.value.data(), samples.bad.data());
+    walk_windows(windows, sums, [&](Index row) {
+        sums.slide([&](Index i, const WindowSum& sum) {
+            const Index at = row * n + i;
+            if (scores[at] != doubtful) return;
+            if (sum.bad > 0) {
+                scores[at] = std::numeric_limits<T>::quiet_NaN();
+                return;
+            }
+            const double spread = spread_of(sum.square, sum.sum, count);
+            const Index start = starts[static_cast<std::size_t>(row)] + i;
+            const double score = pattern_->flat ? 0
+                                 : spread > trusted * count * samples.energy
+                                     ? products[static_cast<std::size_t>(at)] / std::sqrt(spread)
+                                     : score_window(samples, start);
+            scores[at] = static_cast<T>(std::clamp(score, -1.0, 1.0));
+        });
+    });
+}
+
+template void CarefulTile::repair(const LineReader<double>&, const TilePlace&, float*) const;
+template void CarefulTile::repair(const LineReader<double>&, const TilePlace&, double*) const;
+
+}  // namespace faltung::matching

@@ -1,0 +1,180 @@
+#include "matching/masked.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/workspace.hpp"
+#include "matching/careful.hpp"
+
+namespace faltung::matching {
+
+namespace {
+
+/// Spreads down to these shares of the tile's energy, and of the template's, are taken from
+/// transforms; below that windows are summed one by one.
+constexpr double trusted = 0x1p-24, trusted_template = 0x1p-24;
+
+}  // namespace
+
+/// A tile: scaled, freed of its mean, zero where samples do not count.
+struct MaskedTile::Samples {
+    std::vector<double> value, square, keep, bad;
+    double energy = 0;  // the mean square of what counts
+    bool any_bad = false;
+
+    Samples(const LineReader<double>& x, const LineReader<double>* keep_reader,
+            const TileShape& shape, const TilePlace& place) {
+        const Index line = shape.length.back(), begin = place.start[place.start.size() - 1],
+                    n = place.need[place.need.size() - 1];
+        const auto points = static_cast<std::size_t>(shape.rows() * line);
+        for (auto* plane : {&value, &square, &keep, &bad}) plane->resize(points);
+        double peak = 0;
+        for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
+            if (!needed) return;
+            const auto first = static_cast<std::size_t>(row * line);
+            x.read(at.data(), begin, begin + n, value.data() + first);
+            if (keep_reader)
+                keep_reader->read(at.data(), begin, begin + n, keep.data() + first);
+            else
+                std::fill_n(keep.data() + first, n, 1.0);
+            for (auto j = first; j < first + static_cast<std::size_t>(n); ++j) {
+                keep[j] = keep[j] != 0;
+                if (keep[j] != 0 && !std::isfinite(value[j])) {
+                    bad[j] = 1;
+                    keep[j] = 0;
+                    any_bad = true;
+                }
+                if (keep[j] != 0) peak = std::max(peak, std::abs(value[j]));
+            }
+        });
+        const int exponent = peak > 0 ? -std::ilogb(peak) : 0;
+        double sum = 0, count = 0;
+        for (std::size_t j = 0; j < points; ++j) {
+            if (keep[j] == 0) continue;
+            value[j] = std::ldexp(value[j], exponent);
+            sum += value[j];
+            ++count;
+        }
+        const double mean = count > 0 ? sum / count : 0;
+        for (std::size_t j = 0; j < points; ++j) {
+            value[j] = keep[j] != 0 ? value[j] - mean : 0;
+            square[j] = value[j] * value[j];
+            energy += square[j];
+        }
+        energy /= std::max(1.0, count);
+    }
+};
+
+MaskedTile::MaskedTile(const Problem& problem, std::shared_ptr<const Pattern> pattern,
+                       const TileShape& shape, const microkernels::Table& table)
+    : problem_(problem), pattern_(std::move(pattern)), shape_(shape) {
+    const Extents nothing(shape.length.size(), 0);
+    rows_ = window_rows(windows_of(problem, shape, {nothing, nothing, nothing, nothing}));
+    std::vector<double> mask, squares;
+    for (std::size_t i = 0; i < pattern_->taps.size(); ++i) {
+        mask.push_back(pattern_->keep.empty() || pattern_->keep[i] ? 1.0 : 0.0);
+        squares.push_back(pattern_->taps[i] * pattern_->taps[i]);
+    }
+    const auto tile = [&](const std::vector<double>& taps) {
+        return make_tile<double>(problem, as_kernel(*pattern_, taps), shape, table);
+    };
+    mask_ = tile(mask);
+    if (pattern_->flat) return;
+    taps_ = tile(pattern_->taps);
+    squares_ = tile(squares);
+}
+
+void MaskedTile::correlate(const TileTransform<double>& transform, const double* re,
+                           const double* im, const TilePlace& place, std::vector<double>& re_out,
+                           std::vector<double>* im_out) const {
+    const Workspace space(transform.tile_bytes() + transform.scratch_bytes() + 64);
+    double* tile = space.as<double>();
+    double* scratch = tile + (transform.tile_bytes() + 63) / 64 * 8;
+    load_tile<double>(transform, shape_, re, im, tile);
+    transform.convolve(tile, scratch, {});
+    const auto outputs = static_cast<std::size_t>(product(place.outputs));
+    re_out.resize(outputs);
+    store_tile<double>(transform, shape_, place.outputs, 0, tile, re_out.data());
+    if (!im_out) return;
+    im_out->resize(outputs);
+    store_tile<double>(transform, shape_, place.outputs, 1, tile, im_out->data());
+}
+
+/// Two passes over what counts of one window.
+double MaskedTile::score_window(const Samples& samples, Index start) const {
+    const Index width = problem_.axes.back().k;
+    const auto for_each_pair = [&](auto&& body) {
+        std::size_t tap = 0;
+        for (const Index row : rows_)
+            for (Index i = 0; i < width; ++i, ++tap)
+                if (const auto j = static_cast<std::size_t>(start + row + i);
+                    samples.keep[j] != 0 && (pattern_->keep.empty() || pattern_->keep[tap]))
+                    body(samples.value[j], pattern_->taps[tap]);
+    };
+    double count = 0, first_x = 0, first_tap = 0, sum_x = 0, sum_tap = 0;
+    for_each_pair([&](double x, double tap) {
+        if (count == 0) first_x = x, first_tap = tap;
+        sum_x += x - first_x;
+        sum_tap += tap - first_tap;
+        ++count;
+    });
+    if (count == 0) return 0;
+    const double mean_x = sum_x / count, mean_tap = sum_tap / count;
+    double square_x = 0, square_tap = 0, cross = 0;
+    for_each_pair([&](double x, double tap) {
+        const double dx = x - first_x - mean_x, dt = tap - first_tap - mean_tap;
+        square_x += dx * dx;
+        square_tap += dt * dt;
+        cross += dx * dt;
+    });
+    const double norm = std::sqrt(square_x) * std::sqrt(square_tap);
+    return norm > 0 ? cross / norm : 0;
+}
+
+template <class T>
+void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* keep,
+                       const TilePlace& place, T* scores) const {
+    const Samples samples(x, keep, shape_, place);
+    std::vector<double> count, bad, sum, square, product_sum, tap_sum, tap_square;
+    correlate(*mask_, samples.keep.data(), samples.any_bad ? samples.bad.data() : nullptr, place,
+              count, &bad);
+    if (!pattern_->flat) {
+        correlate(*mask_, samples.value.data(), samples.square.data(), place, sum, &square);
+        correlate(*taps_, samples.value.data(), samples.keep.data(), place, product_sum, &tap_sum);
+        correlate(*squares_, samples.keep.data(), nullptr, place, tap_square, nullptr);
+    }
+
+    const WindowShape windows = windows_of(problem_, shape_, place);
+    const Index n = windows.outputs.back();
+    Index row = 0;
+    for (const Index start : output_rows(windows)) {
+        for (Index i = 0; i < n; ++i) {
+            const auto at = static_cast<std::size_t>(row * n + i);
+            T& score = scores[at];
+            const double share = std::round(count[at]);
+            if (bad[at] > 0.5) {
+                score = std::numeric_limits<T>::quiet_NaN();
+            } else if (pattern_->flat || share < 2) {
+                score = 0;
+            } else {
+                const double spread = square[at] - sum[at] * sum[at] / share;
+                const double tap_spread = tap_square[at] - tap_sum[at] * tap_sum[at] / share;
+                const double cross = product_sum[at] - sum[at] * tap_sum[at] / share;
+                const bool trust =
+                    spread > trusted * share * samples.energy && tap_spread > trusted_template;
+                const double value = trust ? cross / std::sqrt(spread * tap_spread)
+                                           : score_window(samples, start + i);
+                score = static_cast<T>(std::clamp(value, -1.0, 1.0));
+            }
+        }
+        ++row;
+    }
+}
+
+template void MaskedTile::score(const LineReader<double>&, const LineReader<double>*,
+                                const TilePlace&, float*) const;
+template void MaskedTile::score(const LineReader<double>&, const LineReader<double>*,
+                                const TilePlace&, double*) const;
+
+}  // namespace faltung::matching

@@ -1,0 +1,48 @@
+// What a tile holds, sample by sample, and how it meets a transform.
+#pragma once
+
+#include "core/array_view.hpp"
+#include "lines/line_reader.hpp"
+#include "lines/line_writer.hpp"
+#include "matching/window_sums.hpp"
+#include "spectral/tile_grid.hpp"
+
+namespace faltung::matching {
+
+/// The block of a tile and its windows, axes of one sample left out.
+WindowShape windows_of(const Problem& problem, const TileShape& shape, const TilePlace& place);
+
+/// Calls body(row, coordinates, needed) for every row of a tile; coordinates are those of the
+/// array, on all axes but the last. Rows that no output needs may lie anywhere.
+template <class Body>
+void for_each_tile_row(const TileShape& shape, const TilePlace& place, Body&& body) {
+    const int last = shape.length.size() - 1;
+    Extents offset(last, 0), at = place.start;
+    bool needed = true;
+    for (Index row = 0;; ++row) {
+        body(row, at, needed);
+        int a = last - 1;
+        for (; a >= 0; --a) {
+            if (++offset[a] < shape.length[a]) break;
+            offset[a] = 0;
+        }
+        if (a < 0) return;
+        needed = true;
+        for (int b = 0; b < last; ++b) {
+            at[b] = place.start[b] + offset[b];
+            needed = needed && offset[b] < place.need[b];
+        }
+    }
+}
+
+/// Blocks in C order into a tile, `re` and `im` (or null) as its two planes.
+template <class T>
+void load_tile(const TileTransform<T>& transform, const TileShape& shape, const T* re, const T* im,
+               T* tile);
+
+/// The first `outputs` results along each axis, in C order without gaps.
+template <class T>
+void store_tile(const TileTransform<T>& transform, const TileShape& shape, const Extents& outputs,
+                int part, const T* tile, T* to);
+
+}  // namespace faltung::matching

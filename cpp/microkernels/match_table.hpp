@@ -1,0 +1,34 @@
+// What a level offers for normalised correlation: samples freed of their mean, sums under a window
+// that moves along, and the score of every window. Sums are always float64.
+#pragma once
+
+#include <cstdint>
+
+namespace faltung::microkernels {
+
+/// Stands for a score that has to be worked out with more care.
+inline constexpr int doubtful_score = 2;
+
+template <class T>
+struct MatchTable {
+    /// to[i] = from[i] - centre; the answer is the sum of the squares, not finite where a sample is
+    /// not.
+    double (*centre)(const T* from, T centre, T* to, std::int64_t n);
+    /// Sums of samples and of their squares, position by position: `enter` comes under the window,
+    /// `leave` (or null) goes.
+    void (*move)(const T* enter, const T* leave, double* sum, double* square, std::int64_t n);
+    /// scores[i] = products[i] / sqrt(spread), cut to [-1, 1], where the spread of a window is
+    /// square[i] - sum[i]^2 / samples. Windows of a spread up to `flat` score zero, others up to
+    /// `doubtful` get doubtful_score; the answer is how many of those there were. In place is fine.
+    std::int64_t (*score)(const T* products, const double* sum, const double* square,
+                          double samples, double flat, double doubtful, T* scores, std::int64_t n);
+};
+
+/// The same between sums of a faster axis.
+struct WindowTable {
+    void (*move)(const double* enter, const double* leave, double* sum, std::int64_t n);
+    /// out[i] = in[i] + ... + in[i + width - 1] for i < n.
+    void (*slide)(const double* in, std::int64_t width, double* out, std::int64_t n);
+};
+
+}  // namespace faltung::microkernels
