@@ -29,6 +29,8 @@ FIGURES = [
     "derivatives",
     "salt_water",
     "by_chance",
+    "find_face",
+    "find_song",
     "banner",
 ]
 
