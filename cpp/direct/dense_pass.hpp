@@ -26,7 +26,7 @@ public:
     static std::size_t scratch_bytes(const DensePlan<T>& plan);
 
 private:
-    static constexpr Index max_group = 8;
+    static constexpr Index max_group = 12;
     static constexpr int max_segments = 3;
     static constexpr std::size_t line_bytes = 64;
 

@@ -186,9 +186,12 @@ constexpr CorrelateTable<T> correlate_table() {
     constexpr int w6 = many ? 4 : 2, w4 = many ? 4 : 3, w2 = 4, w1 = 8;
     // Unrolling pays where a tap is one instruction. Elsewhere it only grows the code and spills.
     constexpr bool unrolled = fused && Simd<T>::floating;
-    constexpr int rows = unrolled && !many ? 4 : unrolled ? 6 : 2;
-    constexpr int w = unrolled && !many ? 3 : 4;
-    constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0, k7 = unrolled ? 7 : 0;
+    // Tall blocks lose less on their first and last input rows, which only some output rows see;
+    // with three and five taps a wide one has fewer loads per multiply-add.
+    constexpr int rows = !unrolled ? 2 : many ? 6 : 4, w = unrolled && !many ? 3 : 4;
+    constexpr int tall = unrolled && many ? 12 : rows, slim = unrolled && many ? 2 : w;
+    constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0;
+    constexpr int k7 = unrolled ? 7 : 0, k9 = unrolled ? 9 : 0;
     return {
         lanes<T>,
         {{6, Rows<T, 6, w6, 0, 0>::run},
@@ -201,7 +204,8 @@ constexpr CorrelateTable<T> correlate_table() {
          {1, Rows<T, 1, w1, 0, 1>::run}},
         {{rows, Rows<T, rows, w, k3, k3>::run},
          {rows, Rows<T, rows, w, k5, k5>::run},
-         {rows, Rows<T, rows, w, k7, k7>::run}},
+         {tall, Rows<T, tall, slim, k7, k7>::run},
+         {tall, Rows<T, tall, slim, k9, k9>::run}},
         line<T>,
         combine<T>,
         fence,

@@ -33,10 +33,11 @@ struct CorrelateCall {
 template <class T>
 using Correlate = void (*)(const CorrelateCall<T>&);
 
-/// Kernels of 3, 5 and 7 taps each way are unrolled.
-inline constexpr int squares = 3;
+/// Kernels of 3, 5, 7 and 9 taps each way are unrolled.
+inline constexpr int squares = 4;
 static constexpr int square_index(std::int64_t ky, std::int64_t kx) {
-    return ky == kx && (kx == 3 || kx == 5 || kx == 7) ? static_cast<int>(kx - 3) / 2 : -1;
+    const bool known = ky == kx && kx % 2 == 1 && kx >= 3 && kx < 3 + 2 * squares;
+    return known ? static_cast<int>(kx - 3) / 2 : -1;
 }
 
 template <class T>
