@@ -142,9 +142,8 @@ def test_scale_is_carried(method, scale):
     )
 
 
-def test_a_kernel_of_low_but_not_first_rank_is_not_separable():
-    k = outer((5, 5), np.dtype("float64"), 3)
-    k[2, 2] += 1e-3 * np.abs(k).max()
+def test_a_kernel_of_full_rank_is_not_separable():
+    k = numbers((5, 5), np.dtype("float64"), 3)
     with pytest.raises(ValueError, match="separable"):
         faltung.convolve(np.ones((9, 9)), k, method="separable")
     x = numbers((30, 30), np.dtype("float64"))

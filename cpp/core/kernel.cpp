@@ -1,5 +1,6 @@
 #include "core/kernel.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -64,18 +65,27 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
             walk.data += (shape_[a] - 1) * view.strides[a];
             walk.strides[a] = -view.strides[a];
         }
-        double square = 0;
+        double largest = 0;
         std::size_t i = 0;
         for_each_element(walk, [&](const std::byte* address) {
             const Tap<T> tap = read_tap<T>(view.dtype, address);
             planes.real[i] = tap.real;
             if (complex_) planes.imag[i] = conjugate ? -tap.imag : tap.imag;
             const double re = static_cast<double>(tap.real), im = static_cast<double>(tap.imag);
-            square += re * re + im * im;
+            largest = std::max({largest, std::abs(re), std::abs(im)});
             finite_ = finite_ && std::isfinite(re) && std::isfinite(im);
+            constant_ = constant_ && tap.real == planes.real[0] &&
+                        (!complex_ || planes.imag[i] == planes.imag[0]);
             ++i;
         });
-        norm_ = std::sqrt(square);
+        // relative to the largest, so that no square overflows or vanishes
+        double square = 0;
+        for (const std::vector<T>* plane : {&planes.real, &planes.imag})
+            for (const T value : *plane) {
+                const double part = static_cast<double>(value) / largest;
+                square += part * part;
+            }
+        norm_ = largest > 0 ? largest * std::sqrt(square) : 0;
         planes_ = std::move(planes);
     });
 }

@@ -25,8 +25,9 @@ public:
 
     const Extents& shape() const { return shape_; }
     bool is_complex() const { return complex_; }
-    bool finite() const { return finite_; }  // no NaN, no infinity
-    double norm() const { return norm_; }    // the l2 norm
+    bool finite() const { return finite_; }      // no NaN, no infinity
+    double norm() const { return norm_; }        // the l2 norm
+    bool constant() const { return constant_; }  // all taps are the same number
 
     template <class T>
     const KernelPlanes<T>& planes() const {
@@ -35,7 +36,7 @@ public:
 
 private:
     Extents shape_;
-    bool complex_ = false, finite_ = true;
+    bool complex_ = false, finite_ = true, constant_ = true;
     double norm_ = 0;
     std::variant<KernelPlanes<float>, KernelPlanes<double>, KernelPlanes<std::int64_t>> planes_;
 };

@@ -1,11 +1,19 @@
-// Finds the short kernels behind an outer product.
+// Finds the short kernels behind an outer product, or behind a sum of a few.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "direct/low_rank.hpp"
 #include "direct/separable.hpp"
+#include "direct/tensor.hpp"
 
 namespace faltung {
+
+using direct::at_product;
+using direct::for_each;
+using direct::slowest_long_axis;
+using direct::Tensor;
+using direct::Vectors;
 
 namespace {
 
@@ -13,60 +21,6 @@ using Complex = std::complex<double>;
 
 /// A number every integer below which is a double.
 constexpr double exact_limit = 9007199254740992.0;  // 2^53
-
-/// The kernel as a tensor of N axes in C order; walks it with a multi-index.
-template <class N>
-struct Tensor {
-    const Extents& shape;
-    const std::vector<N>& values;
-
-    int rank() const { return shape.size(); }
-
-    Index stride(int axis) const {
-        Index stride = 1;
-        for (int a = axis + 1; a < rank(); ++a) stride *= shape[a];
-        return stride;
-    }
-
-    /// The numbers along `axis` through the element `pivot`.
-    std::vector<N> fibre(int axis, Index pivot) const {
-        const Index step = stride(axis), at = pivot / step % shape[axis];
-        std::vector<N> numbers;
-        for (Index t = 0; t < shape[axis]; ++t)
-            numbers.push_back(values[static_cast<std::size_t>(pivot + (t - at) * step)]);
-        return numbers;
-    }
-};
-
-/// Calls body(i, at) for every element i, C order; stops when it says false, and says so.
-template <class Body>
-bool for_each(const Extents& shape, Body&& body) {
-    Extents at(shape.size(), 0);
-    const Index count = product(shape);
-    for (Index i = 0; i < count; ++i) {
-        if (!body(static_cast<std::size_t>(i), at)) return false;
-        for (int a = shape.size() - 1; a >= 0 && ++at[a] == shape[a]; --a) at[a] = 0;
-    }
-    return true;
-}
-
-template <class F>
-using Vectors = std::vector<std::vector<F>>;
-
-template <class F>
-F at_product(const Vectors<F>& factors, const Extents& at, int skip = -1) {
-    F value{1};
-    for (int a = 0; a < at.size(); ++a)
-        if (a != skip)
-            value *= factors[static_cast<std::size_t>(a)][static_cast<std::size_t>(at[a])];
-    return value;
-}
-
-Index slowest_long_axis(const Extents& shape) {
-    for (int a = 0; a < shape.size(); ++a)
-        if (shape[a] > 1) return a;
-    return 0;
-}
 
 /// Over the integers: fibres divided by the greatest common divisor of their numbers are the
 /// factors, but for one scale, which is an integer too (Gauss's lemma). It goes to the axis that is
@@ -181,7 +135,7 @@ void balance(const Extents& shape, Vectors<F>& factors) {
 /// Over the reals or complex numbers: the fibres through the largest element, improved by least
 /// squares.
 template <class F>
-std::optional<Factors> factorise_closely(const Tensor<F>& kernel, double bound) {
+std::optional<Vectors<F>> factorise_closely(const Tensor<F>& kernel, double bound) {
     const auto largest =
         std::max_element(kernel.values.begin(), kernel.values.end(),
                          [](const F& a, const F& b) { return std::abs(a) < std::abs(b); });
@@ -205,11 +159,25 @@ std::optional<Factors> factorise_closely(const Tensor<F>& kernel, double bound) 
         else if (!within(kernel, factors, bound))
             return std::nullopt;
     }
-    balance(kernel.shape, factors);
+    return factors;
+}
 
-    Factors found;
-    for (const auto& factor : factors) found.per_axis.emplace_back(factor.begin(), factor.end());
-    return found;
+/// One outer product, or else a sum of them.
+template <class F>
+Terms terms_of(const Tensor<F>& kernel, double tolerance, double norm, int most) {
+    std::vector<Vectors<F>> found;
+    const bool squares_fit = norm > 1e-140 && norm < 1e140;
+    if (auto one = factorise_closely(kernel, tolerance * norm))
+        found.push_back(std::move(*one));
+    else if (most > 1 && squares_fit)
+        found = direct::outer_products(kernel, direct::rank_tolerance * tolerance * norm, most);
+    Terms terms;
+    for (Vectors<F>& factors : found) {
+        balance(kernel.shape, factors);
+        Factors& term = terms.emplace_back();
+        for (const auto& factor : factors) term.per_axis.emplace_back(factor.begin(), factor.end());
+    }
+    return terms;
 }
 
 /// The kernel's numbers as integers, if that is what they all are.
@@ -225,34 +193,40 @@ std::optional<std::vector<std::int64_t>> as_integers(const std::vector<T>& value
     return integers;
 }
 
+Terms one_term(std::optional<Factors> factors) {
+    return factors ? Terms{std::move(*factors)} : Terms{};
+}
+
 template <class T>
-std::optional<Factors> factorise_planes(const Kernel& kernel, double tolerance) {
+Terms factorise_planes(const Kernel& kernel, double tolerance, int most) {
     const KernelPlanes<T>& planes = kernel.planes<T>();
     const Extents& shape = kernel.shape();
     if constexpr (std::is_same_v<T, std::int64_t>) {
-        return factorise_exactly({shape, planes.real});
+        return one_term(factorise_exactly({shape, planes.real}));
     } else {
-        if (!kernel.finite()) return std::nullopt;
-        const double bound = tolerance * kernel.norm();
+        if (!kernel.finite()) return {};
         if (kernel.is_complex()) {
             std::vector<Complex> values;
             for (std::size_t i = 0; i < planes.real.size(); ++i)
                 values.emplace_back(planes.real[i], planes.imag[i]);
-            return factorise_closely<Complex>({shape, values}, bound);
+            return terms_of<Complex>({shape, values}, tolerance, kernel.norm(), most);
         }
         // Integer problems come in float arithmetic too, and must stay exact.
-        if (const auto integers = as_integers(planes.real))
-            return factorise_exactly({shape, *integers});
+        const auto integers = as_integers(planes.real);
+        if (integers) {
+            Terms exact = one_term(factorise_exactly({shape, *integers}));
+            if (!exact.empty() || most == 1) return exact;
+        }
         const std::vector<double> values(planes.real.begin(), planes.real.end());
-        return factorise_closely<double>({shape, values}, bound);
+        return terms_of<double>({shape, values}, tolerance, kernel.norm(), most);
     }
 }
 
 }  // namespace
 
-std::optional<Factors> factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance) {
-    return with_arithmetic(arithmetic,
-                           [&]<class T>(T) { return factorise_planes<T>(kernel, tolerance); });
+Terms factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance, int most) {
+    return with_arithmetic(
+        arithmetic, [&]<class T>(T) { return factorise_planes<T>(kernel, tolerance, most); });
 }
 
 }  // namespace faltung

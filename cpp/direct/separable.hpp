@@ -1,4 +1,4 @@
-// A kernel that is an outer product of short ones runs as one pass per axis.
+// A kernel that is an outer product of short ones, or a sum of a few such, runs as passes per axis.
 #pragma once
 
 #include <complex>
@@ -19,11 +19,19 @@ struct Factors {
     std::vector<std::vector<std::complex<double>>> per_axis;
 };
 
-/// The factors of a kernel of rank one, if they reproduce it within `tolerance` times its l2 norm
-/// (exactly for integers).
-std::optional<Factors> factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance);
+/// A kernel as a sum of outer products; empty where there is none.
+using Terms = std::vector<Factors>;
 
-std::unique_ptr<Executor> make_separable(const Problem& problem, const Factors& factors,
+/// The one outer product that reproduces the kernel within `tolerance` times its l2 norm (exactly
+/// for integers), or up to `most` of them whose sum misses it by a few times that in the l2 norm.
+/// With most == 1 a kernel of integers is factorised exactly or not at all.
+Terms factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance, int most = 1);
+
+/// Multiply-adds per output of all passes of all terms; equal taps count as what their running sums
+/// take.
+double separable_work(const Terms& terms);
+
+std::unique_ptr<Executor> make_separable(const Problem& problem, const Terms& terms,
                                          const microkernels::Table& table);
 
 }  // namespace faltung

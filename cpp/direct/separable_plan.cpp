@@ -29,7 +29,7 @@ Index even_part(Index extent, Index part, Index unit = 1) {
 
 }  // namespace
 
-SeparableLayout plan_separable(const Problem& problem, int vector_lanes) {
+SeparableLayout plan_separable(const Problem& problem, Index terms, int vector_lanes) {
     SeparableLayout layout;
     const PerAxis<Axis>& axes = problem.axes;
     const int last = axes.size() - 1;
@@ -47,7 +47,7 @@ SeparableLayout plan_separable(const Problem& problem, int vector_lanes) {
     const auto ring_numbers = [&] {
         Index row = layout.extent[last] * lanes, total = row;
         for (int j = levels - 1; j >= 0; --j) {
-            total += row * layout.slots[j];
+            total += terms * row * layout.slots[j];
             row *= layout.extent[layout.rows[j]];
         }
         return total;
@@ -80,7 +80,7 @@ SeparableLayout plan_separable(const Problem& problem, int vector_lanes) {
         others *= divide_up(std::max<Index>(axes[a].out, 1), layout.extent[a]);
     }
     Index work_per_output = 2;
-    for (const Axis& axis : axes) work_per_output += axis.k > 1 ? axis.k : 0;
+    for (const Axis& axis : axes) work_per_output += axis.k > 1 ? terms * axis.k : 0;
     if (levels > 0) {
         const int slowest = layout.rows[0];
         const Index out = std::max<Index>(axes[slowest].out, 1);

@@ -2,21 +2,9 @@
 // into boxes.
 #pragma once
 
-#include <vector>
-
 #include "core/problem.hpp"
-#include "direct/separable.hpp"
 
 namespace faltung::direct {
-
-/// One axis' short kernel.
-template <class T>
-struct Pass {
-    std::vector<T> real;
-    std::vector<T> imag;  // empty where all imaginary parts are zero
-
-    bool trivial() const { return imag.empty() && real.size() == 1 && real[0] == T{1}; }
-};
 
 /// The outputs are cut into boxes of fixed extents, whatever the number of workers, so that what a
 /// box keeps between its passes stays in the second-level cache. Within a box the slowest convolved
@@ -41,6 +29,7 @@ struct SeparableLayout {
 /// At most this many output rows are computed together.
 inline constexpr Index most_rows = 8;
 
-SeparableLayout plan_separable(const Problem& problem, int vector_lanes);
+/// `terms` kernels, each with rings of its own.
+SeparableLayout plan_separable(const Problem& problem, Index terms, int vector_lanes);
 
 }  // namespace faltung::direct

@@ -23,7 +23,7 @@ namespace {
 
 /// An outer product counts as the kernel if it misses it by no more than the rounding that the taps
 /// have anyway.
-double rank_one_tolerance(const Problem& problem, DType kernel) {
+double rank_tolerance(const Problem& problem, DType kernel) {
     if (kernel == DType::float16 && problem.x_dtype == DType::float16) return 0x1p-11;
     switch (problem.arithmetic) {
         case Arithmetic::f32: return 0x1p-24;
@@ -32,10 +32,19 @@ double rank_one_tolerance(const Problem& problem, DType kernel) {
     }
 }
 
-int convolved_axes(const Problem& problem) {
-    int count = 0;
-    for (const Axis& axis : problem.axes) count += axis.k > 1;
-    return count;
+/// How many outer products a kernel may be a sum of. Sums of several are not exact, and very large
+/// kernels would take long to look at.
+int most_terms(const Problem& problem) {
+    constexpr int most = 6;
+    constexpr Index looked_at = Index{1} << 18;
+    return problem.sample_bound > 0 || problem.taps() > looked_at ? 1 : most;
+}
+
+/// Passes along several axes may save work; along one only where its taps are equal.
+bool worth_factors(const Problem& problem, const Kernel& kernel) {
+    int convolved = 0;
+    for (const Axis& axis : problem.axes) convolved += axis.k > 1;
+    return kernel.finite() && (convolved != 1 || kernel.constant());
 }
 
 /// For settle_integers: how to look at the samples of x.
@@ -91,12 +100,12 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
     traits.whole_steps = whole.steps;
-    std::optional<Factors> factors;
-    const bool worth_factors = convolved_axes(problem) != 1 || request.method == Method::separable;
-    if (worth_factors && kernel->finite())
-        factors = factorise(*kernel, problem.arithmetic,
-                            rank_one_tolerance(problem, request.kernel_dtype));
-    traits.rank_one = factors.has_value();
+    Terms terms;
+    if (worth_factors(problem, *kernel) || request.method == Method::separable)
+        terms = factorise(*kernel, problem.arithmetic,
+                          rank_tolerance(problem, request.kernel_dtype), most_terms(problem));
+    traits.terms = static_cast<int>(terms.size());
+    traits.pass_work = separable_work(terms);
 
     // 2. the choice
     auto plan = std::make_shared<Plan>();
@@ -118,7 +127,7 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
         case Method::direct:
             plan->executor = make_dense(problem, kernel, level, stream_from);
             break;
-        case Method::separable: plan->executor = make_separable(problem, *factors, level); break;
+        case Method::separable: plan->executor = make_separable(problem, terms, level); break;
         case Method::fft:
             plan->executor =
                 make_whole(problem, kernel, make_dense(problem, kernel, level, stream_from), level);
@@ -233,8 +242,9 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
         auto made = std::make_shared<Plan>();
         made->level = &current_level();
         made->problem = problem;
-        made->choice = choose(problem, {.rank_one = true}, *made->level, Method::separable);
-        made->executor = make_separable(problem, factors, *made->level);
+        made->choice = choose(problem, {.terms = 1, .pass_work = separable_work({factors})},
+                              *made->level, Method::separable);
+        made->executor = make_separable(problem, {factors}, *made->level);
         return std::shared_ptr<const Plan>(std::move(made));
     });
     run_plan(*plan, x, out, context);

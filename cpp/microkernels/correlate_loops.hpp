@@ -2,6 +2,7 @@
 // loaded vector serves several rows. See correlate_table.hpp for what is computed.
 #pragma once
 
+#include "microkernels/correlate_box.hpp"
 #include "microkernels/correlate_line.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/simd.hpp"
@@ -207,6 +208,8 @@ constexpr CorrelateTable<T> correlate_table() {
          {tall, Rows<T, tall, slim, k7, k7>::run},
          {tall, Rows<T, tall, slim, k9, k9>::run}},
         line<T>,
+        box_suffix<T>,
+        box_slide<T>,
         combine<T>,
         fence,
     };

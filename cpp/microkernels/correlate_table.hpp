@@ -30,6 +30,19 @@ struct CorrelateCall {
     bool stream;      // store past the caches where alignment allows; the caller fences
 };
 
+/// The second half of a sliding window of rows: out[r] = suffix[r] + the sum of all that has
+/// entered, times `scale` each.
+template <class T>
+struct BoxSlide {
+    const T* const* entering;
+    const T* const* suffix;
+    T* const* out;
+    T *sum, *excess;  // the running sum, and its compensation; zero where a block of rows starts
+    T scale;
+    std::int64_t rows, n;
+    bool stream;  // as above
+};
+
 template <class T>
 using Correlate = void (*)(const CorrelateCall<T>&);
 
@@ -55,6 +68,10 @@ struct CorrelateTable {
     /// One output row, depth == ky == 1. Sums the taps in an order of its own, so it must serve all
     /// rows or none.
     Correlate<T> line;
+    /// out[r] = scale times the sum of row[r] and all rows after it; out[r] may be row[r].
+    void (*box_suffix)(const T* const* row, T* const* out, std::int64_t count, T scale,
+                       std::int64_t n);
+    void (*box_slide)(const BoxSlide<T>& call);
     /// out = a + i*b, for n interleaved complex numbers.
     void (*combine)(const T* a, const T* b, T* out, std::int64_t n);
     /// Makes streamed stores visible to other threads.

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__x86_64__) && !defined(__clang__)
+#if defined(__AVX512F__) || (defined(__x86_64__) && !defined(__clang__))
 #include <immintrin.h>  // only for what vector extensions lack
 #elif defined(__SSE2__)
 #include <emmintrin.h>
@@ -140,6 +140,49 @@ FALTUNG_INLINE Vec<std::int64_t> multiply_low_halves(Vec<std::int64_t> a, Vec<st
     return (Vec<std::int64_t>)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #else
     return (Vec<std::int64_t>)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#endif
+}
+
+// Neighbouring vectors can be shifted against each other where one instruction picks any numbers of
+// two vectors.
+#if defined(__AVX512F__)
+inline constexpr bool picks_from_two = true;
+#else
+inline constexpr bool picks_from_two = false;
+#endif
+
+/// Indices into two vectors as if they stood one after the other.
+template <class T>
+struct Picks {
+    using I = decltype([] {
+        if constexpr (sizeof(T) == 4)
+            return std::int32_t{};
+        else
+            return std::int64_t{};
+    }());
+    typedef I V __attribute__((vector_size(vector_bytes)));
+
+    /// The numbers from `shift` on.
+    static FALTUNG_INLINE V from(std::int64_t shift) {
+        V indices;
+        FALTUNG_UNROLL
+        for (int i = 0; i < lanes<T>; ++i) indices[i] = static_cast<I>(i);
+        return indices + static_cast<I>(shift);
+    }
+};
+
+template <class T>
+FALTUNG_INLINE Vec<T> pick(Vec<T> a, Vec<T> b, typename Picks<T>::V indices) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_permutex2var_ps((__m512)a, (__m512i)indices, (__m512)b);
+    else
+        return (Vec<T>)_mm512_permutex2var_pd((__m512d)a, (__m512i)indices, (__m512d)b);
+#else
+    Vec<T> picked;
+    for (int i = 0; i < lanes<T>; ++i)
+        picked[i] = indices[i] < lanes<T> ? a[indices[i]] : b[indices[i] - lanes<T>];
+    return picked;
 #endif
 }
 

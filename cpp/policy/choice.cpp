@@ -39,6 +39,8 @@ std::string Choice::explain() const {
         } else {
             text += "predicted " + milliseconds(prediction.seconds);
             if (!prediction.tile.empty()) text += ", tiles of " + joined(prediction.tile);
+            if (prediction.terms > 1)
+                text += ", a sum of " + std::to_string(prediction.terms) + " outer products";
             text += ", computed in " + std::string(name_of(prediction.arithmetic));
             if (is_taken)
                 text += forced ? "; asked for" : "; taken: the least predicted time";

@@ -18,7 +18,8 @@ std::string_view name_of(Method method);
 /// What choosing needs to know beside the problem.
 struct Traits {
     bool finite_kernel = true;
-    bool rank_one = false;      // an outer product within the accuracy bound
+    int terms = 0;              // outer products that make up the kernel; 0 if it is no few of them
+    double pass_work = 0;       // multiply-adds per output of all their passes
     double kernel_norm = 0;     // l2
     bool fft_available = true;  // a library for transform lengths that we have none of our own for
     int workers = 1;            // that a call may have, usually
@@ -31,7 +32,8 @@ struct Traits {
 struct Prediction {
     bool possible = false;
     double seconds = 0;
-    Extents tile;  // overlap_save: the transform length per axis
+    Extents tile;   // overlap_save: the transform length per axis
+    int terms = 1;  // separable: outer products
     Arithmetic arithmetic = Arithmetic::f64;
     std::string reason;  // named, where not possible
 };

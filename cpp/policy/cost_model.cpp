@@ -95,12 +95,12 @@ Prediction CostModel::direct() const {
 
 Prediction CostModel::separable() const {
     Prediction result{.arithmetic = problem_.arithmetic};
-    if (!traits_.rank_one) {
+    if (traits_.terms == 0) {
         result.reason =
             convolved_ < 2
                 ? "the kernel runs over one axis only"
-                : "the kernel is not an outer product of one-dimensional ones within the "
-                  "accuracy bound";
+                : "the kernel is not an outer product of one-dimensional ones, nor a sum of few, "
+                  "within the accuracy bound";
         return result;
     }
     for (const Axis& axis : problem_.axes)
@@ -110,15 +110,15 @@ Prediction CostModel::separable() const {
         }
     result.possible = true;
     const TapCost& cost = level_costs(level_, problem_.arithmetic).separable;
-    double taps = 0;
-    for (const Axis& axis : problem_.axes) taps += axis.k > 1 ? static_cast<double>(axis.k) : 0;
     const double planes = problem_.complex_kernel ? 2 : 1;
     // every axis beyond the second is one more trip through the cache
-    const double trips = std::max(1, convolved_ - 1);
+    const double trips = traits_.terms * std::max(1, convolved_ - 1);
     const double in_life = convolved_ > 2   ? separable_in_life_3d
                            : convolved_ > 1 ? separable_in_life_2d
                                             : separable_in_life_1d;
-    const double ns = in_life * planes * numbers() * (trips * cost.output + taps * cost.tap);
+    const double ns =
+        in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
+    result.terms = traits_.terms;
     result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
     return result;
 }
