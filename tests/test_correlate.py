@@ -72,6 +72,17 @@ class TestLags:
         full = faltung.correlate(x, self.k, axes=1)
         np.testing.assert_allclose(actual, full[:, 4:10], rtol=0, atol=1e-12)
 
+    @pytest.mark.parametrize("boundary", ["zero", "mirror"])
+    def test_a_range_per_axis(self, rng, boundary):
+        x, k = rng.normal(size=(9, 7)), rng.normal(size=(3, 2))
+        actual = faltung.correlate(x, k, lags=((-1, 4), 3), boundary=boundary)
+        far = np.pad(x, 6, mode="reflect" if boundary == "mirror" else "constant")
+        expected = [
+            [np.sum(far[6 + i : 9 + i, 6 + j : 8 + j] * k) for j in range(-3, 4)]
+            for i in range(-1, 5)
+        ]
+        np.testing.assert_allclose(actual, expected, atol=1e-12)
+
     @pytest.mark.parametrize("lags", [(3, 2), "12", (1, 2, 3), 1.5, (0.5, 2), -1])
     def test_what_is_no_range(self, lags):
         with pytest.raises((TypeError, ValueError), match="lags"):

@@ -27,7 +27,7 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                     const std::vector<Index>& strides, const std::vector<Index>& dilations,
                     const std::string& mode, const std::string& method, const std::string& boundary,
                     const py::array& cval, bool flip,
-                    const std::optional<std::pair<Index, Index>>& lags) {
+                    const std::optional<std::vector<std::pair<Index, Index>>>& lags) {
     RequestFields fields{.x_shape = extents_of(x_shape, "x"),
                          .k_shape = extents_of(k_shape, "k"),
                          .x_dtype = dtype_of(x_dtype, "x"),
@@ -42,7 +42,11 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                          .cval = {},
                          .flip = flip,
                          .method = parse("method", method, methods),
-                         .lags = lags};
+                         .lags = {}};
+    if (lags) {
+        fields.lags.emplace();
+        for (const auto& [first, last] : *lags) fields.lags->push_back({first, last});
+    }
     for (int axis : axes) fields.axes.push_back(axis);
     for (Index stride : strides) fields.strides.push_back(stride);
     for (Index dilation : dilations) fields.dilations.push_back(dilation);

@@ -61,10 +61,12 @@ Request make_request(const RequestFields& fields) {
                                        fields.strides[a], fields.dilations[a]);
     }
     if (fields.lags) {
-        const auto [first, last] = *fields.lags;
-        Axis& axis = problem.axes[fields.axes[0]];
-        axis.first = first;
-        axis.out = (last - first) / axis.step + 1;
+        for (int a = 0; a < fields.axes.size(); ++a) {
+            const auto [first, last] = (*fields.lags)[a];
+            Axis& axis = problem.axes[fields.axes[a]];
+            axis.first = first;
+            axis.out = (last - first) / axis.step + 1;
+        }
     }
     problem.outputs();  // throws where they are too many to count
     constexpr Index most_taps = Index{1} << 34;

@@ -34,7 +34,10 @@ struct RequestFields {
     Constant cval;
     bool flip;
     std::optional<Method> method;
-    std::optional<std::pair<Index, Index>> lags;  // first and last, both included; one axis only
+    struct Lags {
+        Index first, last;  // both included
+    };
+    std::optional<PerAxis<Lags>> lags;  // one range per axis of k, in place of the mode
 };
 
 /// Checks shapes and settles the problem. Throws ValueError, TypeError, TooLarge.

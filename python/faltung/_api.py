@@ -18,7 +18,7 @@ _requests: dict[Any, _core.Request] = {}
 _MOST_REQUESTS = 1024
 
 
-def _run(
+def run(
     x: Any,
     k: Any,
     mode: str,
@@ -62,11 +62,7 @@ def _run(
 
 
 def _plain(axes: Any) -> bool:
-    return (
-        axes is None
-        or type(axes) is int
-        or (type(axes) is tuple and all(type(axis) is int for axis in axes))
-    )
+    return axes is None or type(axes) is int or (type(axes) is tuple and all(map(_plain, axes)))
 
 
 def convolve(
@@ -145,7 +141,7 @@ def convolve(
     >>> faltung.convolve([1, 2, 3], [1, 1]).tolist()
     [1, 3, 5, 3]
     """
-    return _run(
+    return run(
         x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None, stride, dilation
     )
 
@@ -164,7 +160,7 @@ def correlate(
     out: Array | None = None,
     dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
-    lags: int | tuple[int, int] | None = None,
+    lags: int | tuple[int | tuple[int, int], ...] | None = None,
 ) -> Array:
     """Correlate an array with a kernel: `convolve` with k conjugated and not flipped.
 
@@ -172,9 +168,10 @@ def correlate(
 
     Parameters
     ----------
-    lags : int or pair of int, optional
-        With one axis: compute only these lags, ``-n..n`` for an integer n or ``first..last`` (both
-        included) for a pair, in place of what `mode` says. Lag 0 is where k lies on the start of x.
+    lags : int or pair of int, or one of these per axis, optional
+        Compute only these lags, ``-n..n`` for an integer n or ``first..last`` (both included) for a
+        pair, in place of what `mode` says. Lag 0 is where k lies on the start of x. With several axes,
+        a sequence with an entry for each of `axes`.
 
     See Also
     --------
@@ -186,7 +183,7 @@ def correlate(
     >>> faltung.correlate([0, 1, 2, 0], [1, 2], "valid").tolist()
     [2, 5, 2]
     """
-    return _run(
+    return run(
         x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags, stride, dilation
     )
 

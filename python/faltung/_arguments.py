@@ -184,12 +184,17 @@ def resolve_spacing(value: Any, name: str, rank: int) -> list[int]:
     return spacing
 
 
-def resolve_lags(lags: Any, rank: int) -> tuple[int, int] | None:
-    """The first and the last lag, both included."""
+def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
+    """The first and the last lag for each axis of k, both included."""
     if lags is None:
         return None
-    if rank != 1:
-        raise ValueError(f"lags needs a correlation over one axis; k has {rank}")
+    given = [lags] if rank == 1 else list(lags) if isinstance(lags, Iterable) else []
+    if len(given) != rank:
+        raise ValueError(f"lags is {lags!r}; k has {rank} axes, and each needs its own")
+    return [_range_of_lags(one) for one in given]
+
+
+def _range_of_lags(lags: Any) -> tuple[int, int]:
     try:
         if isinstance(lags, Iterable):
             first, last = (operator.index(lag) for lag in lags)
@@ -202,6 +207,8 @@ def resolve_lags(lags: Any, rank: int) -> tuple[int, int] | None:
         ) from None
     if first > last:
         raise ValueError(f"lags {lags!r}: the first lag must not exceed the last")
+    if not -(1 << 62) < first <= last < 1 << 62:
+        raise ValueError(f"lags is {lags!r}; lags must lie within 62 bits")
     return first, last
 
 

@@ -39,7 +39,7 @@ class Request:
         boundary: str,
         cval: _Array,
         flip: bool,
-        lags: tuple[int, int] | None,
+        lags: list[tuple[int, int]] | None,
     ) -> None: ...
     @property
     def out_shape(self) -> tuple[int, ...]: ...
