@@ -3,7 +3,7 @@
 The public face is here; everything that computes is in the compiled core.
 """
 
-from faltung import diffusion, filters, fourier, kernels, nn, stochastic
+from faltung import compat, diffusion, filters, fourier, kernels, nn, stochastic
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, trim, tune
 from faltung._core import __version__
@@ -14,6 +14,7 @@ __all__ = [
     "Peaks",
     "Plan",
     "__version__",
+    "compat",
     "convolve",
     "correlate",
     "diffusion",

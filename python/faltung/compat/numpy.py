@@ -1,0 +1,40 @@
+"""Stand-ins for ``numpy.convolve`` and ``numpy.correlate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from faltung import _api
+from faltung._arguments import MODES, Array
+from faltung.compat._routing import PassOn, routed
+from faltung.compat._windows import as_numbers, narrowed
+
+__all__ = ["convolve", "correlate"]
+
+
+def _operands(a: Any, v: Any, mode: Any) -> tuple[Array, Array]:
+    x, k = np.atleast_1d(as_numbers(a, "e")), np.atleast_1d(as_numbers(v, "e"))
+    if x.ndim != 1 or k.ndim != 1 or x.size == 0 or k.size == 0 or mode not in MODES:
+        raise PassOn
+    return x, k
+
+
+@routed("numpy")
+def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
+    """Stand-in for ``numpy.convolve``: the longer of the two counts as the samples."""
+    x, k = _operands(a, v, mode)
+    if k.size > x.size:
+        x, k = k, x
+    return narrowed(_api.convolve(x, k, mode), np.result_type(x, k))
+
+
+@routed("numpy")
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Array:
+    """Stand-in for ``numpy.correlate``."""
+    x, k = _operands(a, v, mode)
+    if k.size > x.size:
+        turned = _api.correlate(k, x, mode)[::-1].conj()
+        return narrowed(turned, np.result_type(x, k))
+    return narrowed(_api.correlate(x, k, mode), np.result_type(x, k))

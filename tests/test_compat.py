@@ -1,0 +1,342 @@
+"""`faltung.compat` against SciPy itself, on what SciPy's own tests leave out."""
+
+import subprocess
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import faltung
+from faltung import compat
+
+scipy_signal = pytest.importorskip("scipy.signal")
+scipy_ndimage = pytest.importorskip("scipy.ndimage")
+
+MODES = ["full", "same", "valid"]
+DTYPES = [np.int8, np.uint8, np.int64, np.float32, np.float64, np.complex64, np.complex128]
+BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
+
+
+@pytest.fixture(autouse=True)
+def counted():
+    compat.report(reset=True)
+
+
+def everything_served():
+    counts = compat.report()
+    return not counts.passed_on and not counts.refused
+
+
+def agree(ours, theirs):
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype
+    eps = np.finfo(theirs.dtype).eps if theirs.dtype.kind in "fc" else 0
+    scale = float(np.max(np.abs(theirs), initial=0))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=50 * eps * scale)
+
+
+def some(rng, shape, dtype):
+    values = rng.normal(size=shape) * 20
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * rng.normal(size=shape)
+    with np.errstate(invalid="ignore"):
+        return (
+            values.astype(np.int64).astype(dtype)
+            if np.dtype(dtype).kind in "iu"
+            else values.astype(dtype)
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+def test_signal(name, mode, dtype, rng):
+    for n, m in [((40,), (7,)), ((7,), (40,)), ((9, 12), (4, 3)), ((3, 4), (9, 12))]:
+        x, k = some(rng, n, dtype), some(rng, m, dtype)
+        theirs = getattr(scipy_signal, name)(x, k, mode, "direct")
+        agree(getattr(compat.signal, name)(x, k, mode, "direct"), theirs)
+        agree(getattr(compat.signal, name)(x, k, mode), theirs)
+    assert everything_served()
+
+
+@pytest.mark.parametrize("name", ["fftconvolve", "oaconvolve"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("n", "m", "axes"),
+    [
+        ((5, 60), (5, 7), 1),
+        ((5, 60), (1, 7), [1]),
+        ((1, 60), (5, 7), -1),
+        ((5, 7), (5, 60), 1),
+        ((6, 9), (3, 4), None),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.complex128])
+def test_over_axes(name, mode, n, m, axes, dtype, rng):
+    x, k = some(rng, n, dtype), some(rng, m, dtype)
+    agree(
+        getattr(compat.signal, name)(x, k, mode, axes),
+        getattr(scipy_signal, name)(x, k, mode, axes),
+    )
+
+
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve2d", "correlate2d"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_planes(name, mode, boundary, dtype, rng):
+    x = some(rng, (9, 12), dtype)
+    for shape in [(3, 3), (4, 3), (2, 4)]:
+        k = some(rng, shape, dtype)
+        fill = 3 if boundary == "fill" else 0
+        theirs = getattr(scipy_signal, name)(x, k, mode, boundary, fill)
+        agree(getattr(compat.signal, name)(x, k, mode, boundary, fill), theirs)
+    assert everything_served()
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 12), st.integers(1, 6), st.integers(1, 6),
+    st.sampled_from(["constant", "edge", "wrap", "symmetric", "reflect"]), st.integers(0, 99),
+)  # fmt: skip
+def test_upfirdn(n, m, up, down, mode, seed):
+    rng = np.random.default_rng(seed)
+    x, h = rng.normal(size=(2, n + 1)), rng.normal(size=m)
+    for axis in (0, 1):
+        agree(
+            compat.signal.upfirdn(h, x, up, down, axis, mode),
+            scipy_signal.upfirdn(h, x, up, down, axis, mode),
+        )
+
+
+@pytest.mark.parametrize("zi", [False, True])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize("filters", [([1, 2, 3.5], [2]), ([1, 0.5], [2, 1, 0.5]), ([1], [1, -0.5])])
+def test_lfilter(filters, dtype, axis, zi, rng):
+    b, a = (np.array(c, dtype) for c in filters)
+    x = some(rng, (30, 40), dtype)
+    shape = list(x.shape)
+    shape[axis] = max(len(a), len(b)) - 1
+    state = {"zi": some(rng, shape, dtype)} if zi else {}
+    ours, theirs = (
+        module.lfilter(b, a, x, axis, **state) for module in (compat.signal, scipy_signal)
+    )
+    for one, other in zip(ours if zi else [ours], theirs if zi else [theirs], strict=True):
+        agree(one, other)
+    assert everything_served()
+
+
+def test_lfilter_spreads_one_state_over_all_lines(rng):
+    x, zi = rng.normal(size=(3, 20)), rng.normal(size=(1, 2))
+    for a in ([1.0], [1.0, 0.5, 0.2]):
+        for one, other in zip(
+            compat.signal.lfilter([1, 2, 3.0], a, x, zi=zi),
+            scipy_signal.lfilter([1, 2, 3.0], a, x, zi=zi),
+            strict=True,
+        ):
+            agree(one, other)
+
+
+def test_sepfir2d(rng):
+    x, row, column = rng.normal(size=(20, 30)), rng.normal(size=5), rng.normal(size=3)
+    agree(compat.signal.sepfir2d(x, row, column), scipy_signal.sepfir2d(x, row, column))
+    # SciPy reads beyond its memory here
+    assert compat.signal.sepfir2d(x[:3, :3], np.ones(9), np.ones(3)).shape == (3, 3)
+    assert everything_served()
+
+
+@pytest.mark.parametrize("mode", ["interp", "mirror", "nearest", "constant", "wrap"])
+@pytest.mark.parametrize(
+    ("length", "order", "deriv"), [(7, 2, 0), (8, 3, 1), (5, 4, 2), (5, 2, 3), (1, 0, 0)]
+)
+def test_savgol(mode, length, order, deriv, rng):
+    x = rng.normal(size=(4, 50))
+    arguments = (length, order, deriv, 0.5, 1, mode, 2.0)
+    ours, theirs = (module.savgol_filter(x, *arguments) for module in (compat.signal, scipy_signal))
+    np.testing.assert_allclose(ours, theirs, atol=1e-10)
+    assert everything_served()
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("dtype", [*DTYPES, np.uint16])
+@pytest.mark.parametrize("name", ["correlate", "convolve", "correlate1d", "convolve1d"])
+def test_weights(name, dtype, border, rng):
+    x = some(rng, (11, 14), dtype)
+    for shape in [(3, 3), (2, 4)]:
+        weights = some(rng, shape if "1d" not in name else shape[1:], np.int64)
+        for k in (weights, weights * 0.375):
+            for origin in (0, -1):
+                for output in (None, np.float64 if x.dtype.kind != "c" else np.complex128):
+                    arguments = {"mode": border, "cval": 3, "origin": origin, "output": output}
+                    ours, theirs = (
+                        getattr(module, name)(x, k, **arguments)
+                        for module in (compat.ndimage, scipy_ndimage)
+                    )
+                    agree(ours, theirs)
+    assert everything_served()
+
+
+@pytest.mark.parametrize("border", [*BORDERS, ["wrap", "nearest"]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("gaussian_filter", (1.5,)),
+        ("gaussian_filter", ([1, 2], [1, 0])),
+        ("gaussian_laplace", (1.2,)),
+        ("gaussian_gradient_magnitude", (1.2,)),
+        ("laplace", ()),
+        ("sobel", (0,)),
+        ("prewitt", ()),
+        ("uniform_filter", ([3, 4],)),
+    ],
+)
+def test_filters(name, arguments, dtype, border, rng):
+    x = rng.integers(0, 100, size=(13, 17)).astype(dtype)
+    options = {"mode": border, "cval": 2.0}
+    ours, theirs = (
+        getattr(module, name)(x, *arguments, **options)
+        for module in (compat.ndimage, scipy_ndimage)
+    )
+    if (
+        x.dtype.kind in "iu" and "gaussian" in name
+    ):  # cut off after rounding that may fall either way
+        assert (ours != theirs).mean() < 0.01
+    else:
+        agree(ours, theirs)
+    into = np.empty_like(x)
+    assert getattr(compat.ndimage, name)(x, *arguments, output=into, **options) is into
+    np.testing.assert_array_equal(into, ours)
+    if not everything_served():  # where the answer is SciPy's, so is what happens in place
+        return
+    alone = x.copy()
+    getattr(compat.ndimage, name)(alone, *arguments, output=alone, **options)
+    np.testing.assert_array_equal(alone, ours)
+
+
+def test_what_the_core_does_not_do_is_scipys(rng):
+    x = rng.normal(size=20).astype(np.longdouble)
+    np.testing.assert_array_equal(compat.signal.convolve(x, x), scipy_signal.convolve(x, x))
+    objects = np.array([1, 2, 3], object)
+    assert compat.signal.convolve(objects, objects).dtype == object
+    assert compat.signal.convolve([2**62], [4]).tolist() == [0]  # wraps around
+    masked = np.ma.masked_array([1.0, 2.0], [True, False])
+    compat.signal.convolve(masked, [1.0])
+    counts = compat.report()
+    assert counts.passed_on == {"signal.convolve": 4}
+    assert not counts.served
+    assert counts.share == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.signal.convolve([1, 2], [1, 2], "sme"),
+        lambda s: s.signal.convolve([1, 2], [[1, 2]]),
+        lambda s: s.signal.convolve([1, 2], [1, 2], method="quick"),
+        lambda s: s.signal.convolve2d([1, 2], [1, 2]),
+        lambda s: s.signal.lfilter([1], [0.0, 1.0], [1.0]),
+        lambda s: s.signal.lfilter([1], [1.0, 1.0], 1.0),
+        lambda s: s.signal.fftconvolve([1, 2], [1, 2], axes=4),
+        lambda s: s.ndimage.correlate([1.0, 2.0], [1.0], mode="mirrored"),
+        lambda s: s.ndimage.correlate1d([1.0, 2.0], [1.0, 1.0, 1.0], origin=2),
+        lambda s: s.ndimage.gaussian_filter([1.0], 1, order=-1),
+        lambda s: s.ndimage.uniform_filter1d([1.0], 0),
+    ],
+)
+def test_errors_are_scipys(call):
+    theirs = types.SimpleNamespace(signal=scipy_signal, ndimage=scipy_ndimage)
+    with pytest.raises((ValueError, RuntimeError)) as wanted:
+        call(theirs)
+    with pytest.raises(type(wanted.value)) as got:
+        call(compat)
+    assert str(got.value) == str(wanted.value)
+    assert list(compat.report().refused.values()) == [1]
+
+
+def test_patching(rng):
+    import scipy
+    from scipy.signal import convolve as imported_before
+
+    program = types.ModuleType("program")
+    program.smooth = scipy.ndimage.gaussian_filter
+    sys.modules["program"] = program
+    try:
+        with compat.patch_scipy():
+            assert scipy.signal.convolve is compat.signal.convolve
+            assert program.smooth is compat.ndimage.gaussian_filter
+            with compat.patch_scipy():
+                scipy.signal.convolve([1.0], [1.0])
+            b, a = scipy.signal.butter(3, 0.2)
+            scipy.signal.filtfilt(b, a, rng.normal(size=200))  # stands on lfilter
+        assert scipy.signal.convolve is imported_before
+        assert program.smooth is scipy_ndimage.gaussian_filter
+    finally:
+        del sys.modules["program"]
+    counts = compat.report()
+    assert counts.served["signal.convolve"] == 1
+    assert counts.served["signal.lfilter"] == 2
+    assert "lfilter" in str(counts)
+    scipy.signal.convolve([1.0], [1.0])
+    assert compat.report() == counts
+
+
+def test_patching_is_undone_after_an_error():
+    before = scipy_signal.convolve
+    with pytest.raises(KeyError), compat.patch_scipy():
+        raise KeyError
+    assert scipy_signal.convolve is before
+
+
+def test_counting_threads():
+    def work():
+        for _ in range(50):
+            compat.signal.convolve([1.0, 2.0], [1.0])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert compat.report().served == {"signal.convolve": 200}
+
+
+def test_numpy_is_followed():
+    for n, m in [(9, 4), (4, 9), (5, 5)]:
+        a, v = np.arange(n) + 1j, np.arange(m) * (1 - 2j)
+        for mode in MODES:
+            for name in ("convolve", "correlate"):
+                agree(getattr(compat.numpy, name)(a, v, mode), getattr(np, name)(a, v, mode))
+    assert everything_served()
+
+
+def test_signatures_are_scipys():
+    import inspect
+
+    for module, theirs in ((compat.signal, scipy_signal), (compat.ndimage, scipy_ndimage)):
+        for name in module.__all__:
+            try:
+                wanted = inspect.signature(getattr(theirs, name))
+            except ValueError:  # compiled
+                continue
+            ours = inspect.signature(getattr(module, name))
+            assert [(p.name, p.kind, p.default) for p in ours.parameters.values()] == [
+                (p.name, p.kind, p.default) for p in wanted.parameters.values()
+            ], name
+
+
+def test_scipy_is_needed_only_where_it_answers():
+    program = (
+        "import sys; sys.modules['scipy'] = None\n"
+        "from faltung import compat\n"
+        "assert compat.signal.convolve([1, 2], [1, 1]).tolist() == [1, 3, 2]\n"
+        "try: compat.signal.convolve([1], [[1]])\n"
+        "except ImportError as error: assert 'faltung[compat]' in str(error)\n"
+        "else: raise SystemExit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert faltung.compat is compat
