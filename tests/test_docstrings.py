@@ -15,7 +15,16 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["faltung._api", "faltung._config", *MODULES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "faltung._api",
+        "faltung._config",
+        *MODULES,
+        "faltung.compat._patch",
+        "faltung.compat._routing",
+    ],
+)
 def test_examples(name):
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     assert doctest.testmod(importlib.import_module(name), optionflags=flags).failed == 0
