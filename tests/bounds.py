@@ -107,12 +107,19 @@ def rounded(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def layer_bound(
-    method: str, arithmetic: np.dtype, steps: int, window: np.ndarray, norm: np.ndarray
+    method: str,
+    arithmetic: np.dtype,
+    steps: int,
+    window: np.ndarray,
+    norm: np.ndarray,
+    peak: float,
 ) -> np.ndarray:
     """How far a layer's output may be from the sum over channels and taps, `steps` products in all.
 
-    `window` is the l2 norm of the samples behind each output, `norm` that of each bank. `direct` is as good as the
-    direct method above.
+    `window` is the l2 norm of the samples behind each output, `norm` that of each bank, `peak` the largest sample. As
+    above: `direct` is within the direct method's bound, everything that transforms within that of transforms.
     """
-    assert method == "direct"
-    return C * np.finfo(arithmetic).eps * np.log2(2 + steps) * norm * window
+    growth = C * np.finfo(arithmetic).eps * np.log2(2 + steps) * norm
+    if method == "direct":
+        return growth * window
+    return np.broadcast_to(growth * np.sqrt(steps) * peak, window.shape)

@@ -14,6 +14,7 @@ from layer_oracle import Layer
 import faltung
 from faltung import nn
 
+METHODS = ("direct", "winograd4", "winograd2")
 DTYPES = (np.float16, np.float32, np.float64)
 
 
@@ -51,6 +52,10 @@ CASES = (
     Case((1, 12, 14, 14), (8, 6, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 2),
     Case((2, 6, 12, 13), (6, 1, 5, 5), (1, 1), "same", (1, 1), 6),
     Case((1, 6, 12, 13), (12, 1, 3, 3), (2, 1), "valid", (1, 2), 6),
+    Case((2, 37, 12, 33), (37, 1, 7, 7), (1, 1), "same", (1, 1), 37),
+    Case((1, 20, 23, 9), (40, 1, 3, 4), (3, 2), ((0, 5), (4, 1)), (2, 3), 20),
+    Case((1, 18, 9, 8), (18, 1, 15, 17), (1, 1), "same", (1, 1), 18, "wrap"),
+    Case((1, 18, 5, 6, 7), (18, 1, 2, 3, 2), (1, 2, 1), "same", (1, 1, 1), 18),
     Case((1, 40, 9, 9), (70, 40, 1, 1), (1, 1), "valid", (1, 1)),
     Case((1, 5, 7, 6), (4, 5, 1, 1), (3, 2), "valid", (1, 1)),
     Case((1, 4, 5, 6), (3, 4, 5, 6), (1, 1), "valid", (1, 1)),
@@ -90,7 +95,8 @@ def forward_bound(layer, x, w, method, dtype):
     window = np.sqrt(layer.forward(x.astype(np.float64) ** 2, np.ones(w.shape)))
     norms = np.sqrt((w.astype(np.float64) ** 2).sum(axis=tuple(range(1, w.ndim))))
     norms = norms.reshape(-1, *[1] * (w.ndim - 2))
-    return layer_bound(method, np.result_type(dtype, np.float32), w[0].size, window, norms)
+    arithmetic = np.result_type(dtype, np.float32)
+    return layer_bound(method, arithmetic, w[0].size, window, norms, np.abs(x).max(initial=0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -110,6 +116,113 @@ def test_forward(case, dtype, level):
         assert_within(answer, value, allowed)
 
 
+THREE = (
+    Case((1, 64, 30, 31), (35, 64, 3, 3), (1, 1), "same", (1, 1)),
+    Case((2, 5, 9, 10), (17, 5, 3, 3), (1, 1), ((2, 0), (0, 3)), (1, 1), 1, "mirror"),
+    Case((1, 12, 4, 3), (6, 4, 3, 3), (1, 1), "valid", (1, 1), 3),
+    Case((1, 70, 58, 57), (8, 70, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    Case((2, 6, 5, 9, 8), (7, 6, 3, 3, 3), (2, 1, 1), "same", (2, 1, 1)),
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", ["winograd4", "winograd2"])
+@pytest.mark.parametrize("case", THREE, ids=str)
+def test_winograd(case, method, dtype, level):
+    x, w = numbers(case.x, dtype, 1), numbers(case.w, dtype, 2)
+    layer = case.layer()
+    value = layer.forward(x, w)
+    allowed = forward_bound(layer, x, w, method, dtype)
+    answer = nn.conv(x, w, method=method, **case.options())
+    assert_within(answer, value, allowed)
+    inside = nn.conv(last(x), w, method=method, layout="NHWC", **case.options())
+    assert_within(first(inside), value, allowed)
+
+
+def test_winograd_is_as_accurate_as_it_says():
+    """On random numbers: F(4, 3) within 2e-6 of the largest output, F(2, 3) within 6e-7."""
+    x, w = numbers((1, 256, 28, 28), np.float32, 1), numbers((64, 256, 3, 3), np.float32, 2)
+    value = Case(x.shape, w.shape, (1, 1), "same", (1, 1)).layer().forward(x, w)
+    for method, limit in (("winograd4", 2e-6), ("winograd2", 6e-7), ("direct", 6e-7)):
+        answer = nn.conv(x, w, padding="same", method=method)
+        assert np.abs(answer - value).max() <= limit * np.abs(value).max()
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (Case((1, 4, 9, 9), (4, 4, 5, 5), (1, 1), "same", (1, 1)), "3 x 3 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (2, 1), "same", (1, 1)), "stride 1 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 1), "same", (1, 2)), "dilation 1 only"),
+    ],
+)
+def test_a_method_that_cannot_serve_says_why(case, reason):
+    with pytest.raises(ValueError, match=reason):
+        nn.conv(np.ones(case.x), np.ones(case.w), method="winograd4", **case.options())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_where_it_is(method, bad):
+    x, w = numbers((2, 20, 24, 25), np.float32, 1), numbers((9, 20, 3, 3), np.float32, 2)
+    bias = numbers((9,), np.float32, 3)
+    clean = nn.conv(x, w, bias, padding=1, method=method)
+    x[1, 7, 10, 12] = bad
+    answer = nn.conv(x, w, bias, padding=1, method=method)
+    touched = np.zeros(answer.shape, bool)
+    touched[1, :, 9:12, 11:14] = True
+    assert (np.isfinite(answer) == ~touched).all()
+    np.testing.assert_allclose(answer[~touched], clean[~touched], rtol=1e-3, atol=1e-3)
+    if bad == np.inf:
+        assert (np.sign(answer[touched]) == np.sign(w[:, 7, ::-1, ::-1].ravel())).all()
+
+
+def test_huge_numbers_do_not_overflow_on_the_way(level):
+    x, w = numbers((1, 8, 16, 16), np.float32, 1), numbers((8, 8, 3, 3), np.float32, 2)
+    value = nn.conv(x, w, padding=1, method="direct")
+    scale = np.float32(2.0**120)
+    scaled = nn.conv(x * scale, w, padding=1, method="winograd4")
+    np.testing.assert_allclose(scaled / scale, value, rtol=1e-3, atol=1e-3)
+
+
+def test_plan(level):
+    x, w = numbers((2, 20, 17, 19), np.float32, 1), numbers((33, 20, 3, 3), np.float32, 2)
+    bias = numbers((33,), np.float32, 3)
+    for method in METHODS:
+        value = nn.conv(x, w, bias, padding=1, activation="relu", method=method)
+        for layout in ("NCHW", "NHWC"):
+            given = last(x) if layout == "NHWC" else x
+            kernel = w.copy()
+            layer = nn.plan(
+                kernel,
+                given.shape,
+                bias,
+                padding=1,
+                activation="relu",
+                method=method,
+                layout=layout,
+            )
+            kernel[:] = 0
+            assert layer.method == method
+            assert layer.level == level
+            assert layer.workspace_bytes < 8 << 20
+            answer = layer(given)
+            assert ((first(answer) if layout == "NHWC" else answer) == value).all()
+            out = np.empty_like(answer)
+            assert layer(given, out=out) is out
+            assert (out == answer).all()
+    auto = nn.plan(w, x.shape, padding=1)
+    lines = auto.explain().splitlines()
+    assert [line.split()[0] for line in lines] == list(METHODS)
+    assert sum("<- taken" in line for line in lines) == 1
+    assert auto.method in repr(auto)
+    assert "3 x 3 only" in nn.plan(w[:, :, :2], x.shape).explain()
+    with pytest.raises(ValueError, match="x has shape"):
+        auto(x[:, :, 1:])
+    with pytest.raises(TypeError, match="this plan is for float32"):
+        auto(x.astype(np.float64))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_backward(case, dtype, level):
@@ -117,16 +230,22 @@ def test_backward(case, dtype, level):
     x, w = numbers(case.x, dtype, 1), numbers(case.w, dtype, 2)
     grad = numbers((case.x[0], case.w[0], *layer.counts), dtype, 4)
     truth = layer.backward(grad, x, w)
-    # the same bound, with the sums that a gradient consists of
-    eps = np.finfo(np.result_type(dtype, np.float32)).eps
+    # sums of weights and bias are direct; that of x is a layer of its own, by any method
+    arithmetic = np.result_type(dtype, np.float32)
     sizes = layer.backward(np.abs(grad), np.abs(x), np.abs(w))
+    bounds = [4 * np.finfo(arithmetic).eps * size for size in sizes]
+    steps = w.size // w.shape[1]
+    norm = np.sqrt((w.astype(np.float64) ** 2).sum(axis=(0, *range(2, w.ndim))).max())
+    bounds[0] = bounds[0] + layer_bound(
+        "auto", arithmetic, steps, sizes[0], norm, np.abs(grad).max()
+    )
     options = case.options()
     planar = nn.conv_backward(grad, x, w, **options)
     inside = nn.conv_backward(last(grad), last(x), w, layout="NHWC", **options)
     for answers in (planar, (first(inside[0]), *inside[1:])):
-        for answer, value, size in zip(answers, truth, sizes, strict=True):
+        for answer, value, allowed in zip(answers, truth, bounds, strict=True):
             assert answer.dtype == dtype
-            assert_within(answer, value, 4 * eps * size)
+            assert_within(answer, value, allowed)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,12 @@ namespace {
 
 using PadList = std::vector<std::pair<Index, Index>>;
 
+constexpr std::array<std::pair<const char*, std::optional<ConvMethod>>, 4> methods{
+    {{"auto", std::nullopt},
+     {"direct", ConvMethod::direct},
+     {"winograd4", ConvMethod::winograd4},
+     {"winograd2", ConvMethod::winograd2}}};
+
 Extents to_extents(const std::vector<Index>& values) {
     Extents extents;
     for (Index value : values) extents.push_back(value);
@@ -112,17 +118,14 @@ std::optional<Input> optional_input(const std::optional<py::array>& array, const
 
 void forward(const ConvLayer& layer, const py::array& x_given, const py::array& w_given,
              const std::optional<py::array>& bias_given, const py::array& out_given, bool relu,
-             std::optional<int> workers) {
+             const std::string& method, std::optional<int> workers) {
+    const std::optional<ConvMethod> asked = parse("method", method, methods);
     const Input x(x_given, x_shape(layer), "x"), w(w_given, w_shape(layer), "w");
     const auto bias = optional_input(bias_given, {layer.groups * layer.outputs}, "bias");
     const Output out(out_given, out_shape(layer), "out", {&x, &w, bias ? &*bias : nullptr});
     unlocked(workers, [&](const Context& context) {
-        run_conv(layer,
-                 {.x = x.view,
-                  .w = w.view,
-                  .out = out.view,
-                  .bias = bias ? &bias->view : nullptr,
-                  .relu = relu},
+        ConvPlan(layer, w.view, asked, false)
+            .run({.x = x.view, .out = out.view, .bias = bias ? &bias->view : nullptr, .relu = relu},
                  context);
     });
     out.finish();
@@ -168,6 +171,44 @@ void gradients(const ConvLayer& layer, const py::array& grad_given, const py::ar
     for (const Output& output : outputs) output.finish();
 }
 
+/// Python's ConvPlan: the weights are packed or transformed, and not kept.
+class BoundConvPlan {
+public:
+    BoundConvPlan(const ConvLayer& layer, const py::array& w, const std::optional<py::array>& bias,
+                  bool relu, const std::string& method, std::optional<int> workers)
+        : bias_(optional_input(bias, {layer.groups * layer.outputs}, "bias")),
+          relu_(relu),
+          workers_(workers),
+          plan_(layer, Input(w, w_shape(layer), "w").view, parse("method", method, methods), true) {
+    }
+
+    void run(const py::array& x_given, const py::array& out_given) const {
+        const Input x(x_given, x_shape(plan_.layer()), "x");
+        const Output out(out_given, out_shape(plan_.layer()), "out",
+                         {&x, bias_ ? &*bias_ : nullptr});
+        unlocked(workers_, [&](const Context& context) {
+            plan_.run({.x = x.view,
+                       .out = out.view,
+                       .bias = bias_ ? &bias_->view : nullptr,
+                       .relu = relu_},
+                      context);
+        });
+        out.finish();
+    }
+
+    std::string method() const { return std::string(name_of(plan_.choice().method)); }
+    std::string explain() const { return plan_.choice().explain(); }
+    std::string level() const { return plan_.level().level; }
+    double seconds() const { return plan_.choice().taken().seconds; }
+    std::size_t workspace() const { return plan_.workspace_bytes(); }
+
+private:
+    std::optional<Input> bias_;
+    bool relu_;
+    std::optional<int> workers_;
+    ConvPlan plan_;
+};
+
 }  // namespace
 
 void bind_conv_layer(py::module_& module) {
@@ -204,11 +245,23 @@ void bind_conv_layer(py::module_& module) {
         .def_property_readonly("out_shape",
                                [](const ConvLayer& layer) { return to_tuple(out_shape(layer)); })
         .def("forward", &forward, py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("out"),
-             py::arg("relu"), py::arg("workers"))
+             py::arg("relu"), py::arg("method"), py::arg("workers"))
         .def("adjoint", &adjoint, py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("out"),
              py::arg("workers"))
         .def("gradients", &gradients, py::arg("grad"), py::arg("x"), py::arg("w"), py::arg("dx"),
              py::arg("dw"), py::arg("db"), py::arg("workers"));
+
+    py::class_<BoundConvPlan>(module, "ConvPlan")
+        .def(py::init<const ConvLayer&, const py::array&, const std::optional<py::array>&, bool,
+                      const std::string&, std::optional<int>>(),
+             py::arg("layer"), py::arg("w"), py::arg("bias"), py::arg("relu"), py::arg("method"),
+             py::arg("workers"))
+        .def("run", &BoundConvPlan::run, py::arg("x"), py::arg("out"))
+        .def_property_readonly("method", &BoundConvPlan::method)
+        .def_property_readonly("level", &BoundConvPlan::level)
+        .def_property_readonly("predicted_seconds", &BoundConvPlan::seconds)
+        .def_property_readonly("workspace_bytes", &BoundConvPlan::workspace)
+        .def("explain", &BoundConvPlan::explain);
 }
 
 }  // namespace faltung::bindings

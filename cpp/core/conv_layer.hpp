@@ -31,6 +31,11 @@ struct ConvLayer {
     Index samples() const { return axes[0].x * axes[1].x * axes[2].x; }
     Index steps() const { return inputs * taps(); }  // products behind one output
     double products() const;                         // multiply-adds of the sum as it is defined
+    /// Whether vectors of `lanes` channels are fuller across groups than within one.
+    bool depthwise(Index lanes) const {
+        return inputs == 1 &&
+               ((groups - 1) / lanes + 1) * outputs < groups * ((outputs - 1) / lanes + 1);
+    }
     bool inside() const { return axes[0].inside() && axes[1].inside() && axes[2].inside(); }
 
     friend bool operator==(const ConvLayer&, const ConvLayer&) = default;

@@ -1,5 +1,6 @@
 #include "engine/conv.hpp"
 
+#include "layers/channel_lines.hpp"
 #include "layers/conv_adjoint.hpp"
 #include "layers/conv_weight_gradient.hpp"
 #include "policy/machine.hpp"
@@ -17,22 +18,47 @@ void with_float(Arithmetic arithmetic, Body&& body) {
         body(double{});
 }
 
+template <class T>
+std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightView<T>& weights,
+                                   const microkernels::Table& table, ConvMethod method) {
+    switch (method) {
+        case ConvMethod::winograd4: return layers::make_winograd(layer, weights, 4, table);
+        case ConvMethod::winograd2: return layers::make_winograd(layer, weights, 2, table);
+        default:
+            return layer.depthwise(layers::layer_loops<T>(table).lanes)
+                       ? layers::make_depthwise(layer, weights, table)
+                       : layers::make_direct(layer, weights, table);
+    }
+}
+
+/// For weights that serve one call.
+template <class T>
+std::unique_ptr<layers::Conv> make_best(const ConvLayer& layer,
+                                        const layers::WeightView<T>& weights,
+                                        const microkernels::Table& table) {
+    return make<T>(layer, weights, table, choose_conv(layer, table, false, {}).method);
+}
+
 layers::Ending ending_of(const ConvArrays& arrays) {
     return {.bias = arrays.bias ? arrays.bias->data : nullptr, .relu = arrays.relu};
 }
 
 }  // namespace
 
-void run_conv(const ConvLayer& layer, const ConvArrays& arrays, const Context& context) {
-    if (layer.batch == 0) return;
-    const microkernels::Table& table = current_level();
+ConvPlan::ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
+                   bool reused)
+    : layer_(layer), level_(&current_level()), choice_(choose_conv(layer, *level_, reused, asked)) {
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
-        const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
-        layers::make_direct<T>(layer, weights.view(), table)
-            ->run(spatial_view(arrays.x, layer), spatial_view(arrays.out, layer), ending_of(arrays),
-                  context);
+        const layers::Weights<T> weights(layer, spatial_view(w, layer), *level_);
+        conv_ = make<T>(layer, weights.view(), *level_, choice_.method);
     });
+}
+
+void ConvPlan::run(const ConvArrays& arrays, const Context& context) const {
+    if (layer_.batch == 0) return;
+    conv_->run(spatial_view(arrays.x, layer_), spatial_view(arrays.out, layer_), ending_of(arrays),
+               context);
 }
 
 void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Context& context) {
@@ -41,7 +67,7 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Co
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
-        layers::Adjoint<T>(layer, weights.view(), table, &layers::make_direct<T>)
+        layers::Adjoint<T>(layer, weights.view(), table, &make_best<T>)
             .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
                  context);
     });

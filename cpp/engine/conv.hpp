@@ -1,10 +1,12 @@
 // Layers of nets from arrays to answers: the method, the prepared weights, the run.
 #pragma once
 
+#include <memory>
 #include <optional>
 
-#include "core/conv_layer.hpp"
 #include "core/executor.hpp"
+#include "layers/conv.hpp"
+#include "policy/choose_conv.hpp"
 
 namespace faltung {
 
@@ -15,13 +17,32 @@ struct ConvArrays {
     bool relu = false;
 };
 
-/// out from x and w.
-void run_conv(const ConvLayer& layer, const ConvArrays& arrays, const Context& context);
+/// Weights prepared by the chosen method. Immutable; shared between threads.
+class ConvPlan {
+public:
+    /// `reused`: the plan serves many calls.
+    ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
+             bool reused);
+
+    /// `arrays.w` is not looked at.
+    void run(const ConvArrays& arrays, const Context& context) const;
+
+    const ConvLayer& layer() const { return layer_; }
+    const ConvChoice& choice() const { return choice_; }
+    const microkernels::Table& level() const { return *level_; }
+    std::size_t workspace_bytes() const { return conv_->workspace_bytes(); }
+
+private:
+    ConvLayer layer_;
+    const microkernels::Table* level_;
+    ConvChoice choice_;
+    std::unique_ptr<layers::Conv> conv_;
+};
 
 /// x from out and w: the transposed convolution.
 void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Context& context);
 
-/// What a gradient that is not wanted leaves empty.
+/// What is not wanted stays empty.
 struct ConvGradients {
     std::optional<ArrayView> x, w, bias;
 };

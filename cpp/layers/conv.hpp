@@ -31,6 +31,31 @@ template <class T>
 std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
                                   const microkernels::Table& table);
 
+/// A box of outputs of a few channels of one sample and group.
+struct OutputPart {
+    Index sample, group, output, outputs;
+    Index start[layer_axes], count[layer_axes];
+};
+
+/// Only that part, directly: for blocks of outputs that a transform cannot serve. `weights` may be
+/// those of the whole layer.
+template <class T>
+void run_direct_part(const ConvLayer& layer, const WeightView<T>& weights,
+                     const microkernels::Table& table, const ArrayView& x, const ArrayView& out,
+                     const Ending& ending, const OutputPart& part);
+
+/// The sum as it is defined, for layers with one input channel per group.
+template <class T>
+std::unique_ptr<Conv> make_depthwise(const ConvLayer& layer, const WeightView<T>& weights,
+                                     const microkernels::Table& table);
+
+/// Winograd's minimal filtering F(outputs × outputs, 3 × 3) with 4 or 2 outputs: fewer products,
+/// and an error that is larger than that of the sum itself. Serves kernels of 3 × 3 (along height
+/// and width) with stride and dilation 1.
+template <class T>
+std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>& weights,
+                                    int outputs, const microkernels::Table& table);
+
 /// Chooses and prepares the method for a layer whose weights are given; the adjoint asks for its
 /// parts through it.
 template <class T>

@@ -305,9 +305,44 @@ std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& w
     return std::make_unique<DirectConv<T>>(layer, weights, table);
 }
 
+template <class T>
+void run_direct_part(const ConvLayer& layer, const WeightView<T>& weights,
+                     const microkernels::Table& table, const ArrayView& x, const ArrayView& out,
+                     const Ending& ending, const OutputPart& part) {
+    ConvLayer one = layer;
+    one.batch = one.groups = 1;
+    one.outputs = part.outputs;
+    ArrayView from = x, to = out;
+    from.data += part.sample * x.strides[0] + part.group * layer.inputs * x.strides[1];
+    from.shape[0] = 1;
+    from.shape[1] = layer.inputs;
+    const Index channel = part.group * layer.outputs + part.output;
+    to.data += part.sample * out.strides[0] + channel * out.strides[1];
+    to.shape[0] = 1;
+    to.shape[1] = part.outputs;
+    for (int a = 0; a < layer_axes; ++a) {
+        Axis& axis = one.axes[static_cast<std::size_t>(a)];
+        axis.first += part.start[a] * axis.step;
+        axis.out = part.count[a];
+        to.data += part.start[a] * out.strides[2 + a];
+        to.shape[2 + a] = part.count[a];
+    }
+    WeightView<T> banks = weights;
+    banks.data += part.group * weights.group + part.output * weights.output;
+    const Ending same{.bias = ending.bias ? static_cast<const T*>(ending.bias) + channel : nullptr,
+                      .relu = ending.relu};
+    DirectConv<T>(one, banks, table).run(from, to, same, {.workers = 1, .interrupt = nullptr});
+}
+
 template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<float>&,
                                            const microkernels::Table&);
 template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<double>&,
                                            const microkernels::Table&);
+template void run_direct_part(const ConvLayer&, const WeightView<float>&,
+                              const microkernels::Table&, const ArrayView&, const ArrayView&,
+                              const Ending&, const OutputPart&);
+template void run_direct_part(const ConvLayer&, const WeightView<double>&,
+                              const microkernels::Table&, const ArrayView&, const ArrayView&,
+                              const Ending&, const OutputPart&);
 
 }  // namespace faltung::layers

@@ -209,7 +209,10 @@ void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayV
                          [&](const std::byte* at) { store(&zero, const_cast<std::byte*>(at), 1); });
         return;
     }
-    WeightGradient<T>(layer, table).run(grad, x, dw, context);
+    if (layer.depthwise(layer_loops<T>(table).lanes))
+        depthwise_weight_gradient<T>(layer, grad, x, dw, table, context);
+    else
+        WeightGradient<T>(layer, table).run(grad, x, dw, context);
 }
 
 template <class T>

@@ -13,6 +13,12 @@ template <class T>
 void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                      const ArrayView& dw, const microkernels::Table& table, const Context& context);
 
+/// The same for layers with one input channel per group, with a channel per lane.
+template <class T>
+void depthwise_weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
+                               const ArrayView& dw, const microkernels::Table& table,
+                               const Context& context);
+
 /// db[o] = the sum of grad over samples and places, in float64.
 template <class T>
 void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& db,

@@ -2,8 +2,11 @@
 // no split loads whatever the stride, and a block of places reuses every vector of coefficients.
 #pragma once
 
+#include "microkernels/complex_loops.hpp"
+#include "microkernels/depthwise_loops.hpp"
 #include "microkernels/layer_table.hpp"
 #include "microkernels/transpose.hpp"
+#include "microkernels/winograd_loops.hpp"
 
 namespace faltung::microkernels {
 namespace {
@@ -145,6 +148,17 @@ constexpr void fill_products(Product<T>* to, transform::Lanes<i...>) {
     ((to[i] = product<T, i + 1, vectors>), ...);
 }
 
+template <class T, int vectors, int... i>
+constexpr void fill_complex(Product<T>* to, transform::Lanes<i...>) {
+    ((to[i] = complex_layer::product<T, i + 1, vectors>), ...);
+}
+
+template <class T, int... i>
+constexpr void fill_depthwise(LayerTable<T>& table, transform::Lanes<i...>) {
+    ((table.depthwise[i] = depthwise::forward<T, i + 1>), ...);
+    ((table.depthwise_gradient[i] = depthwise::gradient<T, i + 1>), ...);
+}
+
 }  // namespace layer
 
 template <class T>
@@ -157,6 +171,15 @@ constexpr LayerTable<T> layer_table() {
     layer::fill_products<T, 2>(table.product[1], Places{});
     table.transpose = layer::transpose_matrix<T>;
     table.finish = layer::finish<T>;
+    table.winograd4 = winograd_table<T, 4>();
+    table.winograd2 = winograd_table<T, 2>();
+    table.depthwise_places = depthwise::block;
+    layer::fill_depthwise(table, typename transform::CountLanes<depthwise::block>::type{});
+    using Pairs = typename transform::CountLanes<complex_layer::block_places>::type;
+    table.complex.places = complex_layer::block_places;
+    layer::fill_complex<T, 1>(table.complex.product[0], Pairs{});
+    layer::fill_complex<T, 2>(table.complex.product[1], Pairs{});
+    table.complex.multiply = complex_layer::multiply<T>;
     return table;
 }
 

@@ -37,6 +37,61 @@ struct FinishCall {
     std::int64_t to_place, to_channel;  // numbers between neighbours; one of them is 1 for speed
 };
 
+/// Winograd's minimal filtering F(outputs × outputs, 3 × 3). Numbers of every channel stand side by
+/// side; `point` counts numbers from one of the points × points products to the next.
+template <class T>
+struct WinogradTable {
+    int points;  // outputs + 2
+    /// One tile: x[i*row + j*place + c] for whole vectors of channels.
+    void (*samples)(const T* x, std::int64_t row, std::int64_t place, std::int64_t channels, T* v,
+                    std::int64_t point);
+    /// w[channel][3][3][width] to u[point][channel][width].
+    void (*kernels)(const T* w, std::int64_t channels, std::int64_t width, T* u,
+                    std::int64_t point);
+    /// The sums m[point][width] of one tile to its outputs. Adds zero times every output to the one
+    /// vector of `watch`: it stays zero as long as all of them are finite.
+    void (*results)(const T* m, std::int64_t point, std::int64_t width, T* to, std::int64_t row,
+                    std::int64_t place, T* watch);
+};
+
+/// A layer whose channels do not see each other, one vector of channels at a time. All addresses
+/// are aligned to a vector; distances count numbers.
+template <class T>
+struct DepthwiseCall {
+    const T* x;
+    std::int64_t line, tap;    // of x, between neighbouring taps
+    std::int64_t place;        // of x, between neighbouring outputs of a line
+    std::int64_t lines, taps;  // of the kernel, or of the part of it that is dealt with
+    const T* w;                // coefficients [lines][taps]
+    T* out;                    // outputs of a line, one vector each
+    bool accumulate;           // out +=
+};
+
+/// out[t] += sum over rows and columns of grad[r][c] * x[r*x_row + c*place + t*tap], for a few
+/// taps.
+template <class T>
+struct DepthwiseGradientCall {
+    const T* x;
+    std::int64_t x_row, place, tap;
+    const T* grad;
+    std::int64_t grad_row;  // neighbouring columns are neighbouring vectors
+    std::int64_t rows, columns;
+    T* out;
+};
+
+/// A ProductCall of complex numbers: b holds imaginary parts `lanes` numbers behind the real ones,
+/// a and c hold the real vectors of a step or a place and then the imaginary ones.
+template <class T>
+struct ComplexTable {
+    static constexpr int most_places = 6, most_vectors = 2;
+    int places;
+    Product<T> product[most_vectors][most_places];
+    /// c (+)= a * b, for `count` elements of a vector of real and a vector of imaginary parts each;
+    /// with `conjugate` the conjugate of a.
+    void (*multiply)(const T* a, const T* b, T* c, std::int64_t count, bool conjugate,
+                     bool accumulate);
+};
+
 template <class T>
 struct LayerTable {
     static constexpr int most_places = 14, most_vectors = 2;
@@ -48,6 +103,11 @@ struct LayerTable {
     void (*transpose)(const T* from, std::int64_t from_pitch, std::int64_t rows,
                       std::int64_t columns, T* to, std::int64_t to_pitch);
     void (*finish)(const FinishCall<T>&);
+    WinogradTable<T> winograd4, winograd2;
+    int depthwise_places;  // the largest block of the two below
+    void (*depthwise[most_places])(const DepthwiseCall<T>&);
+    void (*depthwise_gradient[most_places])(const DepthwiseGradientCall<T>&);  // [taps - 1]
+    ComplexTable<T> complex;
 };
 
 }  // namespace faltung::microkernels

@@ -57,6 +57,27 @@ class Plan:
     def workspace_bytes(self) -> int: ...
     def explain(self) -> str: ...
 
+class ConvPlan:
+    def __init__(
+        self,
+        layer: ConvLayer,
+        w: _Array,
+        bias: _Array | None,
+        relu: bool,
+        method: str,
+        workers: int | None,
+    ) -> None: ...
+    def run(self, x: _Array, out: _Array) -> None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def predicted_seconds(self) -> float: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+    def explain(self) -> str: ...
+
 class ConvLayer:
     def __init__(
         self,
@@ -94,6 +115,7 @@ class ConvLayer:
         bias: _Array | None,
         out: _Array,
         relu: bool,
+        method: str,
         workers: int | None,
     ) -> None: ...
     def adjoint(

@@ -4,5 +4,6 @@ Everywhere "convolution" means what nets mean by it: a correlation, with the ker
 """
 
 from faltung.nn._conv import conv, conv_backward, conv_transpose
+from faltung.nn._plan import ConvPlan, plan
 
-__all__ = ["conv", "conv_backward", "conv_transpose"]
+__all__ = ["ConvPlan", "conv", "conv_backward", "conv_transpose", "plan"]

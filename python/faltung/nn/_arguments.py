@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from faltung._arguments import Array, as_array, integers, pick
+from faltung import _core
+from faltung._arguments import Array, as_array, integers, pick, resolve_boundary
 
-#: An integer, or one per spatial axis.
+# An integer, or one per spatial axis.
 PerAxis = int | Sequence[int]
-#: The same, a pair per axis (before, after), or a rule.
+# The same, a pair per axis (before, after), or a rule.
 PaddingLike = int | Sequence[int] | Sequence[tuple[int, int]] | str
 
 CHANNELS_FIRST = ("NCW", "NCHW", "NCDHW")
@@ -67,13 +68,19 @@ def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:
     return pairs
 
 
-def spatial_axes(x: Array, name: str = "x") -> int:
-    """How many axes follow batch and channels."""
-    if not 3 <= x.ndim <= 5:
+def check_axes(ndim: int) -> int:
+    """How many spatial axes x has."""
+    if not 3 <= ndim <= 5:
         raise ValueError(
-            f"{name} has {x.ndim} axes; allowed are 3 to 5: batch, channels and 1 to 3 spatial axes"
+            f"x has {ndim} axes; allowed are 3 to 5: batch, channels and 1 to 3 spatial axes"
         )
-    return x.ndim - 2
+    return ndim - 2
+
+
+def is_relu(activation: Any) -> bool:
+    if activation not in (None, "relu"):
+        raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
+    return activation is not None
 
 
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], last: bool) -> Array:
@@ -107,3 +114,34 @@ def bias_array(bias: Any, computed: np.dtype[Any]) -> Array | None:
     if bias is None:
         return None
     return np.ascontiguousarray(float_array(bias, "bias"), computed)
+
+
+_BOUNDARIES = ("zero", "edge", "symmetric", "mirror", "wrap")
+
+
+def resolve_padding_boundary(value: Any) -> str:
+    return pick(resolve_boundary(value), "boundary", _BOUNDARIES)
+
+
+def make_layer(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    boundary: Any,
+    computed: np.dtype[Any],
+) -> _core.ConvLayer:
+    """The layer that a caller describes, checked by the core."""
+    axes = check_axes(len(x_shape))
+    return _core.ConvLayer(
+        x_shape,
+        w_shape,
+        per_axis(stride, "stride", axes),
+        paddings(padding, axes),
+        per_axis(dilation, "dilation", axes),
+        integers(groups, "groups", repeat=1)[0],
+        resolve_padding_boundary(boundary),
+        computed == np.float64,
+    )

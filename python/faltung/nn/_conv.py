@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, integers, pick, resolve_boundary
+from faltung._arguments import Array, integers
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -16,44 +14,16 @@ from faltung.nn._arguments import (
     arithmetic,
     bias_array,
     channels_first,
+    check_axes,
     float_array,
     given_or_new,
     is_channels_last,
+    is_relu,
+    make_layer,
     new_array,
     paddings,
     per_axis,
-    spatial_axes,
 )
-
-_METHODS = ("auto", "direct")
-_BOUNDARIES = ("zero", "edge", "symmetric", "mirror", "wrap")
-
-
-def _boundary(value: Any) -> str:
-    return pick(resolve_boundary(value), "boundary", _BOUNDARIES)
-
-
-def _layer(
-    x_shape: tuple[int, ...],
-    w_shape: tuple[int, ...],
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: Any,
-    boundary: Any,
-    computed: np.dtype[Any],
-) -> _core.ConvLayer:
-    axes = len(x_shape) - 2
-    return _core.ConvLayer(
-        x_shape,
-        w_shape,
-        per_axis(stride, "stride", axes),
-        paddings(padding, axes),
-        per_axis(dilation, "dilation", axes),
-        integers(groups, "groups", repeat=1)[0],
-        _boundary(boundary),
-        computed == np.float64,
-    )
 
 
 def conv(
@@ -103,7 +73,7 @@ def conv(
         axes ("NCW", "NWC", "NCDHW", "NDHWC" are the same). Nothing is copied to another layout.
     activation : {None, "relu"}
         Applied to each output as it is stored.
-    method : {"auto", "direct"}
+    method : {"auto", "direct", "winograd4", "winograd2"}
         How to compute it; ``"auto"`` takes the method with the least predicted time.
     out : ndarray, optional
         Where to put the result.
@@ -135,15 +105,17 @@ def conv(
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
     w = float_array(w, "w")
-    if activation not in (None, "relu"):
-        raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
-    spatial_axes(x)
-    pick(method, "method", _METHODS)
     result, computed = arithmetic(x, w)
-    layer = _layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
+    layer = make_layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
     target, answer = given_or_new(out, layer.out_shape, result, last)
     layer.forward(
-        x, w, bias_array(bias, computed), target, activation == "relu", resolve_workers(workers)
+        x,
+        w,
+        bias_array(bias, computed),
+        target,
+        is_relu(activation),
+        method,
+        resolve_workers(workers),
     )
     return answer
 
@@ -206,7 +178,7 @@ def conv_transpose(
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
     w = float_array(w, "w")
-    axes = spatial_axes(x)
+    axes = check_axes(x.ndim)
     result, computed = arithmetic(x, w)
     pads = paddings(padding, axes)
     if pads == "same":
@@ -287,9 +259,8 @@ def conv_backward(
     x = channels_first(float_array(x, "x"), last)
     grad = channels_first(float_array(grad, "grad"), last)
     w = float_array(w, "w")
-    spatial_axes(x)
     result, computed = arithmetic(grad, x, w)
-    layer = _layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
+    layer = make_layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
     dx = new_array(x.shape, result, last) if input_gradient else None
     dw = np.empty(w.shape, result)
     db = np.empty(w.shape[:1], result) if bias else None

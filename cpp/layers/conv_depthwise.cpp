@@ -1,0 +1,232 @@
+// Depthwise layers, and those with a few outputs per input: a channel per lane, positions in
+// blocks.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "layers/channel_lines.hpp"
+#include "layers/conv.hpp"
+#include "parallel/parallel_for.hpp"
+
+namespace faltung::layers {
+
+namespace {
+
+constexpr Index box_bytes = Index{256} << 10;        // samples of a box
+constexpr double least_work = 2e6, most_work = 2e8;  // multiply-adds of a task
+
+template <class T>
+class DepthwiseConv final : public Conv {
+public:
+    DepthwiseConv(const ConvLayer& layer, const WeightView<T>& weights,
+                  const microkernels::Table& table)
+        : layer_(layer),
+          table_(&table),
+          loops_(&layer_loops<T>(table)),
+          blocks_((layer.groups - 1) / loops_->lanes + 1) {
+        choose_box();
+        pack(weights);
+    }
+
+    void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
+             const Context& context) const override {
+        const ChannelReader<T> reader(x, layer_.boundary, *table_);
+        std::vector<ChannelWriter<T>> writers;  // one per output of a group
+        for (Index o = 0; o < layer_.outputs; ++o) {
+            ArrayView channels = out;
+            channels.data += o * out.strides[1];
+            channels.shape[1] = layer_.groups;
+            channels.strides[1] *= layer_.outputs;
+            writers.emplace_back(channels, *table_);
+        }
+        const std::vector<T> bias = sorted_bias(ending);
+        const Index depths = layer_.axes[0].out;
+        const Index row_boxes = (layer_.axes[1].out - 1) / rows_ + 1;
+        const Index column_boxes = (layer_.axes[2].out - 1) / columns_ + 1;
+        parallel_for(layer_.batch * blocks_ * depths * row_boxes * column_boxes, context,
+                     [&](Index task, int) {
+                         Box box{};
+                         box.column = task % column_boxes * columns_;
+                         task /= column_boxes;
+                         box.row = task % row_boxes * rows_;
+                         task /= row_boxes;
+                         box.depth = task % depths;
+                         task /= depths;
+                         box.block = task % blocks_;
+                         box.sample = task / blocks_;
+                         box.rows = std::min(rows_, layer_.axes[1].out - box.row);
+                         box.columns = std::min(columns_, layer_.axes[2].out - box.column);
+                         run_box(reader, writers, bias, ending.relu, box);
+                     });
+    }
+
+    std::size_t workspace_bytes() const override {
+        return static_cast<std::size_t>(box_numbers() + out_numbers() + scratch_numbers()) *
+               sizeof(T);
+    }
+
+private:
+    struct Box {
+        Index sample, block, depth, row, column, rows, columns;
+    };
+
+    Index in_rows() const { return (rows_ - 1) * layer_.axes[1].step + layer_.axes[1].reach(); }
+    Index in_columns() const {
+        return (columns_ - 1) * layer_.axes[2].step + layer_.axes[2].reach();
+    }
+    Index box_numbers() const { return in_rows() * in_columns() * loops_->lanes; }
+    Index out_numbers() const { return columns_ * loops_->lanes; }
+    Index scratch_numbers() const {
+        return std::max(in_columns() * std::max<Index>(layer_.groups, 16), out_numbers());
+    }
+
+    void choose_box() {
+        rows_ = layer_.axes[1].out;
+        columns_ = layer_.axes[2].out;
+        const auto fits = [&] {
+            return static_cast<double>(in_rows()) * static_cast<double>(in_columns()) *
+                       static_cast<double>(loops_->lanes) * sizeof(T) <=
+                   box_bytes;
+        };
+        const double line = static_cast<double>(layer_.taps() * loops_->lanes);
+        const auto work = [&] { return line * static_cast<double>(rows_ * columns_); };
+        const double wanted = std::clamp(
+            layer_.products() * static_cast<double>(loops_->lanes) / 16, least_work, most_work);
+        const Index few = std::max<Index>(1, layer_.axes[1].reach() / 2);  // rows read twice cost
+        while ((!fits() && rows_ > few) || (work() > wanted && rows_ > few))
+            rows_ = (rows_ + 1) / 2;
+        while (!fits() && columns_ > 8 * loops_->depthwise_places) columns_ = (columns_ + 1) / 2;
+        const auto level = [](Index extent, Index piece) {
+            const Index pieces = (extent - 1) / piece + 1;
+            return (extent - 1) / pieces + 1;
+        };
+        rows_ = level(layer_.axes[1].out, rows_);
+        columns_ = level(layer_.axes[2].out, columns_);
+    }
+
+    /// [block][output][tap][lane], zeros beyond the last channel.
+    void pack(const WeightView<T>& weights) {
+        const Index taps = layer_.taps(), lanes = loops_->lanes;
+        coefficients_.emplace(static_cast<std::size_t>(blocks_ * layer_.outputs * taps * lanes) *
+                              sizeof(T));
+        T* to = coefficients_->as<T>();
+        for (Index b = 0; b < blocks_; ++b)
+            for (Index o = 0; o < layer_.outputs; ++o)
+                for (Index d = 0; d < layer_.axes[0].k; ++d)
+                    for (Index y = 0; y < layer_.axes[1].k; ++y)
+                        for (Index x = 0; x < layer_.axes[2].k; ++x, to += lanes) {
+                            const T* from = weights.data + o * weights.output + d * weights.tap[0] +
+                                            y * weights.tap[1] + x * weights.tap[2];
+                            for (Index l = 0; l < lanes; ++l) {
+                                const Index group = b * lanes + l;
+                                to[l] = group < layer_.groups ? from[group * weights.group] : T{0};
+                            }
+                        }
+    }
+
+    /// Bias by output of the group, then by group, as the writers count channels.
+    std::vector<T> sorted_bias(const Ending& ending) const {
+        std::vector<T> sorted;
+        if (!ending.bias) return sorted;
+        const T* bias = static_cast<const T*>(ending.bias);
+        for (Index o = 0; o < layer_.outputs; ++o)
+            for (Index g = 0; g < layer_.groups; ++g)
+                sorted.push_back(bias[g * layer_.outputs + o]);
+        return sorted;
+    }
+
+    void run_box(const ChannelReader<T>& reader, const std::vector<ChannelWriter<T>>& writers,
+                 const std::vector<T>& bias, bool relu, const Box& box) const {
+        const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
+        const Index lanes = loops_->lanes, channel = box.block * lanes;
+        const Index channels = std::min(lanes, layer_.groups - channel);
+        const Workspace workspace(workspace_bytes());
+        T* const samples = workspace.as<T>();
+        T* const out = samples + box_numbers();
+        T* const scratch = out + out_numbers();
+        const Index begin = width.first + box.column * width.step;
+        const Index in_columns = (box.columns - 1) * width.step + width.reach();
+        const Index line = in_columns * lanes;
+        const Index rows = (box.rows - 1) * height.step + height.reach();
+        const Index first_row = height.first + box.row * height.step;
+        if (channels < lanes) std::fill_n(samples, rows * line, T{0});
+
+        std::optional<Workspace> planes;  // sums over more than one plane of taps
+        const Index all = box.rows * box.columns * lanes;
+        if (depth.k > 1) planes.emplace(static_cast<std::size_t>(all * layer_.outputs) * sizeof(T));
+        for (Index d = 0; d < depth.k; ++d) {
+            for (Index r = 0; r < rows; ++r)
+                reader.read(box.sample, channel, channels,
+                            depth.first + box.depth * depth.step + d * depth.dilation,
+                            first_row + r, begin, begin + in_columns, samples + r * line, lanes, 1,
+                            scratch);
+            for (Index o = 0; o < layer_.outputs; ++o)
+                for (Index r = 0; r < box.rows; ++r) {
+                    T* const to =
+                        planes ? planes->as<T>() + o * all + r * box.columns * lanes : out;
+                    sum_line(box, o, d, r, samples + r * height.step * line, line, to, d > 0);
+                    if (d + 1 < depth.k) continue;
+                    writers[static_cast<std::size_t>(o)].write(
+                        {.from = to,
+                         .pitch = lanes,
+                         .places = box.columns,
+                         .channels = channels,
+                         .bias = bias.empty() ? nullptr : bias.data() + o * layer_.groups + channel,
+                         .relu = relu},
+                        box.sample, channel, box.depth, box.row + r, box.column, scratch);
+                }
+        }
+    }
+
+    void sum_line(const Box& box, Index output, Index plane, Index row, const T* samples,
+                  Index line, T* to, bool accumulate) const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const Index lanes = loops_->lanes, taps = height.k * width.k;
+        const T* w =
+            coefficients_->as<T>() +
+            ((box.block * layer_.outputs + output) * layer_.axes[0].k + plane) * taps * lanes;
+        // Lines of taps that meet nothing but zeros are left out.
+        Index first = 0, last = height.k;
+        if (layer_.boundary == Boundary::zero) {
+            const Index top = height.first + (box.row + row) * height.step;
+            while (first < last && top + first * height.dilation < 0) ++first;
+            while (last > first && top + (last - 1) * height.dilation >= height.x) --last;
+        }
+        const Index tiles = (box.columns - 1) / loops_->depthwise_places + 1;
+        for (Index t = 0; t < tiles; ++t) {
+            const Index begin = box.columns * t / tiles, end = box.columns * (t + 1) / tiles;
+            loops_->depthwise[end - begin - 1](
+                {.x = samples + first * height.dilation * line + begin * width.step * lanes,
+                 .line = height.dilation * line,
+                 .tap = width.dilation * lanes,
+                 .place = width.step * lanes,
+                 .lines = last - first,
+                 .taps = width.k,
+                 .w = w + first * width.k * lanes,
+                 .out = to + begin * lanes,
+                 .accumulate = accumulate});
+        }
+    }
+
+    ConvLayer layer_;
+    const microkernels::Table* table_;
+    const microkernels::LayerTable<T>* loops_;
+    Index blocks_;                  // of channels
+    Index rows_ = 1, columns_ = 1;  // outputs of a box
+    std::optional<Workspace> coefficients_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Conv> make_depthwise(const ConvLayer& layer, const WeightView<T>& weights,
+                                     const microkernels::Table& table) {
+    return std::make_unique<DepthwiseConv<T>>(layer, weights, table);
+}
+
+template std::unique_ptr<Conv> make_depthwise(const ConvLayer&, const WeightView<float>&,
+                                              const microkernels::Table&);
+template std::unique_ptr<Conv> make_depthwise(const ConvLayer&, const WeightView<double>&,
+                                              const microkernels::Table&);
+
+}  // namespace faltung::layers

@@ -1,0 +1,122 @@
+#include "policy/choose_conv.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "core/error.hpp"
+
+namespace faltung {
+
+namespace {
+
+constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2"};
+
+/// Nanoseconds on one core for a full vector: of multiply-adds, and of samples that are packed,
+/// transformed or stored. Measured with benchmarks/nets.py on the machine of docs/performance.md;
+/// the plateau is wide, because the methods differ in the number of products by factors.
+struct Costs {
+    double product = 0.26, pack = 6, finish = 8, tile = 1.6, weight = 3;
+};
+
+class ConvModel {
+public:
+    ConvModel(const ConvLayer& layer, const microkernels::Table& level, bool prepared)
+        : layer_(layer),
+          prepared_(prepared),
+          lanes_(layer.arithmetic == Arithmetic::f32 ? level.layer_f32.lanes
+                                                     : level.layer_f64.lanes) {}
+
+    ConvPrediction direct() const {
+        const double vector_sums =
+            layer_.depthwise(lanes_) ? vectors(layer_.groups) * static_cast<double>(layer_.outputs)
+                                     : static_cast<double>(layer_.groups) * vectors(layer_.outputs);
+        const double products = static_cast<double>(layer_.batch * layer_.places()) * vector_sums *
+                                static_cast<double>(layer_.steps());
+        return {true, seconds(products * costs_.product + moving()), ""};
+    }
+
+    ConvPrediction winograd(Index outputs) const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        if (height.k != 3 || width.k != 3) return {false, 0, "serves kernels of 3 x 3 only"};
+        if (height.step != 1 || width.step != 1) return {false, 0, "serves stride 1 only"};
+        if (height.dilation != 1 || width.dilation != 1)
+            return {false, 0, "serves dilation 1 only"};
+        const double points = static_cast<double>((outputs + 2) * (outputs + 2));
+        const double tiles = count(layer_.axes[0].out * ((height.out - 1) / outputs + 1) *
+                                   ((width.out - 1) / outputs + 1));
+        const double planes = static_cast<double>(layer_.axes[0].k);
+        const double inputs = planes * vectors(layer_.inputs), banks = vectors(layer_.outputs);
+        double all =
+            tiles * points * planes * static_cast<double>(layer_.inputs) * banks * costs_.product;
+        all += tiles * points * (inputs + banks) * costs_.tile + moving();
+        if (!prepared_)
+            all += static_cast<double>(layer_.groups * layer_.inputs) * planes * banks * points *
+                   costs_.weight;
+        return {true, seconds(all), ""};
+    }
+
+private:
+    double count(Index places) const {
+        return static_cast<double>(layer_.batch * layer_.groups) * static_cast<double>(places);
+    }
+    double vectors(Index channels) const {
+        return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
+    }
+    double moving() const {
+        return count(layer_.samples()) * vectors(layer_.inputs) * costs_.pack +
+               count(layer_.places()) * vectors(layer_.outputs) * costs_.finish;
+    }
+    static double seconds(double nanoseconds) { return nanoseconds * 1e-9; }
+
+    const ConvLayer& layer_;
+    bool prepared_;
+    Index lanes_;
+    Costs costs_;
+};
+
+}  // namespace
+
+std::string_view name_of(ConvMethod method) { return names[static_cast<std::size_t>(method)]; }
+
+std::string ConvChoice::explain() const {
+    std::string text;
+    for (std::size_t m = 0; m < conv_method_count; ++m) {
+        const ConvPrediction& prediction = predictions[m];
+        const bool chosen = static_cast<std::size_t>(method) == m;
+        char line[160];
+        std::snprintf(line, sizeof line, "%-10s", std::string(names[m]).c_str());
+        text += line;
+        if (prediction.possible) {
+            std::snprintf(line, sizeof line, " %10.3g ms predicted on one core",
+                          prediction.seconds * 1e3);
+            text += line;
+        }
+        if (!prediction.reason.empty()) text += " " + prediction.reason;
+        if (chosen) text += forced ? "  <- asked for" : "  <- taken";
+        text += "\n";
+    }
+    return text;
+}
+
+ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
+                       std::optional<ConvMethod> asked) {
+    const ConvModel model(layer, level, prepared);
+    ConvChoice choice;
+    choice.predictions = {model.direct(), model.winograd(4), model.winograd(2)};
+    if (asked) {
+        choice.method = *asked;
+        choice.forced = true;
+        if (!choice.taken().possible)
+            throw ValueError("method '" + std::string(name_of(*asked)) +
+                             "' cannot serve this layer: it " + choice.taken().reason);
+        return choice;
+    }
+    for (std::size_t m = 1; m < conv_method_count; ++m)
+        if (choice.predictions[m].possible &&
+            choice.predictions[m].seconds < choice.taken().seconds)
+            choice.method = static_cast<ConvMethod>(m);
+    return choice;
+}
+
+}  // namespace faltung

@@ -1,0 +1,40 @@
+// Which method for a layer: predicted seconds for every one, the least taken.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/conv_layer.hpp"
+#include "policy/machine.hpp"
+
+namespace faltung {
+
+enum class ConvMethod : std::uint8_t { direct, winograd4, winograd2 };
+inline constexpr int conv_method_count = 3;
+std::string_view name_of(ConvMethod method);
+
+/// What one method would take, or why it cannot serve or is not taken by itself.
+struct ConvPrediction {
+    bool possible = false;
+    double seconds = 0;
+    std::string reason;  // named, where not possible
+};
+
+struct ConvChoice {
+    ConvMethod method = ConvMethod::direct;
+    bool forced = false;
+    std::array<ConvPrediction, conv_method_count> predictions;
+
+    const ConvPrediction& taken() const { return predictions[static_cast<std::size_t>(method)]; }
+    /// One line per method: taken or not, predicted time, reason.
+    std::string explain() const;
+};
+
+/// `prepared`: the weights serve many calls, and what their transform takes does not count. `asked`
+/// forces a method; one that cannot serve is a ValueError that gives the reason.
+ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
+                       std::optional<ConvMethod> asked);
+
+}  // namespace faltung
