@@ -31,6 +31,9 @@ FIGURES = [
     "by_chance",
     "find_face",
     "find_song",
+    "time_series",
+    "white_noise",
+    "even_spread",
     "banner",
 ]
 
