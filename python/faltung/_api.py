@@ -36,29 +36,80 @@ def run(
 ) -> Array:
     x = as_array(x, "x")
     k = as_array(k, "k")
-    key: Any = (
-        x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, stride, dilation,
-        boundary, cval, type(cval), dtype, flip, lags,
-    )  # fmt: skip
+    make = _request
     if not (
         axes is None and lags is None and type(stride) is int and type(dilation) is int
     ) and not (_plain(axes) and _plain(lags) and _plain(stride) and _plain(dilation)):
-        key = None  # 1.0 would find what was checked for 1
-    try:
-        request = _requests.get(key)
-    except TypeError:  # a list among the arguments
-        key, request = None, None
-    if request is None:
-        request = make_request(
-            x.shape, x.dtype, k.shape, k.dtype,
-            mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
-            stride=stride, dilation=dilation,
-        )  # fmt: skip
-        if key is not None:
-            if len(_requests) >= _MOST_REQUESTS:
-                _requests.clear()
-            _requests[key] = request
+        make = _new_request  # 1.0 would find what was checked for 1
+    request = make(
+        x.shape, x.dtype, k.shape, k.dtype, mode, method, axes, boundary, cval, type(cval), dtype, flip, lags,
+        stride, dilation,
+    )  # fmt: skip
     return _core.run(request, x, k, check_out(out), resolve_workers(workers))
+
+
+def windows(
+    x: Array,
+    k: Array,
+    axes: tuple[int, ...],
+    first: tuple[int, ...],
+    count: tuple[int, ...],
+    *,
+    flip: bool,
+    boundary: str = "zero",
+    cval: Any = 0,
+    out: Array | None = None,
+    dtype: Any = None,
+    stride: int = 1,
+) -> Array:
+    """``out[j] = sum over t of k[t] * x[first + j*stride + t]``, `count` of them along each of `axes`.
+
+    k is turned around if `flip`, else conjugated. What `faltung.compat` stands on.
+    """
+    lags = tuple([(f, f + (c - 1) * stride) for f, c in zip(first, count, strict=True)])
+    request = _request(
+        x.shape, x.dtype, k.shape, k.dtype, "full", "auto", axes, boundary, cval, type(cval), dtype, flip,
+        lags if len(lags) > 1 else lags[0], stride, 1,
+    )  # fmt: skip
+    return _core.run(request, x, k, out, None)
+
+
+def _request(*arguments: Any) -> _core.Request:
+    """`_new_request`, remembered."""
+    try:
+        request = _requests.get(arguments)
+    except TypeError:  # a list among the arguments
+        return _new_request(*arguments)
+    if request is None:
+        request = _new_request(*arguments)
+        if len(_requests) >= _MOST_REQUESTS:
+            _requests.clear()
+        _requests[arguments] = request
+    return request
+
+
+def _new_request(
+    x_shape: tuple[int, ...],
+    x_dtype: np.dtype[Any],
+    k_shape: tuple[int, ...],
+    k_dtype: np.dtype[Any],
+    mode: str,
+    method: str,
+    axes: Any,
+    boundary: str,
+    cval: Any,
+    _: type,  # of cval: 0 and 0.0 are the same key
+    dtype: Any,
+    flip: bool,
+    lags: Any,
+    stride: Any,
+    dilation: Any,
+) -> _core.Request:
+    return make_request(
+        x_shape, x_dtype, k_shape, k_dtype,
+        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
+        stride=stride, dilation=dilation,
+    )  # fmt: skip
 
 
 def _plain(axes: Any) -> bool:
@@ -211,12 +262,17 @@ def separable(
     for factor in taps:
         if factor.ndim != 1:
             raise ValueError(f"factors must be one-dimensional; one has {factor.ndim} axes")
-    request = make_request(
-        x.shape, x.dtype, tuple(factor.size for factor in taps), common,
-        mode=mode, method="separable", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip,
+    make = _request if _plain(axes) else _new_request
+    request = make(
+        x.shape, x.dtype, tuple([factor.size for factor in taps]), common, mode, "separable", axes, boundary,
+        cval, type(cval), dtype, flip, None, 1, 1,
     )  # fmt: skip
     return _core.run_separable(
-        request, x, [f.astype(common) for f in taps], check_out(out), resolve_workers(workers)
+        request,
+        x,
+        [f.astype(common, copy=False) for f in taps],
+        check_out(out),
+        resolve_workers(workers),
     )
 
 

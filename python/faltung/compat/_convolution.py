@@ -12,7 +12,7 @@ import numpy as np
 from faltung import _api
 from faltung._arguments import MODES, Array
 from faltung.compat._routing import PassOn, routed
-from faltung.compat._windows import as_numbers, narrowed, windows
+from faltung.compat._windows import as_numbers, narrowed
 
 # asked for by name, "direct" is; SciPy's "fft" is every other method
 METHODS = {"auto": "auto", "direct": "direct", "fft": "auto"}
@@ -219,7 +219,7 @@ def _plane(in1: Any, in2: Any, mode: str, boundary: str, fillvalue: Any, *, flip
         "same": [m // 2 if flip else (m - 1) // 2 for m in k.shape],
         "valid": [0, 0],
     }[mode]
-    answer = windows(
+    answer = _api.windows(
         x, k, (0, 1), tuple(-b for b in before),
         tuple(_length(n, m, mode) for n, m in zip(x.shape, k.shape, strict=True)),
         flip=flip, boundary=continued, cval=fillvalue if continued == "constant" else 0,

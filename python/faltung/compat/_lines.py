@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from faltung._api import windows
 from faltung._arguments import Array
 from faltung._recursive import recursive_filter
 from faltung.compat._routing import PassOn, routed
-from faltung.compat._windows import as_numbers, windows
+from faltung.compat._windows import as_numbers
 
 INEXACT = frozenset("fdFD")
 
@@ -218,34 +221,33 @@ def savgol_filter(
         raise PassOn
 
     half = length // 2
-    middle = (length - 1) / 2
     fit = _fitted(length, order, deriv, float(delta))
-    weights = fit(np.array([middle]))[0].astype(due)
+    weights = fit((length - 1) / 2)[0].astype(due)
     answer = windows(
         samples, weights, (place,), (-((length - 1) // 2),), (n,), flip=False,
         boundary=boundaries[mode], cval=cval if mode == "constant" else 0, dtype=due,
     )  # fmt: skip
     if mode == "interp" and half:
-        ends = [(fit(np.arange(half)), slice(0, length), slice(0, half))]
-        ends.append(
-            (fit(np.arange(length - half, length)), slice(n - length, n), slice(n - half, n))
-        )
+        ends = [(fit(0, half), slice(0, length), slice(0, half))]
+        ends.append((fit(length - half, half), slice(n - length, n), slice(n - half, n)))
         lines, to = np.moveaxis(samples, place, -1), np.moveaxis(answer, place, -1)
         for matrix, seen, written in ends:
             to[..., written] = lines[..., seen] @ matrix.T
     return answer
 
 
-def _fitted(length: int, order: int, deriv: int, delta: float) -> Any:
+@functools.lru_cache(64)
+def _fitted(length: int, order: int, deriv: int, delta: float) -> Callable[..., Array]:
     """What gives, for positions in the window, the weights of the derivative of the fitted polynomial."""
     scale = max(length - 1, 1) / 2  # powers of numbers up to 1 are the better conditioned ones
     samples = (np.arange(length) - (length - 1) / 2) / scale
     coefficients = np.linalg.pinv(np.vander(samples, order + 1, increasing=True))
+    powers = np.arange(order + 1)
+    factors = np.array([math.perm(int(p), deriv) for p in powers], np.float64)
 
-    def weights(positions: Array) -> Array:
-        t = (positions - (length - 1) / 2) / scale
-        powers = np.arange(order + 1)
-        factors = np.array([math.perm(int(p), deriv) for p in powers], np.float64)
+    @functools.lru_cache(3)
+    def weights(first: float, count: int = 1) -> Array:
+        t = (first + np.arange(count) - (length - 1) / 2) / scale
         terms = factors * t[:, np.newaxis] ** np.maximum(powers - deriv, 0)
         return np.asarray(terms @ coefficients / (scale * delta) ** deriv)
 

@@ -12,7 +12,7 @@ import numpy as np
 from faltung import _api
 from faltung._arguments import Array
 from faltung.compat._routing import PassOn
-from faltung.compat._windows import as_numbers, windows
+from faltung.compat._windows import as_numbers
 
 BOUNDARIES = {
     "reflect": "symmetric",
@@ -67,7 +67,8 @@ class Target:
             with np.errstate(invalid="ignore"):
                 if self.dtype.char in "LQ":
                     return answer.astype(self.dtype)
-                answer = answer.astype(np.int64)  # cuts off; what is too large then wraps around
+                # cuts off; what is too large for the target then wraps around
+                answer = answer.astype(np.int32 if self.dtype.itemsize < 4 else np.int64)
         return answer.astype(self.dtype)
 
 
@@ -117,7 +118,7 @@ class Samples:
             taps = weights.astype(np.int64)
             constant = int(cval) if boundary == "constant" else 0
             try:
-                answer = windows(
+                answer = _api.windows(
                     self.x, taps, tuple(axes), first, count,
                     flip=False, boundary=boundary, cval=constant,
                 )  # fmt: skip
@@ -126,7 +127,7 @@ class Samples:
             else:
                 return self.target.deliver(answer)
         due = self.answer_dtype()
-        answer = windows(
+        answer = _api.windows(
             self.x, self._rounded(weights), tuple(axes), first, count, flip=False,
             boundary=boundary, cval=cval, dtype=due, out=self.target.direct(due),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What all stand-ins share: the sum over a window, with windows that begin where SciPy's do."""
+"""What all stand-ins share: which arrays the core takes, and narrow integers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from faltung import _api
 from faltung._arguments import Array
 from faltung.compat._routing import PassOn
 
@@ -27,32 +26,6 @@ def as_numbers(value: Any, also: str = "") -> Array:
         raise PassOn
     array: Array = value
     return array
-
-
-def windows(
-    x: Array,
-    k: Array,
-    axes: tuple[int, ...],
-    first: tuple[int, ...],
-    count: tuple[int, ...],
-    *,
-    flip: bool,
-    boundary: str = "zero",
-    cval: Any = 0,
-    out: Array | None = None,
-    dtype: Any = None,
-    stride: int = 1,
-    method: str = "auto",
-) -> Array:
-    """``out[j] = sum over t of k[t] * x[first + j*stride + t]`` over `axes`, k turned around if `flip`.
-
-    `count` outputs along each axis; k is conjugated unless it is turned around, as everywhere.
-    """
-    lags = tuple((f, f + (c - 1) * stride) for f, c in zip(first, count, strict=True))
-    return _api.run(
-        x, k, "full", method, axes, boundary, cval, out, dtype, None, flip,
-        lags if len(lags) > 1 else lags[0], stride, 1,
-    )  # fmt: skip
 
 
 def narrowed(answer: Array, dtype: np.dtype[Any]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
@@ -127,7 +128,14 @@ def _gaussian(sigma: Any, order: Any, truncate: Any, radius: Any) -> Array:
     reach = int(float(truncate) * deviation + 0.5) if radius is None else operator.index(radius)
     if derivative < 0 or reach < 0 or not deviation > 0:
         raise PassOn
-    return gaussian_1d(deviation, derivative, reach)[::-1]
+    return _gaussian_weights(deviation, derivative, reach)
+
+
+@functools.lru_cache(64)
+def _gaussian_weights(deviation: float, derivative: int, reach: int) -> Array:
+    weights: Array = gaussian_1d(deviation, derivative, reach)[::-1]
+    weights.flags.writeable = False
+    return weights
 
 
 @routed("ndimage")
