@@ -116,6 +116,30 @@ def test_unsharp_is_scikit_images():
     assert_allclose(mine, theirs.unsharp_mask(x, 1.5, 0.8, preserve_range=True), atol=1e-12)
 
 
+def test_smoothing_and_laplace_of_scikit_image():
+    theirs = pytest.importorskip("skimage.filters")
+    for shape in SHAPES:
+        x = samples(shape)
+        mine = filters.gaussian(x, 1.5, boundary="edge")  # its default there
+        assert_allclose(mine, theirs.gaussian(x, 1.5), atol=1e-12)
+        if x.ndim > 1:  # the opposite sign
+            assert_allclose(
+                -filters.laplace(x, boundary="symmetric"), theirs.laplace(x), atol=1e-12
+            )
+
+
+def test_opencv_has_the_same_signs_and_scales():
+    cv2 = pytest.importorskip("cv2")
+    x = samples((23, 31))
+    assert_allclose(filters.laplace(x), cv2.Laplacian(x, -1), atol=1e-12)
+    assert_allclose(filters.box(x, (5, 3)), cv2.blur(x, (3, 5)), atol=1e-12)
+    assert_allclose(filters.sobel(x, 0), cv2.Sobel(x, -1, 0, 1), atol=1e-12)
+    # filter2D correlates: it wants our kernels turned around
+    for k in (kernels.sharpen(0.7), kernels.emboss(), kernels.edge(), kernels.sobel(1)):
+        mine = faltung.convolve(x, k, "same", boundary="mirror")
+        assert_allclose(mine, cv2.filter2D(x, -1, np.flip(k).copy()), atol=1e-12)
+
+
 def test_photographs_like_opencv():
     cv2 = pytest.importorskip("cv2")
     photo = np.random.default_rng(5).integers(0, 256, (40, 50, 3), dtype=np.uint8)

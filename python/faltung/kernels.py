@@ -229,6 +229,10 @@ def heat(
     -------
     ndarray
         Of odd size along each of `ndim` axes; sums to one.
+
+    See Also
+    --------
+    faltung.diffusion.propagator : with its own diffusivity and spacing for each axis, and a third kind.
     """
     variance = 2.0 * finite("time", time) * finite("diffusivity", diffusivity)
     sigma, truncate, ndim = math.sqrt(variance), finite("truncate", truncate), count("ndim", ndim)
