@@ -26,6 +26,7 @@ FIGURES = [
     "convolution_theorem",
     "fourier_picture",
     "kept_frequencies",
+    "outside",
     "derivatives",
     "salt_water",
     "by_chance",
