@@ -7,6 +7,7 @@
 #include "microkernels/correlate_loops.hpp"
 #include "microkernels/layer_loops.hpp"
 #include "microkernels/match_loops.hpp"
+#include "microkernels/pool_loops.hpp"
 #include "microkernels/random_loops.hpp"
 #include "microkernels/recur_loops.hpp"
 #include "microkernels/spectrum_loops.hpp"
@@ -27,6 +28,9 @@ constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
     correlate_table<double>(),
     correlate_table<std::int64_t>(),
     convert_table(),
+    pool_table<float>(),
+    pool_table<double>(),
+    pool_table<std::int64_t>(),
     transform_table<float>(),
     transform_table<double>(),
     spectrum_table<float>(),

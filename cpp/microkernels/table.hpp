@@ -7,6 +7,7 @@
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/layer_table.hpp"
 #include "microkernels/match_table.hpp"
+#include "microkernels/pool_table.hpp"
 #include "microkernels/random_table.hpp"
 #include "microkernels/recur_table.hpp"
 #include "microkernels/spectrum_table.hpp"
@@ -21,6 +22,9 @@ struct Table {
     CorrelateTable<double> correlate_f64;
     CorrelateTable<std::int64_t> correlate_i64;
     ConvertTable convert;
+    PoolTable<float> pool_f32;
+    PoolTable<double> pool_f64;
+    PoolTable<std::int64_t> pool_i64;
     TransformTable<float> transform_f32;
     TransformTable<double> transform_f64;
     SpectrumTable<float> spectrum_f32;

@@ -132,6 +132,29 @@ class ConvLayer:
         workers: int | None,
     ) -> None: ...
 
+class Pooling:
+    def __init__(
+        self,
+        kind: str,
+        x_shape: tuple[int, ...],
+        size: list[int],
+        stride: list[int],
+        padding: list[tuple[int, int]],
+        dilation: list[int],
+        ceil_mode: bool,
+        divisor: str,
+        fixed_divisor: int,
+        power: float,
+        channels_last: bool,
+    ) -> None: ...
+    @property
+    def outputs(self) -> tuple[int, ...]: ...
+
+def pool(pooling: Pooling, x: _Array, out_dtype: np.dtype[Any], workers: int | None) -> _Array: ...
+def pool_places(pooling: Pooling, x: _Array, workers: int | None) -> tuple[_Array, _Array]: ...
+def pool_backward(
+    pooling: Pooling, grad: _Array, x: _Array, y: _Array | None, workers: int | None
+) -> _Array: ...
 def run(
     request: Request, x: _Array, k: _Array, out: _Array | None, workers: int | None
 ) -> _Array: ...
