@@ -15,11 +15,11 @@ from faltung.nn._arguments import (
     PaddingLike,
     PerAxis,
     channels_first,
+    check_axes,
     float_array,
     is_channels_last,
     paddings,
     per_axis,
-    spatial_axes,
 )
 
 
@@ -64,7 +64,7 @@ def _pooling(
     p: float = 2,
 ) -> _core.Pooling:
     """The windows over x, whose axes are N, C, spatial."""
-    axes = spatial_axes(x)
+    axes = check_axes(x.ndim)
     sizes = per_axis(size, "size", axes)
     strides = sizes if stride is None else per_axis(stride, "stride", axes)
     dilations = per_axis(dilation, "dilation", axes)
@@ -125,7 +125,7 @@ def _check_p(p: Any) -> float:
 
 def _whole(x: Array) -> tuple[int, ...]:
     """The size of a window over everything."""
-    spatial_axes(x)
+    check_axes(x.ndim)
     return x.shape[2:]
 
 
