@@ -56,21 +56,13 @@ def shrink(picture, path):
 
 
 def contact_sheet(paths):
-    columns = min(2, len(paths))
+    columns = min(4, len(paths))
     rows = math.ceil(len(paths) / columns)
-    sheet = new_figure(
-        6.5 * columns, 0.9 + 4.4 * rows, "Faltung: the gallery", "python examples/gallery.py"
-    )
+    height = 0.9 + 3.15 * rows
+    sheet = new_figure(4.9 * columns, height, "Faltung: the gallery", "python examples/gallery.py")
     grid = sheet.add_gridspec(
-        rows,
-        columns,
-        left=0.02,
-        right=0.98,
-        bottom=0.02,
-        top=1 - 1.2 / (0.9 + 4.4 * rows),
-        hspace=0.12,
-        wspace=0.04,
-    )
+        rows, columns, left=0.012, right=0.988, bottom=0.012, top=1 - 1.1 / height, hspace=0.1, wspace=0.03
+    )  # fmt: skip
     for cell, path in enumerate(paths):
         axes = sheet.add_subplot(grid[cell // columns, cell % columns])
         axes.imshow(np.asarray(imread(path)), interpolation="antialiased")

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung
@@ -133,6 +135,26 @@ def test_one_tap_is_a_shift():
             exact = faltung.convolve(x, k, "same", boundary="edge")
             got = stochastic.convolve(x, k, count, boundary="edge")
             assert_allclose(got, exact, rtol=1e-15)
+
+
+@given(st.data())
+def test_one_tap_anywhere_is_what_convolve_says(data):
+    # no chance is left, so shapes, modes, axes and boundaries can be compared to the last bit
+    shape = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    axes = data.draw(st.permutations(range(len(shape))))[: data.draw(st.integers(1, len(shape)))]
+    k = np.zeros(data.draw(st.lists(st.integers(1, 12), min_size=len(axes), max_size=len(axes))))
+    k.ravel()[data.draw(st.integers(0, k.size - 1))] = -1.0
+    x = samples(shape).astype(data.draw(st.sampled_from(["f2", "f4", "f8", "c16"])))
+    x = x.transpose(data.draw(st.permutations(range(x.ndim))))
+    axes = tuple(axes)
+    modes = ["full", "same"]
+    if all(x.shape[a] >= n for a, n in zip(axes, k.shape, strict=True)):
+        modes.append("valid")
+    options = {"mode": data.draw(st.sampled_from(modes)), "axes": axes}
+    options["boundary"] = data.draw(st.sampled_from(BOUNDARIES))
+    count = data.draw(st.sampled_from([1, 2, 8]))
+    exact = faltung.convolve(x, k, method="direct", **options)
+    assert_array_equal(stochastic.convolve(x, k, count, 0, **options), exact)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
