@@ -1,4 +1,4 @@
-"""Kernels with structure: sums of outer products, equal taps. Found without being asked for, within the same bounds."""
+"""Structure in kernels (outer products, equal taps, zeros) is found, and answered within the same bounds."""
 
 import numpy as np
 import oracle
@@ -168,3 +168,60 @@ class TestEqualTaps:
         x, k = numbers((700, 800), np.dtype("float32")), np.full((40, 40), 0.01, "float32")
         one = faltung.convolve(x, k, "same", "separable", workers=1)
         np.testing.assert_array_equal(one, faltung.convolve(x, k, "same", "separable", workers=3))
+
+
+def sparse(shape, dtype, share, seed=3):
+    k = numbers(shape, np.dtype(dtype), seed)
+    k[np.random.default_rng(seed).random(shape) > share] = 0
+    return k
+
+
+class TestSparse:
+    @pytest.mark.parametrize("dtype", INEXACT)
+    @pytest.mark.parametrize("shape", [(9, 11), (1, 61), (61, 1)], ids=str)
+    def test_in_the_plane(self, level, dtype, shape):
+        x, k = numbers((60, 130), np.dtype(dtype)), sparse(shape, dtype, 0.2)
+        plan = faltung.plan(k, x.shape, "full", "direct", boundary="mirror")
+        assert f"only the {np.count_nonzero(k)} taps that are not zero" in plan.explain()
+        truth = oracle.convolve(x, k, "full", boundary="mirror")
+        assert_answer(plan(x), truth, "direct", x.dtype, k.dtype)
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int16", "int64"])
+    def test_integers(self, level, dtype):
+        x, k = numbers((40, 50), np.dtype(dtype)), sparse((9, 9), dtype, 0.15)
+        y = faltung.convolve(x, k, "same", "direct", boundary="edge")
+        truth = oracle.convolve(x, k, "same", boundary="edge")
+        assert_answer(y, truth, "direct", x.dtype, k.dtype)
+
+    def test_volumes_channels_stride_and_dilation(self, level):
+        x, k = numbers((14, 17, 19, 2), np.dtype("float32")), sparse((4, 5, 6), "float32", 0.15)
+        options = {"axes": (0, 1, 2), "boundary": "symmetric"}
+        y = faltung.convolve(x, k, "same", "direct", **options)
+        assert_answer(y, oracle.convolve(x, k, "same", **options), "direct", x.dtype, k.dtype)
+        x, boundary = np.ascontiguousarray(x[..., 0]), "edge"
+        for step, dilation in ((2, 1), (1, 2), (3, 2)):
+            y = faltung.convolve(
+                x, k, "full", "direct", boundary=boundary, stride=step, dilation=dilation
+            )
+            truth = oracle.convolve(x, k, "full", boundary=boundary, step=step, dilation=dilation)
+            assert_answer(y, truth, "direct", x.dtype, k.dtype)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf], ids=str)
+    @pytest.mark.parametrize("shape", [(70, 500), (20, 30, 40)], ids=str)
+    def test_zero_taps_on_what_is_not_finite(self, level, bad, shape):
+        x = numbers(shape, np.dtype("float32"))
+        x[tuple(side // 2 for side in shape)] = bad
+        k = sparse((7,) * len(shape), "float32", 0.1)
+        y = faltung.convolve(x, k, "same", "direct", boundary="wrap")
+        truth = oracle.convolve(x, k, "same", boundary="wrap")
+        assert truth.touched.any()
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(truth.value))
+        assert_close(y, truth, "direct", np.dtype("float32"))
+
+    def test_an_echo(self):
+        """A few taps far apart, along a line."""
+        x, k = numbers((20_000,), np.dtype("float64")), np.zeros(5000)
+        k[[0, 1234, 4999]] = [1, 0.5, -0.25]
+        plan = faltung.plan(k, x.shape, "full")
+        assert plan.method == "direct"
+        assert_answer(plan(x), oracle.convolve(x, k), "direct", x.dtype, k.dtype)

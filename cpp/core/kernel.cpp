@@ -74,6 +74,7 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
             const double re = static_cast<double>(tap.real), im = static_cast<double>(tap.imag);
             largest = std::max({largest, std::abs(re), std::abs(im)});
             finite_ = finite_ && std::isfinite(re) && std::isfinite(im);
+            not_zero_ += re != 0 || im != 0;
             constant_ = constant_ && tap.real == planes.real[0] &&
                         (!complex_ || planes.imag[i] == planes.imag[0]);
             ++i;

@@ -25,9 +25,10 @@ public:
 
     const Extents& shape() const { return shape_; }
     bool is_complex() const { return complex_; }
-    bool finite() const { return finite_; }      // no NaN, no infinity
-    double norm() const { return norm_; }        // the l2 norm
-    bool constant() const { return constant_; }  // all taps are the same number
+    bool finite() const { return finite_; }       // no NaN, no infinity
+    double norm() const { return norm_; }         // the l2 norm
+    Index not_zero() const { return not_zero_; }  // taps, of a complex kernel in either part
+    bool constant() const { return constant_; }   // all taps are the same number
 
     template <class T>
     const KernelPlanes<T>& planes() const {
@@ -38,6 +39,7 @@ private:
     Extents shape_;
     bool complex_ = false, finite_ = true, constant_ = true;
     double norm_ = 0;
+    Index not_zero_ = 0;
     std::variant<KernelPlanes<float>, KernelPlanes<double>, KernelPlanes<std::int64_t>> planes_;
 };
 

@@ -204,14 +204,17 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
         stage.line = free + stage.pitch * (stage_rows - 1);
         free += stage.pitch * stage_rows;
     }
+    // What is not finite makes NaN of a tap that is zero.
+    const auto finite =
+        plan_.sparse && plan_.problem.sample_bound == 0 ? plan_.micro->finite : nullptr;
     for (int i = 0; i < count; ++i) {
         if (planes)
-            segments[i].planes =
-                PlaneWindow<T>(reader_, shapes[i], plan_.problem.axes[plan_.plane_axis].k,
-                               plan_.offsets.data(), plan_.outer, axis, free_pointers, free);
+            segments[i].planes = PlaneWindow<T>(
+                reader_, shapes[i], plan_.problem.axes[plan_.plane_axis].k, plan_.offsets.data(),
+                plan_.outer, axis, free_pointers, free, finite);
         else
             segments[i].window = RowWindow<T>(reader_, shapes[i], plan_.offsets.data(), plan_.outer,
-                                              axis, free_pointers, free);
+                                              axis, free_pointers, free, finite);
         free += shapes[i].numbers();
         free_pointers += shapes[i].pointers();
     }
@@ -385,9 +388,24 @@ void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& i
                              const Targets& to, Index rows) const {
     const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
     const bool accumulate = &taps != plan_.boxes.data();
+    const bool tainted = plan_.walks_planes() ? s.planes.tainted() : s.window.tainted();
+    if (plan_.sparse && !tainted) {
+        correlate_sparse(s, input, plan_.sparse_real, to.real, rows);
+        if (plan_.problem.complex_kernel)
+            correlate_sparse(s, input, plan_.sparse_imag, to.imag, rows);
+        return;
+    }
     correlate(taps, s, input, planes.real, to.real, rows, accumulate);
     if (plan_.problem.complex_kernel)
         correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
+}
+
+template <class T>
+void DensePass<T>::correlate_sparse(const Segment& s, const Rows& input,
+                                    const std::vector<microkernels::SparseTap<T>>& taps,
+                                    T* const* out, Index rows) const {
+    plan_.micro->sparse(
+        {input.first, input.pitch, taps.data(), static_cast<Index>(taps.size()), out, rows, s.n});
 }
 
 template <class T>

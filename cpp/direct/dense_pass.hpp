@@ -76,6 +76,9 @@ private:
     Targets targets(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to,
                    Index rows) const;
+    void correlate_sparse(const Segment& s, const Rows& input,
+                          const std::vector<microkernels::SparseTap<T>>& taps, T* const* out,
+                          Index rows) const;
     void correlate(const TapBox& box, const Segment& s, const Rows& input,
                    const std::vector<T>& taps, T* const* out, Index rows, bool accumulate) const;
     void finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;

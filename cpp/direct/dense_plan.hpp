@@ -8,6 +8,7 @@
 
 #include "core/kernel.hpp"
 #include "core/problem.hpp"
+#include "direct/sparse_taps.hpp"
 #include "microkernels/table.hpp"
 
 namespace faltung::direct {
@@ -54,7 +55,9 @@ struct DensePlan {
     Index depth = 1, ky = 1, kx;
     std::vector<Index> offsets;  // depth * outer: where each plane lies
     std::vector<TapBox> boxes;
-    Index group;  // output rows computed together
+    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // of a sparse kernel
+    bool sparse = false;  // one box, of whose taps only those in the lists are not zero
+    Index group;          // output rows computed together
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
               const microkernels::Table& level)
@@ -77,9 +80,13 @@ struct DensePlan {
         }
         if (row_axis >= 0) ky = problem.axes[row_axis].k;
         lay_planes();
-        cut_taps();
+        list_taps();
+        if (sparse)
+            boxes.push_back({0, depth, 0, ky, 0, kx});
+        else
+            cut_taps();
         const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
-        const int square = boxes.size() == 1 ? microkernels::square_index(ky, kx) : -1;
+        const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
         group = !shares_rows ? 1 : square >= 0 ? micro->square[square].rows : micro->block[0].rows;
     }
 
@@ -98,7 +105,8 @@ struct DensePlan {
     /// Multiplications per output number.
     double work() const {
         const double taps =
-            static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
+            sparse ? static_cast<double>(kernel->not_zero())
+                   : static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
         return taps * (problem.complex_kernel ? 2 : 1) * static_cast<double>(last().step);
     }
 
@@ -112,6 +120,19 @@ private:
                     tap[a] * problem.axes[a].dilation;
             for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
         }
+    }
+
+    /// Rows of long kernels need long buffers, of which there should not be many.
+    static constexpr Index most_window = Index{1} << 20;
+
+    void list_taps() {
+        if (sparse_count(problem.taps(), kernel->not_zero()) == 0) return;
+        if (depth * ky * last().reach() * problem.lanes() > most_window) return;
+        sparse = true;
+        const KernelPlanes<T>& planes = kernel->template planes<T>();
+        const Index step = last().dilation * problem.lanes();
+        sparse_real = sparse_taps(planes.real, ky, kx, step);
+        sparse_imag = sparse_taps(planes.imag, ky, kx, step);
     }
 
     void cut_taps() {

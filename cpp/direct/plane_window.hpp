@@ -13,8 +13,9 @@ public:
     /// `shape.depth` planes, `taps` neighbouring ones of which lie along the axis that is walked;
     /// `shape.rows` rows each.
     PlaneWindow(const LineReader<T>& reader, const WindowShape& shape, Index taps,
-                const Index* offsets, int outer, int row_axis, const T** pointers, T* ring)
-        : source_(reader, shape),
+                const Index* offsets, int outer, int row_axis, const T** pointers, T* ring,
+                Finite<T> finite)
+        : source_(reader, shape, finite),
           taps_(taps),
           offsets_(offsets),
           outer_(outer),
@@ -27,7 +28,13 @@ public:
     Index row_pitch() const { return source_.shape.rows; }
 
     /// Planes of another place come next.
-    void reset() { base_ = have_ = 0; }
+    void reset() {
+        base_ = have_ = 0;
+        tainted_ = -1;
+    }
+
+    /// Whether a row of these planes is not finite, where that was asked for.
+    bool tainted() const { return tainted_ >= base_; }
 
     /// Makes `rows` rows of the planes [number, number + taps) of a sequence available. `at` are
     /// the coordinates of the first row of plane `number`.
@@ -44,8 +51,11 @@ public:
                 const Index* offset = offsets_ + (first + i) * outer_;
                 for (int a = 0; a < outer_; ++a) place[a] = at[a] + offset[a];
                 T* slots = ring_ + (first + (number + i) % taps_) * shape.rows * shape.pitch;
-                for (Index r = 0; r < rows; ++r, ++place[row_axis_])
-                    group[i * shape.rows + r] = source_.fetch(place, 0, slots + r * shape.pitch);
+                for (Index r = 0; r < rows; ++r, ++place[row_axis_]) {
+                    const T*& row = group[i * shape.rows + r];
+                    row = source_.fetch(place, 0, slots + r * shape.pitch);
+                    if (!source_.clean(row)) tainted_ = std::max(tainted_, number + i);
+                }
             }
         }
         base_ = number;
@@ -60,6 +70,7 @@ private:
     const T** pointers_ = nullptr;
     T* ring_ = nullptr;
     Index base_ = 0, have_ = 0;
+    Index tainted_ = -1;  // the last plane that was not finite
 };
 
 }  // namespace faltung::direct

@@ -3,6 +3,7 @@
 // rows that both need.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 
 #include "lines/line_reader.hpp"
@@ -23,14 +24,24 @@ struct WindowShape {
     Index numbers() const { return depth * rows * pitch; }
 };
 
+/// Tells whether numbers hold no NaN and no infinity.
+template <class T>
+using Finite = bool (*)(const T* numbers, std::int64_t n);
+
 /// Hands out one row: where it stands in x, or read into a buffer.
 template <class T>
 struct RowSource {
     const LineReader<T>* reader = nullptr;
     WindowShape shape{};
+    Finite<T> finite = nullptr;  // where it matters
 
     RowSource() = default;
-    RowSource(const LineReader<T>& from, const WindowShape& with) : reader(&from), shape(with) {}
+    RowSource(const LineReader<T>& from, const WindowShape& with, Finite<T> check)
+        : reader(&from), shape(with), finite(check) {}
+
+    bool clean(const T* row) const {
+        return finite == nullptr || finite(row, shape.exact * shape.lanes);
+    }
 
     /// The row at `place`, from `shift` positions further along the last axis than the shape says.
     const T* fetch(const Index* place, Index shift, T* slot) const {
@@ -57,8 +68,8 @@ public:
     /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for
     /// each plane.
     RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets,
-              int outer, int row_axis, const T** pointers, T* ring)
-        : source_(reader, shape),
+              int outer, int row_axis, const T** pointers, T* ring, Finite<T> finite)
+        : source_(reader, shape, finite),
           offsets_(offsets),
           outer_(outer),
           row_axis_(row_axis),
@@ -69,7 +80,13 @@ public:
     Index row_pitch() const { return source_.shape.rows; }
 
     /// Rows of another place come next.
-    void reset() { base_ = have_ = 0; }
+    void reset() {
+        base_ = have_ = 0;
+        tainted_ = -1;
+    }
+
+    /// Whether one of these rows is not finite, where that was asked for.
+    bool tainted() const { return tainted_ >= base_; }
 
     /// Makes rows [from, to) of a sequence available as rows()[0 ...]; row i has coordinate
     /// at[row_axis] + i * spacing. `at` are the coordinates of plane zero. Since reset() the part
@@ -91,6 +108,7 @@ public:
                     source_.fetch(place, part.shift,
                                   ring_ + (d * source_.shape.rows + i % source_.shape.rows) *
                                               source_.shape.pitch);
+                if (!source_.clean(plane[i - from])) tainted_ = std::max(tainted_, i);
             }
         }
         base_ = from;
@@ -104,6 +122,7 @@ private:
     const T** pointers_ = nullptr;
     T* ring_ = nullptr;
     Index base_ = 0, have_ = 0;
+    Index tainted_ = -1;  // the last row that was not finite
 };
 
 }  // namespace faltung::direct

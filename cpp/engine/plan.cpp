@@ -9,6 +9,7 @@
 #include "core/exactness.hpp"
 #include "direct/dense.hpp"
 #include "direct/separable.hpp"
+#include "direct/sparse_taps.hpp"
 #include "engine/override.hpp"
 #include "engine/plan_cache.hpp"
 #include "engine/settle.hpp"
@@ -93,6 +94,7 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     Traits traits;
     traits.finite_kernel = kernel->finite();
     traits.kernel_norm = kernel->norm();
+    traits.listed = direct::sparse_count(problem.taps(), kernel->not_zero());
     traits.fft_available = fft::available();
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();

@@ -4,6 +4,7 @@
 
 #include "microkernels/correlate_box.hpp"
 #include "microkernels/correlate_line.hpp"
+#include "microkernels/correlate_sparse.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/simd.hpp"
 
@@ -208,6 +209,8 @@ constexpr CorrelateTable<T> correlate_table() {
          {tall, Rows<T, tall, slim, k7, k7>::run},
          {tall, Rows<T, tall, slim, k9, k9>::run}},
         line<T>,
+        sparse<T>,
+        finite<T>,
         box_suffix<T>,
         box_slide<T>,
         combine<T>,

@@ -43,6 +43,25 @@ struct BoxSlide {
     bool stream;  // as above
 };
 
+/// A tap that is not zero: of which plane and row, and how many numbers along it.
+template <class T>
+struct SparseTap {
+    std::int64_t plane, row, offset;
+    T value;
+};
+
+/// out[r][i] = sum over taps of value * row[plane*row_pitch + row + r][offset + i].
+template <class T>
+struct SparseCall {
+    const T* const* row;
+    std::int64_t row_pitch;
+    const SparseTap<T>* taps;
+    std::int64_t count;
+    T* const* out;
+    std::int64_t rows;
+    std::int64_t n;  // at least one vector
+};
+
 template <class T>
 using Correlate = void (*)(const CorrelateCall<T>&);
 
@@ -68,6 +87,9 @@ struct CorrelateTable {
     /// One output row, depth == ky == 1. Sums the taps in an order of its own, so it must serve all
     /// rows or none.
     Correlate<T> line;
+    void (*sparse)(const SparseCall<T>& call);
+    /// Whether numbers hold no NaN and no infinity.
+    bool (*finite)(const T* numbers, std::int64_t n);
     /// out[r] = scale times the sum of row[r] and all rows after it; out[r] may be row[r].
     void (*box_suffix)(const T* const* row, T* const* out, std::int64_t count, T scale,
                        std::int64_t n);

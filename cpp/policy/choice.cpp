@@ -39,6 +39,9 @@ std::string Choice::explain() const {
         } else {
             text += "predicted " + milliseconds(prediction.seconds);
             if (!prediction.tile.empty()) text += ", tiles of " + joined(prediction.tile);
+            if (prediction.listed > 0)
+                text +=
+                    ", only the " + std::to_string(prediction.listed) + " taps that are not zero";
             if (prediction.terms > 1)
                 text += ", a sum of " + std::to_string(prediction.terms) + " outer products";
             text += ", computed in " + std::string(name_of(prediction.arithmetic));

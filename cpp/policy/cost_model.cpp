@@ -13,6 +13,8 @@ namespace {
 // two, and felt by small calls only.
 constexpr double direct_call = 300, direct_row = 20, direct_kernel_row = 2;
 constexpr double separable_call = 1500;
+// A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
+constexpr double listed_tap = 4;
 constexpr double tile_call = 4000, whole_call = 15000;
 constexpr double task_share = 20000;  // work that is worth a second worker
 
@@ -76,7 +78,9 @@ Prediction CostModel::direct() const {
     Prediction result{.possible = true, .arithmetic = problem_.arithmetic};
     const LevelCosts& costs = level_costs(level_, problem_.arithmetic);
     const Axis& last = problem_.axes.back();
-    const double taps = static_cast<double>(problem_.taps());
+    const double taps = traits_.listed > 0 ? listed_tap * static_cast<double>(traits_.listed)
+                                           : static_cast<double>(problem_.taps());
+    result.listed = traits_.listed;
     constexpr double few = 100;
     const TapCost& cost = last.k == 1       ? costs.column
                           : convolved_ == 1 ? costs.line
@@ -111,8 +115,8 @@ Prediction CostModel::separable() const {
     result.possible = true;
     const TapCost& cost = level_costs(level_, problem_.arithmetic).separable;
     const double planes = problem_.complex_kernel ? 2 : 1;
-    // every axis beyond the second is one more trip through the cache
-    const double trips = traits_.terms * std::max(1, convolved_ - 1);
+    // every axis beyond the second is one more trip through the cache; terms share theirs
+    const double trips = std::max(1, convolved_ - 1);
     const double in_life = convolved_ > 2   ? separable_in_life_3d
                            : convolved_ > 1 ? separable_in_life_2d
                                             : separable_in_life_1d;
