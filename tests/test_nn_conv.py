@@ -14,7 +14,7 @@ from layer_oracle import Layer
 import faltung
 from faltung import nn
 
-METHODS = ("direct", "winograd4", "winograd2")
+METHODS = ("direct", "winograd4", "winograd2", "fft")
 DTYPES = (np.float16, np.float32, np.float64)
 
 
@@ -125,10 +125,25 @@ THREE = (
 )
 
 
+SPECTRAL = (
+    Case((1, 20, 30, 33), (40, 20, 5, 5), (1, 1), "same", (1, 1)),
+    Case((3, 6, 19, 30), (10, 3, 7, 3), (1, 1), ((3, 1), (0, 2)), (1, 2), 2, "mirror"),
+    Case((3, 20, 56, 40), (20, 1, 31, 21), (1, 1), "same", (1, 1), 20),
+    Case((1, 18, 9, 8), (18, 1, 9, 7), (1, 1), ((9, 9), (8, 8)), (1, 1), 18, "wrap"),
+    Case((2, 18, 70), (5, 18, 9), (1,), "same", (1,), 1, "edge"),
+    Case((1, 3, 40, 41), (17, 3, 11, 1), (1, 1), "valid", (1, 1)),
+    Case((1, 4, 3, 20, 21), (5, 4, 1, 5, 5), (2, 1, 1), "same", (1, 1, 1)),
+)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("method", ["winograd4", "winograd2"])
-@pytest.mark.parametrize("case", THREE, ids=str)
-def test_winograd(case, method, dtype, level):
+@pytest.mark.parametrize(
+    ("case", "method"),
+    [(case, method) for case in THREE for method in ("winograd4", "winograd2")]
+    + [(case, "fft") for case in SPECTRAL],
+    ids=str,
+)
+def test_transforms(case, method, dtype, level):
     x, w = numbers(case.x, dtype, 1), numbers(case.w, dtype, 2)
     layer = case.layer()
     value = layer.forward(x, w)
@@ -139,26 +154,34 @@ def test_winograd(case, method, dtype, level):
     assert_within(first(inside), value, allowed)
 
 
-def test_winograd_is_as_accurate_as_it_says():
-    """On random numbers: F(4, 3) within 2e-6 of the largest output, F(2, 3) within 6e-7."""
+def test_methods_are_as_accurate_as_they_say():
+    """On random numbers: F(4, 3) within 2e-6 of the largest output, the others within 6e-7."""
     x, w = numbers((1, 256, 28, 28), np.float32, 1), numbers((64, 256, 3, 3), np.float32, 2)
     value = Case(x.shape, w.shape, (1, 1), "same", (1, 1)).layer().forward(x, w)
-    for method, limit in (("winograd4", 2e-6), ("winograd2", 6e-7), ("direct", 6e-7)):
+    for method, limit in (
+        ("winograd4", 2e-6),
+        ("winograd2", 6e-7),
+        ("direct", 6e-7),
+        ("fft", 6e-7),
+    ):
         answer = nn.conv(x, w, padding="same", method=method)
         assert np.abs(answer - value).max() <= limit * np.abs(value).max()
 
 
 @pytest.mark.parametrize(
-    ("case", "reason"),
+    ("case", "method", "reason"),
     [
-        (Case((1, 4, 9, 9), (4, 4, 5, 5), (1, 1), "same", (1, 1)), "3 x 3 only"),
-        (Case((1, 4, 9, 9), (4, 4, 3, 3), (2, 1), "same", (1, 1)), "stride 1 only"),
-        (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 1), "same", (1, 2)), "dilation 1 only"),
+        (Case((1, 4, 9, 9), (4, 4, 5, 5), (1, 1), "same", (1, 1)), "winograd4", "3 x 3 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (2, 1), "same", (1, 1)), "winograd4", "stride 1 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 1), "same", (1, 2)), "winograd2", "dilation 1 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 2), "same", (1, 1)), "fft", "stride 1 only"),
+        (Case((1, 4, 9, 9, 9), (4, 4, 3, 3, 3), (1, 1, 1), "same", (1, 1, 1)), "fft", "one plane"),
+        (Case((1, 1, 900), (1, 1, 600), (1,), "same", (1,)), "fft", "reach so far"),
     ],
 )
-def test_a_method_that_cannot_serve_says_why(case, reason):
+def test_a_method_that_cannot_serve_says_why(case, method, reason):
     with pytest.raises(ValueError, match=reason):
-        nn.conv(np.ones(case.x), np.ones(case.w), method="winograd4", **case.options())
+        nn.conv(np.ones(case.x), np.ones(case.w), method=method, **case.options())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -177,12 +200,22 @@ def test_what_is_not_finite_stays_where_it_is(method, bad):
         assert (np.sign(answer[touched]) == np.sign(w[:, 7, ::-1, ::-1].ravel())).all()
 
 
+def test_what_is_not_finite_stays_in_its_channel():
+    x, w = numbers((3, 20, 40, 41), np.float32, 1), numbers((20, 1, 9, 9), np.float32, 2)
+    x[1, 7, 10, 12] = np.nan
+    answer = nn.conv(x, w, padding=4, groups=20, method="fft")
+    touched = np.zeros(answer.shape, bool)
+    touched[1, 7, 6:15, 8:17] = True
+    assert (np.isnan(answer) == touched).all()
+
+
 def test_huge_numbers_do_not_overflow_on_the_way(level):
     x, w = numbers((1, 8, 16, 16), np.float32, 1), numbers((8, 8, 3, 3), np.float32, 2)
     value = nn.conv(x, w, padding=1, method="direct")
     scale = np.float32(2.0**120)
-    scaled = nn.conv(x * scale, w, padding=1, method="winograd4")
-    np.testing.assert_allclose(scaled / scale, value, rtol=1e-3, atol=1e-3)
+    for method in METHODS:
+        scaled = nn.conv(x * scale, w, padding=1, method=method)
+        np.testing.assert_allclose(scaled / scale, value, rtol=1e-3, atol=1e-3)
 
 
 def test_plan(level):

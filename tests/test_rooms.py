@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "lines": {"core", "lines", "microkernels"},
     "direct": {"core", "lines", "microkernels", "parallel", "direct"},
     "spectral": {"core", "lines", "microkernels", "parallel", "direct", "spectral"},
-    "layers": {"core", "lines", "microkernels", "parallel", "layers"},
+    "layers": {"core", "lines", "microkernels", "parallel", "spectral", "layers"},
     "recursive": {"core", "lines", "microkernels", "parallel", "recursive"},
     "chance": {"core", "lines", "microkernels", "parallel", "chance"},
     "matching": {"core", "lines", "microkernels", "parallel", "spectral", "matching"},

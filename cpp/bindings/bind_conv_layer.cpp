@@ -20,11 +20,12 @@ namespace {
 
 using PadList = std::vector<std::pair<Index, Index>>;
 
-constexpr std::array<std::pair<const char*, std::optional<ConvMethod>>, 4> methods{
+constexpr std::array<std::pair<const char*, std::optional<ConvMethod>>, 5> methods{
     {{"auto", std::nullopt},
      {"direct", ConvMethod::direct},
      {"winograd4", ConvMethod::winograd4},
-     {"winograd2", ConvMethod::winograd2}}};
+     {"winograd2", ConvMethod::winograd2},
+     {"fft", ConvMethod::fft}}};
 
 Extents to_extents(const std::vector<Index>& values) {
     Extents extents;
@@ -124,7 +125,7 @@ void forward(const ConvLayer& layer, const py::array& x_given, const py::array& 
     const auto bias = optional_input(bias_given, {layer.groups * layer.outputs}, "bias");
     const Output out(out_given, out_shape(layer), "out", {&x, &w, bias ? &*bias : nullptr});
     unlocked(workers, [&](const Context& context) {
-        ConvPlan(layer, w.view, asked, false)
+        ConvPlan(layer, w.view, asked, false, context)
             .run({.x = x.view, .out = out.view, .bias = bias ? &bias->view : nullptr, .relu = relu},
                  context);
     });
@@ -179,8 +180,8 @@ public:
         : bias_(optional_input(bias, {layer.groups * layer.outputs}, "bias")),
           relu_(relu),
           workers_(workers),
-          plan_(layer, Input(w, w_shape(layer), "w").view, parse("method", method, methods), true) {
-    }
+          plan_(layer, Input(w, w_shape(layer), "w").view, parse("method", method, methods), true,
+                {.workers = workers.value_or(default_workers()), .interrupt = nullptr}) {}
 
     void run(const py::array& x_given, const py::array& out_given) const {
         const Input x(x_given, x_shape(plan_.layer()), "x");

@@ -20,14 +20,18 @@ void with_float(Arithmetic arithmetic, Body&& body) {
 
 template <class T>
 std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightView<T>& weights,
-                                   const microkernels::Table& table, ConvMethod method) {
-    switch (method) {
-        case ConvMethod::winograd4: return layers::make_winograd(layer, weights, 4, table);
-        case ConvMethod::winograd2: return layers::make_winograd(layer, weights, 2, table);
+                                   const microkernels::Table& table, const ConvChoice& choice,
+                                   const Context& context) {
+    switch (choice.method) {
+        case ConvMethod::winograd4: return layers::make_winograd(layer, weights, 4, table, context);
+        case ConvMethod::winograd2: return layers::make_winograd(layer, weights, 2, table, context);
+        case ConvMethod::fft:
+            return layers::make_spectral(
+                layer, weights, {choice.taken().tile[0], choice.taken().tile[1]}, table, context);
         default:
             return layer.depthwise(layers::layer_loops<T>(table).lanes)
                        ? layers::make_depthwise(layer, weights, table)
-                       : layers::make_direct(layer, weights, table);
+                       : layers::make_direct(layer, weights, table, context);
     }
 }
 
@@ -35,8 +39,8 @@ std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightV
 template <class T>
 std::unique_ptr<layers::Conv> make_best(const ConvLayer& layer,
                                         const layers::WeightView<T>& weights,
-                                        const microkernels::Table& table) {
-    return make<T>(layer, weights, table, choose_conv(layer, table, false, {}).method);
+                                        const microkernels::Table& table, const Context& context) {
+    return make<T>(layer, weights, table, choose_conv(layer, table, false, {}), context);
 }
 
 layers::Ending ending_of(const ConvArrays& arrays) {
@@ -46,12 +50,12 @@ layers::Ending ending_of(const ConvArrays& arrays) {
 }  // namespace
 
 ConvPlan::ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
-                   bool reused)
+                   bool reused, const Context& context)
     : layer_(layer), level_(&current_level()), choice_(choose_conv(layer, *level_, reused, asked)) {
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(w, layer), *level_);
-        conv_ = make<T>(layer, weights.view(), *level_, choice_.method);
+        conv_ = make<T>(layer, weights.view(), *level_, choice_, context);
     });
 }
 
@@ -67,7 +71,7 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Co
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
-        layers::Adjoint<T>(layer, weights.view(), table, &make_best<T>)
+        layers::Adjoint<T>(layer, weights.view(), table, &make_best<T>, context)
             .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
                  context);
     });

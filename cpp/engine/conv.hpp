@@ -22,7 +22,7 @@ class ConvPlan {
 public:
     /// `reused`: the plan serves many calls.
     ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
-             bool reused);
+             bool reused, const Context& context);
 
     /// `arrays.w` is not looked at.
     void run(const ConvArrays& arrays, const Context& context) const;

@@ -16,7 +16,8 @@ struct Ending {
     bool relu = false;
 };
 
-/// Owns packed or transformed weights. run() is const and thread-safe.
+/// Owns packed or transformed weights, which the workers of a context prepare. run() is const and
+/// thread-safe.
 class Conv {
 public:
     virtual ~Conv() = default;
@@ -29,7 +30,7 @@ public:
 /// The sum as it is defined; serves every layer.
 template <class T>
 std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
-                                  const microkernels::Table& table);
+                                  const microkernels::Table& table, const Context& context);
 
 /// A box of outputs of a few channels of one sample and group.
 struct OutputPart {
@@ -54,12 +55,26 @@ std::unique_ptr<Conv> make_depthwise(const ConvLayer& layer, const WeightView<T>
 /// and width) with stride and dilation 1.
 template <class T>
 std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>& weights,
-                                    int outputs, const microkernels::Table& table);
+                                    int outputs, const microkernels::Table& table,
+                                    const Context& context);
+
+/// Points of a tile along height and width; 1 where there is one tap. Lengths of our own
+/// transforms.
+struct TileLengths {
+    Index height = 1, width = 1;
+};
+
+/// Transforms of tiles. Serves one plane of taps and stride 1.
+template <class T>
+std::unique_ptr<Conv> make_spectral(const ConvLayer& layer, const WeightView<T>& weights,
+                                    const TileLengths& lengths, const microkernels::Table& table,
+                                    const Context& context);
 
 /// Chooses and prepares the method for a layer whose weights are given; the adjoint asks for its
 /// parts through it.
 template <class T>
 using MakeConv = std::unique_ptr<Conv> (*)(const ConvLayer& layer, const WeightView<T>& weights,
-                                           const microkernels::Table& table);
+                                           const microkernels::Table& table,
+                                           const Context& context);
 
 }  // namespace faltung::layers

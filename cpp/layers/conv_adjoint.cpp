@@ -58,7 +58,7 @@ ConvLayer extended(ConvLayer layer) {
 
 template <class T>
 Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
-                    const microkernels::Table& table, MakeConv<T> make)
+                    const microkernels::Table& table, MakeConv<T> make, const Context& context)
     : layer_(extended(layer)), original_(layer), table_(&table) {
     std::vector<Residue> reached[layer_axes];
     for (std::size_t a = 0; a < layer_axes; ++a) {
@@ -83,7 +83,7 @@ Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
                         (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
                     view.tap[a] *= -residue.tap_step;
                 }
-                part.conv = make(part.layer, view, table);
+                part.conv = make(part.layer, view, table, context);
                 parts_.push_back(std::move(part));
             }
 }

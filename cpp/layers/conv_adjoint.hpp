@@ -13,7 +13,7 @@ template <class T>
 class Adjoint {
 public:
     Adjoint(const ConvLayer& layer, const WeightView<T>& weights, const microkernels::Table& table,
-            MakeConv<T> make);
+            MakeConv<T> make, const Context& context);
 
     /// Five-dimensional arrays: `out` is given, `x` is written.
     void run(const ArrayView& out, const ArrayView& x, const Ending& ending,

@@ -29,7 +29,7 @@ template <class T>
 class DirectConv final : public Conv {
 public:
     DirectConv(const ConvLayer& layer, const WeightView<T>& weights,
-               const microkernels::Table& table)
+               const microkernels::Table& table, const Context& context)
         : layer_(layer), table_(&table), loops_(&layer_loops<T>(table)) {
         order_ = layer.inputs < few_channels ? SumOrder::taps_inside : SumOrder::channels_inside;
         const Index lanes = loops_->lanes;
@@ -42,7 +42,7 @@ public:
         choose_box();
         lay_out();
         cut_sums();
-        pack(weights);
+        pack(weights, context);
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
@@ -207,15 +207,18 @@ private:
         offsets_ = std::move(split);
     }
 
-    void pack(const WeightView<T>& weights) {
-        const Index steps = layer_.steps();
+    void pack(const WeightView<T>& weights, const Context& context) {
         coefficients_.emplace(static_cast<std::size_t>(layer_.groups * packed_) * sizeof(T));
-        const Workspace scratch(static_cast<std::size_t>(2 * loops_->lanes * steps) * sizeof(T));
-        for (Index g = 0; g < layer_.groups; ++g)
-            for (const Bank& bank : banks_)
-                pack_weights(layer_, weights, order_, g, bank.first, bank.count, bank.width,
-                             *loops_, scratch.as<T>(),
-                             coefficients_->as<T>() + g * packed_ + bank.packed);
+        const auto banks = static_cast<Index>(banks_.size());
+        parallel_for(layer_.groups * banks, context, [&](Index task, int) {
+            const Bank& bank = banks_[static_cast<std::size_t>(task % banks)];
+            const Index group = task / banks;
+            const Workspace scratch(static_cast<std::size_t>(bank.width * layer_.steps()) *
+                                    sizeof(T));
+            pack_weights(layer_, weights, order_, group, bank.first, bank.count, bank.width,
+                         *loops_, scratch.as<T>(),
+                         coefficients_->as<T>() + group * packed_ + bank.packed);
+        });
     }
 
     void run_box(const ChannelReader<T>& reader, const ChannelWriter<T>& writer,
@@ -301,8 +304,8 @@ private:
 
 template <class T>
 std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
-                                  const microkernels::Table& table) {
-    return std::make_unique<DirectConv<T>>(layer, weights, table);
+                                  const microkernels::Table& table, const Context& context) {
+    return std::make_unique<DirectConv<T>>(layer, weights, table, context);
 }
 
 template <class T>
@@ -331,13 +334,14 @@ void run_direct_part(const ConvLayer& layer, const WeightView<T>& weights,
     banks.data += part.group * weights.group + part.output * weights.output;
     const Ending same{.bias = ending.bias ? static_cast<const T*>(ending.bias) + channel : nullptr,
                       .relu = ending.relu};
-    DirectConv<T>(one, banks, table).run(from, to, same, {.workers = 1, .interrupt = nullptr});
+    const Context alone{.workers = 1, .interrupt = nullptr};
+    DirectConv<T>(one, banks, table, alone).run(from, to, same, alone);
 }
 
 template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<float>&,
-                                           const microkernels::Table&);
+                                           const microkernels::Table&, const Context&);
 template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<double>&,
-                                           const microkernels::Table&);
+                                           const microkernels::Table&, const Context&);
 template void run_direct_part(const ConvLayer&, const WeightView<float>&,
                               const microkernels::Table&, const ArrayView&, const ArrayView&,
                               const Ending&, const OutputPart&);

@@ -38,31 +38,70 @@ Weights<T>::Weights(const ConvLayer& layer, const ArrayView& w, const microkerne
 }
 
 template <class T>
+KeptWeights<T>::KeptWeights(const ConvLayer& layer, const WeightView<T>& weights)
+    : copy_(static_cast<std::size_t>(layer.groups * layer.outputs * layer.steps()) * sizeof(T)) {
+    const Axis* axes = layer.axes.data();
+    const Index plane = axes[1].k * axes[2].k;
+    view_ = {.data = copy_.as<T>(),
+             .group = layer.outputs * layer.steps(),
+             .output = layer.steps(),
+             .input = plane,
+             .tap = {layer.inputs * plane, axes[2].k, 1}};
+    T* to = copy_.as<T>();
+    const bool together = axes[0].k == 1 && weights.input == plane && weights.tap[1] == axes[2].k &&
+                          weights.tap[2] == 1;
+    for (Index b = 0; b < layer.groups * layer.outputs; ++b) {
+        const T* bank =
+            weights.data + b / layer.outputs * weights.group + b % layer.outputs * weights.output;
+        if (together) {
+            to = std::copy_n(bank, layer.steps(), to);
+            continue;
+        }
+        for (Index d = 0; d < axes[0].k; ++d)
+            for (Index c = 0; c < layer.inputs; ++c)
+                for (Index y = 0; y < axes[1].k; ++y)
+                    for (Index x = 0; x < axes[2].k; ++x)
+                        *to++ = bank[c * weights.input + d * weights.tap[0] + y * weights.tap[1] +
+                                     x * weights.tap[2]];
+    }
+}
+
+template <class T>
 void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder order, Index group,
                   Index first, Index count, Index width, const microkernels::LayerTable<T>& loops,
                   T* scratch, T* to) {
     const Index steps = layer.steps(), taps = layer.taps();
-    const bool channels = order == SumOrder::channels_inside;
-    const Index tap_step = channels ? layer.inputs : 1, channel_step = channels ? 1 : taps;
-    for (Index o = 0; o < count; ++o) {
-        const T* bank = view.data + group * view.group + (first + o) * view.output;
-        T* row = scratch + o * steps;
-        Index tap = 0;
-        for (Index d = 0; d < layer.axes[0].k; ++d)
-            for (Index h = 0; h < layer.axes[1].k; ++h)
-                for (Index x = 0; x < layer.axes[2].k; ++x, ++tap) {
-                    const T* from = bank + d * view.tap[0] + h * view.tap[1] + x * view.tap[2];
-                    T* at = row + tap * tap_step;
-                    for (Index i = 0; i < layer.inputs; ++i)
-                        at[i * channel_step] = from[i * view.input];
-                }
+    const bool channels = order == SumOrder::channels_inside && taps > 1 && layer.inputs > 1;
+    const T* banks = view.data + group * view.group + first * view.output;
+    const bool together = view.input == taps && view.tap[2] == 1 &&
+                          view.tap[1] == layer.axes[2].k &&
+                          view.tap[0] == layer.axes[1].k * layer.axes[2].k;
+    T* const turned = channels ? scratch : to;  // channel by channel, tap by tap
+    if (count < width) std::fill_n(turned, steps * width, T{0});
+    if (together) {
+        loops.transpose(banks, view.output, count, steps, turned, width);
+    } else {
+        T* at = turned;
+        for (Index i = 0; i < layer.inputs; ++i)
+            for (Index d = 0; d < layer.axes[0].k; ++d)
+                for (Index h = 0; h < layer.axes[1].k; ++h)
+                    for (Index x = 0; x < layer.axes[2].k; ++x, at += width) {
+                        const T* from = banks + i * view.input + d * view.tap[0] + h * view.tap[1] +
+                                        x * view.tap[2];
+                        for (Index o = 0; o < count; ++o) at[o] = from[o * view.output];
+                    }
     }
-    std::fill(scratch + count * steps, scratch + width * steps, T{0});
-    loops.transpose(scratch, steps, width, steps, to, width);
+    if (!channels) return;
+    for (Index i = 0; i < layer.inputs; ++i)
+        for (Index t = 0; t < taps; ++t)
+            std::copy_n(turned + (i * taps + t) * width, width,
+                        to + (t * layer.inputs + i) * width);
 }
 
 template class Weights<float>;
 template class Weights<double>;
+template class KeptWeights<float>;
+template class KeptWeights<double>;
 template void pack_weights(const ConvLayer&, const WeightView<float>&, SumOrder, Index, Index,
                            Index, Index, const microkernels::LayerTable<float>&, float*, float*);
 template void pack_weights(const ConvLayer&, const WeightView<double>&, SumOrder, Index, Index,

@@ -31,6 +31,20 @@ private:
     WeightView<T> view_;
 };
 
+/// A copy of the weights as [bank][depth][input][height][width], where the caller's array does not
+/// live as long as what is prepared from it.
+template <class T>
+class KeptWeights {
+public:
+    KeptWeights(const ConvLayer& layer, const WeightView<T>& weights);
+
+    const WeightView<T>& view() const { return view_; }
+
+private:
+    Workspace copy_;
+    WeightView<T> view_;
+};
+
 /// Whether taps or channels follow one another fastest along the sum.
 enum class SumOrder : std::uint8_t { channels_inside, taps_inside };
 
@@ -44,5 +58,7 @@ void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder or
 
 extern template class Weights<float>;
 extern template class Weights<double>;
+extern template class KeptWeights<float>;
+extern template class KeptWeights<double>;
 
 }  // namespace faltung::layers

@@ -22,14 +22,15 @@ template <class T>
 class WinogradConv final : public Conv {
 public:
     WinogradConv(const ConvLayer& layer, const WeightView<T>& weights, int outputs,
-                 const microkernels::Table& table)
+                 const microkernels::Table& table, const Context& context)
         : layer_(layer),
           table_(&table),
           loops_(&layer_loops<T>(table)),
           filter_(outputs == 4 ? loops_->winograd4 : loops_->winograd2),
           outputs_(outputs),
           points_(filter_.points * filter_.points),
-          planes_(layer.axes[0].k) {
+          planes_(layer.axes[0].k),
+          kept_(layer, weights) {
         const Index lanes = loops_->lanes;
         for (Index first = 0; first < layer.outputs;) {
             const Index left = layer.outputs - first, width = left > lanes ? 2 * lanes : lanes;
@@ -49,8 +50,7 @@ public:
                 runs_.push_back({p * pitch_ + c, run});
                 c += run;
             }
-        keep(weights);
-        transform();
+        transform(context);
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
@@ -147,52 +147,21 @@ private:
         rows_ = level(tile_rows(), rows_);
     }
 
-    /// The weights as they are: for their transform, and for tiles that it cannot serve.
-    void keep(const WeightView<T>& weights) {
-        const Index banks = layer_.groups * layer_.outputs;
-        kept_.emplace(static_cast<std::size_t>(banks * layer_.steps()) * sizeof(T));
-        T* to = kept_->as<T>();
-        for (Index b = 0; b < banks; ++b) {
-            const T* bank = weights.data + b / layer_.outputs * weights.group +
-                            b % layer_.outputs * weights.output;
-            for (Index d = 0; d < planes_; ++d)
-                for (Index c = 0; c < layer_.inputs; ++c)
-                    for (Index y = 0; y < 3; ++y)
-                        for (Index x = 0; x < 3; ++x)
-                            *to++ = bank[c * weights.input + d * weights.tap[0] +
-                                         y * weights.tap[1] + x * weights.tap[2]];
-        }
-    }
-
-    WeightView<T> kept_view() const {
-        const Index plane = layer_.inputs * 9;
-        return {.data = kept_->as<T>(),
-                .group = layer_.outputs * planes_ * plane,
-                .output = planes_ * plane,
-                .input = 9,
-                .tap = {plane, 3, 1}};
-    }
-
-    void transform() {
+    void transform(const Context& context) {
         const Index channels = planes_ * layer_.inputs, steps = layer_.steps();
         coefficients_.emplace(static_cast<std::size_t>(layer_.groups * packed_) * sizeof(T));
-        const Index most = 2 * loops_->lanes;
-        const Workspace space(static_cast<std::size_t>(2 * most * steps) * sizeof(T));
-        T* const turned = space.as<T>();
-        T* const padded = turned + most * steps;
-        for (Index g = 0; g < layer_.groups; ++g)
-            for (const Bank& bank : banks_) {
-                const T* from = kept_->as<T>() + (g * layer_.outputs + bank.first) * steps;
-                if (bank.count < bank.width) {
-                    std::copy(from, from + bank.count * steps, padded);
-                    std::fill(padded + bank.count * steps, padded + bank.width * steps, T{0});
-                    from = padded;
-                }
-                loops_->transpose(from, steps, bank.width, steps, turned, bank.width);
-                filter_.kernels(turned, channels, bank.width,
-                                coefficients_->as<T>() + g * packed_ + bank.packed,
-                                channels * bank.width);
-            }
+        const auto banks = static_cast<Index>(banks_.size());
+        parallel_for(layer_.groups * banks, context, [&](Index task, int) {
+            const Bank& bank = banks_[static_cast<std::size_t>(task % banks)];
+            const Index group = task / banks;
+            const Workspace turned(static_cast<std::size_t>(bank.width * steps) * sizeof(T));
+            if (bank.count < bank.width) std::fill_n(turned.as<T>(), bank.width * steps, T{0});
+            loops_->transpose(kept_.view().data + (group * layer_.outputs + bank.first) * steps,
+                              steps, bank.count, steps, turned.as<T>(), bank.width);
+            filter_.kernels(turned.as<T>(), channels, bank.width,
+                            coefficients_->as<T>() + group * packed_ + bank.packed,
+                            channels * bank.width);
+        });
     }
 
     void run_block(const ChannelReader<T>& reader, const ChannelWriter<T>& writer,
@@ -224,7 +193,7 @@ private:
             const Index channel = block.group * layer_.outputs + bank.first;
             if (!std::all_of(watch, watch + loops_->lanes, [](T sum) { return sum == 0; })) {
                 // NaN and infinity stay with the outputs whose windows hold them
-                run_direct_part(layer_, kept_view(), *table_, x, out, ending,
+                run_direct_part(layer_, kept_.view(), *table_, x, out, ending,
                                 {.sample = block.sample,
                                  .group = block.group,
                                  .output = bank.first,
@@ -304,20 +273,22 @@ private:
     Index packed_ = 0, bank_parts_ = 1;
     Index rows_ = 1, columns_ = 1, pitch_ = 1;  // tiles of a block; numbers from place to place
     std::vector<Run> runs_;
-    std::optional<Workspace> kept_, coefficients_;
+    KeptWeights<T> kept_;
+    std::optional<Workspace> coefficients_;
 };
 
 }  // namespace
 
 template <class T>
 std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>& weights,
-                                    int outputs, const microkernels::Table& table) {
-    return std::make_unique<WinogradConv<T>>(layer, weights, outputs, table);
+                                    int outputs, const microkernels::Table& table,
+                                    const Context& context) {
+    return std::make_unique<WinogradConv<T>>(layer, weights, outputs, table, context);
 }
 
 template std::unique_ptr<Conv> make_winograd(const ConvLayer&, const WeightView<float>&, int,
-                                             const microkernels::Table&);
+                                             const microkernels::Table&, const Context&);
 template std::unique_ptr<Conv> make_winograd(const ConvLayer&, const WeightView<double>&, int,
-                                             const microkernels::Table&);
+                                             const microkernels::Table&, const Context&);
 
 }  // namespace faltung::layers

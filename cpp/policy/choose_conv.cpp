@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <vector>
 
 #include "core/error.hpp"
 
@@ -10,19 +11,21 @@ namespace faltung {
 
 namespace {
 
-constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2"};
+constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2", "fft"};
 
 /// Nanoseconds on one core for a full vector: of multiply-adds, and of samples that are packed,
 /// transformed or stored. Measured with benchmarks/nets.py on the machine of docs/performance.md;
 /// the plateau is wide, because the methods differ in the number of products by factors.
 struct Costs {
     double product = 0.26, pack = 6, finish = 8, tile = 1.6, weight = 3;
+    double butterfly = 0.8, element = 4;  // of a transform: per point and doubling, per point
 };
 
 class ConvModel {
 public:
     ConvModel(const ConvLayer& layer, const microkernels::Table& level, bool prepared)
         : layer_(layer),
+          level_(level),
           prepared_(prepared),
           lanes_(layer.arithmetic == Arithmetic::f32 ? level.layer_f32.lanes
                                                      : level.layer_f64.lanes) {}
@@ -33,15 +36,14 @@ public:
                                      : static_cast<double>(layer_.groups) * vectors(layer_.outputs);
         const double products = static_cast<double>(layer_.batch * layer_.places()) * vector_sums *
                                 static_cast<double>(layer_.steps());
-        return {true, seconds(products * costs_.product + moving()), ""};
+        return served(products * costs_.product + moving());
     }
 
     ConvPrediction winograd(Index outputs) const {
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
-        if (height.k != 3 || width.k != 3) return {false, 0, "serves kernels of 3 x 3 only"};
-        if (height.step != 1 || width.step != 1) return {false, 0, "serves stride 1 only"};
-        if (height.dilation != 1 || width.dilation != 1)
-            return {false, 0, "serves dilation 1 only"};
+        if (height.k != 3 || width.k != 3) return declined("serves kernels of 3 x 3 only");
+        if (height.step != 1 || width.step != 1) return declined("serves stride 1 only");
+        if (height.dilation != 1 || width.dilation != 1) return declined("serves dilation 1 only");
         const double points = static_cast<double>((outputs + 2) * (outputs + 2));
         const double tiles = count(layer_.axes[0].out * ((height.out - 1) / outputs + 1) *
                                    ((width.out - 1) / outputs + 1));
@@ -53,10 +55,68 @@ public:
         if (!prepared_)
             all += static_cast<double>(layer_.groups * layer_.inputs) * planes * banks * points *
                    costs_.weight;
-        return {true, seconds(all), ""};
+        return served(all);
+    }
+
+    ConvPrediction fft() const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        if (layer_.axes[0].k != 1) return declined("serves one plane of taps only");
+        if (height.step != 1 || width.step != 1) return declined("serves stride 1 only");
+        ConvPrediction best = declined("has no tile for kernels that reach so far");
+        for (const Index high : lengths(height))
+            for (const Index wide : lengths(width)) {
+                ConvPrediction one = served(tiled(high, wide));
+                one.tile = {high, wide};
+                if (!best.possible || one.seconds < best.seconds) best = one;
+            }
+        return best;
     }
 
 private:
+    static ConvPrediction served(double nanoseconds) {
+        return {.possible = true, .seconds = nanoseconds * 1e-9};
+    }
+    static ConvPrediction declined(const char* reason) {
+        return {.possible = false, .reason = reason};
+    }
+
+    /// Tiles that leave room for outputs.
+    std::vector<Index> lengths(const Axis& axis) const {
+        if (axis.k == 1) return {1};
+        std::vector<Index> fitting;
+        const auto& table = level_.transform_f32;
+        for (int i = 0; i < table.length_count; ++i) {
+            const Index n = table.lengths[i].n;
+            if (n < axis.reach() + axis.reach() / 4 + 1 || n > 512) continue;
+            fitting.push_back(n);
+            if (n >= axis.out + axis.reach() - 1) break;  // one tile holds all
+        }
+        return fitting;
+    }
+
+    double tiled(Index high, Index wide) const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const double points = static_cast<double>(high * wide);
+        const double steps = std::log2(points);
+        const Index down = (height.out - 1) / (high - height.reach() + 1) + 1;
+        const Index across = (width.out - 1) / (wide - width.reach() + 1) + 1;
+        const double pairs =
+            std::ceil(static_cast<double>(layer_.batch * layer_.axes[0].out * down * across) / 2);
+        const double transform = points * (steps * costs_.butterfly + costs_.element);
+        if (layer_.depthwise(lanes_) && layer_.outputs == 1) {
+            const double blocks = vectors(layer_.groups);
+            return blocks * (2 * pairs + (prepared_ ? 0 : 1)) * transform + moving();
+        }
+        const double groups = static_cast<double>(layer_.groups);
+        const double inputs = vectors(layer_.inputs), outputs = vectors(layer_.outputs);
+        const double channels = static_cast<double>(layer_.inputs);
+        double all =
+            groups * pairs * (inputs + outputs) * transform +
+            groups * (points / 2 + 2) * 2 * pairs * channels * outputs * 4 * costs_.product;
+        if (!prepared_) all += groups * channels * outputs * transform;
+        return all + moving();
+    }
+
     double count(Index places) const {
         return static_cast<double>(layer_.batch * layer_.groups) * static_cast<double>(places);
     }
@@ -67,9 +127,9 @@ private:
         return count(layer_.samples()) * vectors(layer_.inputs) * costs_.pack +
                count(layer_.places()) * vectors(layer_.outputs) * costs_.finish;
     }
-    static double seconds(double nanoseconds) { return nanoseconds * 1e-9; }
 
     const ConvLayer& layer_;
+    const microkernels::Table& level_;
     bool prepared_;
     Index lanes_;
     Costs costs_;
@@ -92,6 +152,12 @@ std::string ConvChoice::explain() const {
                           prediction.seconds * 1e3);
             text += line;
         }
+        if (prediction.possible && static_cast<ConvMethod>(m) == ConvMethod::fft) {
+            std::snprintf(line, sizeof line, " by tiles of %lld x %lld",
+                          static_cast<long long>(prediction.tile[0]),
+                          static_cast<long long>(prediction.tile[1]));
+            text += line;
+        }
         if (!prediction.reason.empty()) text += " " + prediction.reason;
         if (chosen) text += forced ? "  <- asked for" : "  <- taken";
         text += "\n";
@@ -103,7 +169,7 @@ ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level,
                        std::optional<ConvMethod> asked) {
     const ConvModel model(layer, level, prepared);
     ConvChoice choice;
-    choice.predictions = {model.direct(), model.winograd(4), model.winograd(2)};
+    choice.predictions = {model.direct(), model.winograd(4), model.winograd(2), model.fft()};
     if (asked) {
         choice.method = *asked;
         choice.forced = true;

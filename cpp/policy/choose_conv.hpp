@@ -11,15 +11,16 @@
 
 namespace faltung {
 
-enum class ConvMethod : std::uint8_t { direct, winograd4, winograd2 };
-inline constexpr int conv_method_count = 3;
+enum class ConvMethod : std::uint8_t { direct, winograd4, winograd2, fft };
+inline constexpr int conv_method_count = 4;
 std::string_view name_of(ConvMethod method);
 
 /// What one method would take, or why it cannot serve or is not taken by itself.
 struct ConvPrediction {
     bool possible = false;
     double seconds = 0;
-    std::string reason;  // named, where not possible
+    std::array<Index, 2> tile{1, 1};  // fft: points along height and width
+    std::string reason;               // named, where not possible
 };
 
 struct ConvChoice {
