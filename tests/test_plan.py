@@ -25,6 +25,37 @@ class TestFace:
         assert plan.method in NAMES
         assert method in ("auto", plan.method)
 
+    def test_ways_to_call(self):
+        plan, x, _ = prepared()
+        expected, out = plan(x), np.empty((40, 50), np.float32)
+        for arguments, named in [
+            ((x, out), {}),
+            ((x,), {"out": out}),
+            ((), {"x": x, "out": out}),
+            ((x, None), {}),
+            ((x.view(np.recarray),), {}),
+            ((x.astype(">f4"),), {}),
+            ((x[::-1][::-1],), {}),
+        ]:
+            out[...] = 0
+            np.testing.assert_array_equal(plan(*arguments, **named), expected)
+        for arguments, named in [
+            ((), {}),
+            ((x, out, 1), {}),
+            ((x,), {"to": out}),
+            ((x, [0.0]), {}),
+        ]:
+            with pytest.raises(TypeError):
+                plan(*arguments, **named)
+        with pytest.raises(TypeError, match="masked"):
+            plan(np.ma.masked_array(x))
+        with pytest.raises(ValueError, match="shape"):
+            plan(x[1:])
+        with pytest.raises(TypeError, match="dtype"):
+            plan(x.astype(np.float64))
+        with pytest.raises(ValueError, match="out"):
+            plan(x, out[1:])
+
     def test_explain_names_every_method(self, method):
         plan, _, _ = prepared(method=method)
         text = plan.explain()

@@ -107,19 +107,23 @@ py::array allocate_like(const Extents& shape, DType dtype, const ArrayView& like
             std::swap(order[j - 1], order[j]);
 
     Index bytes = static_cast<Index>(size_of(dtype));
-    std::vector<py::ssize_t> extents(static_cast<std::size_t>(shape.size())),
-        strides(extents.size());
+    static_assert(sizeof(Index) == sizeof(Py_intptr_t));
+    Py_intptr_t extents[max_rank], strides[max_rank];
     for (int i = shape.size() - 1; i >= 0; --i) {
-        const auto a = static_cast<std::size_t>(order[i]);
-        extents[a] = shape[order[i]];
-        strides[a] = bytes;
+        extents[order[i]] = shape[order[i]];
+        strides[order[i]] = bytes;
         if (__builtin_mul_overflow(bytes, std::max<Index>(1, shape[order[i]]), &bytes))
             throw TooLarge("the result would take more than 2^63 bytes");
     }
     std::optional<ResultMemory> memory;
     if (static_cast<std::size_t>(bytes) >= aligned_result) memory.emplace();
-    py::array out(to_numpy(dtype), std::move(extents), std::move(strides));
-    return out;
+    // as py::array's constructor does, without its vectors
+    const py::detail::npy_api& numpy = py::detail::npy_api::get();
+    PyObject* const out =
+        numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, to_numpy(dtype).release().ptr(),
+                                    shape.size(), extents, strides, nullptr, 0, nullptr);
+    if (out == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(out);
 }
 
 }  // namespace faltung::bindings

@@ -15,6 +15,11 @@ DType dtype_of(const py::dtype& dtype, const char* name);
 
 py::dtype to_numpy(DType dtype);
 
+/// True for an ndarray that is of no subclass.
+inline bool is_plain_array(PyObject* object) {
+    return Py_TYPE(object) == py::detail::npy_api::get().PyArray_Type_;
+}
+
 /// An aligned array in native byte order as a view; throws ValueError for more axes than max_rank.
 ArrayView view_of(const py::array& array, DType dtype);
 

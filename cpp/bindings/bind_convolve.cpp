@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/called_by.hpp"
 #include "bindings/outputs.hpp"
 #include "bindings/parse_request.hpp"
 #include "chance/drawn.hpp"
@@ -100,6 +101,26 @@ private:
     PreparedKernel prepared_;
 };
 
+/// Plan(x) and Plan(x, out), for plain arrays; whatever else a call may hold is for the Python
+/// class to normalise, in its method `_call`.
+PyObject* call_plan(PyObject* self, PyObject* arguments, PyObject* named) {
+    const Py_ssize_t count = PyTuple_GET_SIZE(arguments);
+    bool plain = named == nullptr && (count == 1 || count == 2);
+    for (Py_ssize_t i = 0; plain && i < count; ++i)
+        plain = is_plain_array(PyTuple_GET_ITEM(arguments, i));
+    if (plain) {
+        const auto argument = [&](Py_ssize_t i) {
+            return py::reinterpret_borrow<py::array>(PyTuple_GET_ITEM(arguments, i));
+        };
+        const BoundPlan& plan = py::cast<const BoundPlan&>(py::handle(self));
+        return plan.call(argument(0), count == 2 ? py::object(argument(1)) : py::none())
+            .release()
+            .ptr();
+    }
+    const py::object general = py::handle(self).attr("_call");
+    return PyObject_Call(general.ptr(), arguments, named);
+}
+
 }  // namespace
 
 void bind_convolve(py::module_& module) {
@@ -125,10 +146,10 @@ void bind_convolve(py::module_& module) {
         },
         py::arg("key"), py::arg("low"), py::arg("high"));
 
-    py::class_<BoundPlan>(module, "Plan")
+    py::class_<BoundPlan>(module, "Plan", called_by<call_plan>())
         .def(py::init<const Request&, const py::array&, std::optional<int>>(), py::arg("request"),
              py::arg("k"), py::arg("workers"))
-        .def("__call__", &BoundPlan::call, py::arg("x"), py::arg("out") = py::none())
+        .def("run", &BoundPlan::call, py::arg("x"), py::arg("out"))
         .def_property_readonly("method", &BoundPlan::method)
         .def_property_readonly("level", &BoundPlan::level)
         .def_property_readonly("predicted_seconds", &BoundPlan::seconds)

@@ -278,7 +278,7 @@ PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     Problem problem = request_.problem;
     canonicalise(problem, x, kernel, out);
     if (request_.exact_integers) settle_integers(problem, nullptr, tap_sums(kernel));
-    plans_.push_back(build_plan(problem, kernel, request_));
+    usual_ = build_plan(problem, kernel, request_);
 }
 
 void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) const {
@@ -287,16 +287,17 @@ void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) con
     canonicalise(problem, x, kernel, out);
     if (request_.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
+    if (usual_->problem == problem) return run_plan(*usual_, x, out, context);
     std::shared_ptr<const Plan> plan;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& known : plans_)
+        for (const auto& known : others_)
             if (known->problem == problem) plan = known;
     }
     if (!plan) {
         plan = build_plan(problem, kernel, request_);
         const std::lock_guard lock(mutex_);
-        plans_.push_back(plan);
+        others_.push_back(plan);
     }
     run_plan(*plan, x, out, context);
 }

@@ -45,13 +45,14 @@ public:
     void run(ArrayView x, ArrayView out, const Context& context) const;
     const Request& request() const { return request_; }
     /// The plan for a C-contiguous x.
-    const Plan& plan() const { return *plans_.front(); }
+    const Plan& plan() const { return *usual_; }
 
 private:
     Request request_;
     ArrayView kernel_;
+    std::shared_ptr<const Plan> usual_;  // for a C-contiguous x
     mutable std::mutex mutex_;
-    mutable std::vector<std::shared_ptr<const Plan>> plans_;
+    mutable std::vector<std::shared_ptr<const Plan>> others_;
 };
 
 }  // namespace faltung

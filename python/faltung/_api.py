@@ -332,4 +332,4 @@ def plan(
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
         stride=stride, dilation=dilation,
     )  # fmt: skip
-    return Plan(_core.Plan(request, kernel, resolve_workers(workers)))
+    return Plan(request, kernel, resolve_workers(workers))
