@@ -13,11 +13,11 @@ release = version = installed("faltung")
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_design",
     "gallery_pages",
+    "mathml_formulas",
     "reference_pages",
 ]
 exclude_patterns = ["_build"]
@@ -35,6 +35,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "Faltung"
 html_static_path = ["_static"]
