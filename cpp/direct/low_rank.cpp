@@ -67,7 +67,7 @@ Vectors<F> project(const Matrix<F>& matrix, const Vectors<F>& basis) {
 
 /// matrix * conj(p) for each p.
 template <class F>
-Vectors<F> apply(const Matrix<F>& matrix, const Vectors<F>& basis) {
+Vectors<F> product_with(const Matrix<F>& matrix, const Vectors<F>& basis) {
     Vectors<F> columns;
     for (const auto& p : basis) {
         auto& sums = columns.emplace_back(matrix.rows);
@@ -122,7 +122,7 @@ Split<F> truncated_svd(const Matrix<F>& matrix, double bound, int most) {
             if (turn > 0) break;
             Vectors<F> right = split.rows;
             orthonormalise(right);
-            split.columns = apply(matrix, right);
+            split.columns = product_with(matrix, right);
         }
         if (residual(matrix, split) <= bound) return split;
     }

@@ -3,7 +3,7 @@
 The public face is here; everything that computes is in the compiled core.
 """
 
-from faltung import compat, diffusion, filters, fourier, kernels, nn, series, stochastic
+from faltung import compat, cuda, diffusion, filters, fourier, kernels, nn, series, stochastic
 from faltung._api import convolve, correlate, plan
 from faltung._config import set_workers, show_config, trim, tune
 from faltung._core import __version__
@@ -17,6 +17,7 @@ __all__ = [
     "compat",
     "convolve",
     "correlate",
+    "cuda",
     "diffusion",
     "filters",
     "fourier",

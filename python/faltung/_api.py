@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faltung import _core
+from faltung import _core, _device, cuda
 from faltung._arguments import Array, as_array, check_out, integers, make_request
 from faltung._config import resolve_workers
 from faltung._plan import Plan
@@ -33,7 +33,14 @@ def run(
     lags: Any,
     stride: Any,
     dilation: Any,
+    device: str | None = None,
 ) -> Array:
+    if _runs_on_device(x, k, device):
+        answer: Array = cuda.run(
+            x, k, out=out, device=device, mode=mode, method=method, axes=axes, boundary=boundary, cval=cval,
+            dtype=dtype, flip=flip, lags=lags, stride=stride, dilation=dilation,
+        )  # fmt: skip
+        return answer
     x = as_array(x, "x")
     k = as_array(k, "k")
     make = _request
@@ -105,11 +112,20 @@ def _new_request(
     stride: Any,
     dilation: Any,
 ) -> _core.Request:
-    return make_request(
+    request: _core.Request = make_request(
         x_shape, x_dtype, k_shape, k_dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
         stride=stride, dilation=dilation,
     )  # fmt: skip
+    return request
+
+
+def _runs_on_device(x: Any, k: Any, device: str | None) -> bool:
+    if device is not None:
+        return device != "cpu"
+    if type(x) is np.ndarray and type(k) is np.ndarray:
+        return False
+    return _device.is_device_array(x) or _device.is_device_array(k)
 
 
 def _plain(axes: Any) -> bool:
@@ -130,6 +146,7 @@ def convolve(
     out: Array | None = None,
     dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
+    device: str | None = None,
 ) -> Array:
     """Convolve an array with a kernel.
 
@@ -167,6 +184,9 @@ def convolve(
         The dtype of the answer. Integers are rounded half to even and saturate.
     workers : int, optional
         Threads to use; by default what `set_workers` says. The answer is the same bit by bit for any number.
+    device : {"cpu", "cuda", "cuda:N"}, optional
+        Where to compute; by default where x is. Arrays in a GPU's memory (CuPy, PyTorch, Numba) give an array of
+        their kind there, in the order of their stream; with ``"cuda"`` NumPy arrays are copied there and back.
 
     Returns
     -------
@@ -193,8 +213,9 @@ def convolve(
     [1, 3, 5, 3]
     """
     return run(
-        x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None, stride, dilation
-    )
+        x, k, mode, method, axes, boundary, cval, out, dtype, workers, True, None, stride, dilation,
+        device,
+    )  # fmt: skip
 
 
 def correlate(
@@ -211,6 +232,7 @@ def correlate(
     out: Array | None = None,
     dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
+    device: str | None = None,
     lags: int | tuple[int | tuple[int, int], ...] | None = None,
 ) -> Array:
     """Correlate an array with a kernel: `convolve` with k conjugated and not flipped.
@@ -235,8 +257,9 @@ def correlate(
     [2, 5, 2]
     """
     return run(
-        x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags, stride, dilation
-    )
+        x, k, mode, method, axes, boundary, cval, out, dtype, workers, False, lags, stride, dilation,
+        device,
+    )  # fmt: skip
 
 
 def separable(
@@ -291,7 +314,8 @@ def plan(
     x_dtype: npt.DTypeLike | None = None,
     correlate: bool = False,
     workers: int | None = None,
-) -> Plan:
+    device: str | None = None,
+) -> Plan | cuda.Plan:
     """Prepare a kernel for arrays of one shape: choose, pack or transform it once, use it many times.
 
     Parameters
@@ -306,11 +330,13 @@ def plan(
         Prepare `correlate` in place of `convolve`.
     mode, method, axes, stride, dilation, boundary, cval, dtype, workers
         As in `convolve`.
+    device : {"cpu", "cuda", "cuda:N"}, optional
+        Where to compute; by default where k is.
 
     Returns
     -------
     Plan
-        Call it with an array. It may be shared between threads.
+        Or `faltung.cuda.Plan`, for a device. Call it with an array. It may be shared between threads.
 
     Raises
     ------
@@ -324,6 +350,12 @@ def plan(
     >>> smooth(np.ones((100, 100))).shape
     (100, 100)
     """
+    if _runs_on_device(None, k, device):
+        options = {
+            "mode": mode, "method": method, "axes": axes, "boundary": boundary, "cval": cval, "dtype": dtype,
+            "flip": not correlate, "stride": stride, "dilation": dilation,
+        }  # fmt: skip
+        return cuda.Plan(k, shape, x_dtype, device, options)
     kernel = as_array(k, "k").copy()
     x_shape = tuple(integers(shape, "shape"))
     samples = kernel.dtype if x_dtype is None else np.dtype(x_dtype)

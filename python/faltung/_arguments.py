@@ -228,14 +228,15 @@ def make_request(
     lags: Any = None,
     stride: Any = 1,
     dilation: Any = 1,
-) -> _core.Request:
+    kind: Any = _core.Request,
+) -> Any:
     x_native, k_native = served(x_dtype, "x"), served(k_dtype, "k")
     if not k_shape:
         raise ValueError("k has no axes; a kernel needs at least one")
     result = result_dtype(x_native, k_native)
     resolved_axes = resolve_axes(axes, len(x_shape), len(k_shape))
     locate_fft_libraries()
-    return _core.Request(
+    return kind(
         x_shape=x_shape,
         x_dtype=x_native,
         k_shape=k_shape,

@@ -1,0 +1,347 @@
+"""Convolution on NVIDIA GPUs.
+
+`faltung.convolve`, `correlate` and `plan` take arrays in device memory (CuPy, PyTorch, Numba, anything with
+``__cuda_array_interface__``), work on the caller's stream, and give back the caller's kind of array. Nothing
+has to be called here for that; this module says what there is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import operator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from faltung import _device
+from faltung._arguments import as_array, integers, make_request
+
+__all__ = ["Array", "Plan", "info", "is_available"]
+
+_loaded: ModuleType | None = None
+_requests: dict[Any, tuple[Any, str]] = {}
+_MOST_REQUESTS = 1024
+_missing = "is not part of this installation: build it with `pip install '.[cuda]' -Ccmake.define.FALTUNG_CUDA=ON`"
+
+
+def _extension() -> ModuleType:
+    """The compiled part; RuntimeError where it was not built, or where no device can be used."""
+    global _loaded
+    if _loaded is None:
+        try:
+            from faltung import _cuda
+        except ImportError as error:
+            raise RuntimeError(f"faltung's CUDA target {_missing} ({error})") from None
+        count, reason = _cuda.device_count()
+        if count == 0:
+            raise RuntimeError(f"no CUDA device can be used: {reason}")
+        _cuda.set_cufft_candidates(_cufft_files())
+        _loaded = _cuda
+    return _loaded
+
+
+def _cufft_files() -> list[str]:
+    """Libraries that an installed nvidia-cufft distribution carries."""
+    found = []
+    for name in ("nvidia-cufft", "nvidia-cufft-cu13", "nvidia-cufft-cu12"):
+        try:
+            files = importlib.metadata.files(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found += [str(file.locate()) for file in files if file.name.startswith("libcufft.so")]
+    return found
+
+
+def is_available() -> bool:
+    """Whether the CUDA target was built, and a device can be used."""
+    try:
+        _extension()
+    except RuntimeError:
+        return False
+    return True
+
+
+def info() -> dict[str, Any]:
+    """What was found: devices, and the cuFFT library for transforms of whole arrays.
+
+    Returns
+    -------
+    dict
+        ``available`` (bool), ``reason`` (str; why not, or empty), ``devices`` (a dict for each: name,
+        capability, multiprocessors, sizes in bytes, rates per second) and ``cufft`` (path and version, or None).
+    """
+    try:
+        extension = _extension()
+    except RuntimeError as error:
+        return {"available": False, "reason": str(error), "devices": [], "cufft": None}
+    count, _ = extension.device_count()
+    return {
+        "available": True,
+        "reason": "",
+        "devices": [extension.device_info(index) for index in range(count)],
+        "cufft": extension.cufft(),
+    }
+
+
+def device_number(device: Any) -> int:
+    """The number behind ``device="cuda"`` or ``"cuda:1"``, whether there is such a device or not."""
+    home, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if home != "cuda" or (number and not number.isdecimal()):
+        raise ValueError(f"device is {device!r}; allowed are 'cpu', 'cuda' and 'cuda:N'")
+    return int(number or 0)
+
+
+def device_index(device: Any) -> int:
+    """The same, of a device that there is."""
+    index = device_number(device)
+    count, _ = _extension().device_count()
+    if index >= count:
+        raise ValueError(f"device is {device!r}, but there are {count} devices")
+    return index
+
+
+class Array:
+    """An array of faltung's own in device memory, for callers whose kind of array it cannot make.
+
+    It has ``shape``, ``dtype`` (by name), ``__cuda_array_interface__`` and `numpy`.
+    """
+
+    def __init__(self, shape: tuple[int, ...], element: str, device: int) -> None:
+        self.shape = tuple(operator.index(extent) for extent in shape)
+        self.dtype = element
+        self._size = np.dtype(_device.STAND_IN.get(element, element)).itemsize
+        self._memory = _extension().Memory(math.prod(self.shape) * self._size, device)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": np.dtype(_device.STAND_IN.get(self.dtype, self.dtype)).str,
+            "data": (self._memory.address, False),
+            "strides": None,
+            "version": 3,
+        }
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy in the host's memory."""
+        host: np.ndarray[Any, Any] = np.empty(self.shape, self.dtype)
+        self._memory.copy_to(host)
+        return host
+
+
+def _view(array: _device.DeviceArray) -> Any:
+    return _extension().View(array.address, array.type, array.shape, array.strides)
+
+
+def _upload(value: Any, name: str, device: int) -> _device.DeviceArray:
+    """A NumPy array's copy on a device."""
+    host = np.asarray(as_array(value, name), order="C")
+    host = host.astype(host.dtype.newbyteorder("="), copy=False)
+    copy = Array(host.shape, host.dtype.name, device)
+    copy._memory.copy_from(host)
+    return _device.describe(copy, name)
+
+
+def _kernel(k: Any, x: _device.DeviceArray | None) -> tuple[Any, tuple[int, ...], str]:
+    """What the extension takes for k; its shape; the name of its type."""
+    if not _device.is_device_array(k):
+        host = as_array(k, "k")
+        return host, host.shape, host.dtype.name
+    array = _device.describe(k, "k")
+    if x is not None and array.device != x.device:
+        raise ValueError(f"k is on device {array.device}, x on device {x.device}")
+    return _view(array), array.shape, array.type
+
+
+def _request(
+    x_shape: tuple[int, ...], x_type: str, k_shape: tuple[int, ...], k_type: str, options: Any
+) -> tuple[Any, str]:
+    """The request, and the name of the result's type; those of recent calls are kept."""
+    key: Any = (x_shape, x_type, k_shape, k_type, *options.values(), type(options["cval"]))
+    try:
+        found = _requests.get(key)
+    except TypeError:  # a list among the options
+        key, found = None, None
+    if found is None:
+        found = _new_request(x_shape, x_type, k_shape, k_type, dict(options))
+        if key is not None and all(type(one) is int for one in _numbers(options)):
+            if len(_requests) >= _MOST_REQUESTS:
+                _requests.clear()
+            _requests[key] = found
+    return found
+
+
+def _numbers(options: Any) -> list[Any]:
+    """What stands for axes and spacings: 1.0 would find what was checked for 1."""
+    given = (options[name] for name in ("axes", "stride", "dilation") if options[name] is not None)
+    flat = [one for value in given for one in (value if isinstance(value, tuple) else (value,))]
+    return flat if options.get("lags") is None else [*flat, options["lags"]]
+
+
+def _new_request(
+    x_shape: tuple[int, ...], x_type: str, k_shape: tuple[int, ...], k_type: str, options: Any
+) -> tuple[Any, str]:
+    asked = options.pop("dtype", None)
+    natural = _device.result_type(x_type, k_type)
+    result = natural if asked is None else _device.type_name(asked)
+
+    def standing(name: str) -> np.dtype[Any]:
+        return np.dtype(_device.STAND_IN.get(name, name))
+
+    request = make_request(
+        x_shape, standing(x_type), k_shape, standing(k_type),
+        dtype=standing(result), kind=_extension().Request, **options,
+    )  # fmt: skip
+    return request, result
+
+
+def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
+    """One convolution or correlation on the device; what `faltung.convolve` does there."""
+    if device is not None:
+        device_number(device)  # a name that is wrong is wrong without a device too
+    extension = _extension()
+    on_device = _device.is_device_array(x)
+    if not on_device and _device.is_device_array(k) and device is None:
+        raise TypeError("k is in device memory and x is not; pass both there, or device='cuda'")
+    array = (
+        _device.describe(x, "x") if on_device else _upload(x, "x", device_index(device or "cuda"))
+    )
+    if on_device and device is not None and device_index(device) != array.device:
+        raise ValueError(f"device is {device!r}, but x is on device {array.device}")
+    kernel, k_shape, k_type = _kernel(k, array)
+    request, result = _request(array.shape, array.type, k_shape, k_type, options)
+    target, copy_back = _target(request.out_shape, result, array, out if on_device else None)
+    extension.run(
+        request, _view(array), kernel, _view(target), device=array.device, stream=array.stream
+    )
+    if not on_device:
+        return _download(target.owner, out)
+    if copy_back is not None:
+        copy_back[...] = target.owner
+        return copy_back
+    return target.owner if out is None else out
+
+
+def _target(
+    shape: tuple[int, ...], element: str, x: _device.DeviceArray, out: Any
+) -> tuple[_device.DeviceArray, Any]:
+    """Where the answer goes, and the array that it has to be copied to afterwards."""
+    if out is None:
+        return _device.describe(x.empty(shape, element), "out"), None
+    if not _device.is_device_array(out):
+        raise TypeError(f"out is a {out.__class__.__name__}; it must be in device memory, as x is")
+    given = _device.describe(out, "out")
+    if given.shape != shape:
+        raise ValueError(f"out has shape {given.shape}; it must have shape {shape}")
+    if given.type != element:
+        raise TypeError(f"out has dtype {given.type}; the result has dtype {element}")
+    if given.device != x.device:
+        raise ValueError(f"out is on device {given.device}, x on device {x.device}")
+    if _overlap(given, x):
+        return _device.describe(x.empty(shape, element), "out"), out
+    return given, None
+
+
+def _overlap(a: _device.DeviceArray, b: _device.DeviceArray) -> bool:
+    def span(array: _device.DeviceArray) -> tuple[int, int]:
+        reaches = [(n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)]
+        low = array.address + sum(min(0, reach) for reach in reaches)
+        high = array.address + sum(max(0, reach) for reach in reaches) + array.dtype.itemsize
+        return low, high
+
+    (a_low, a_high), (b_low, b_high) = span(a), span(b)
+    return a_low < b_high and b_low < a_high
+
+
+def _download(result: Array, out: Any) -> Any:
+    if out is None:
+        return result.numpy()
+    if out.shape != result.shape:
+        raise ValueError(f"out has shape {out.shape}; it must have shape {result.shape}")
+    if out.dtype != result.dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {result.dtype}")
+    out[...] = result.numpy()
+    return out
+
+
+class Plan:
+    """A kernel prepared for device arrays of one shape and dtype. Made by `faltung.plan`."""
+
+    __slots__ = ("_plan", "_request", "_type", "_x_type")
+
+    def __init__(
+        self, k: Any, shape: Any, x_dtype: Any, device: Any, options: dict[str, Any]
+    ) -> None:
+        extension = _extension()
+        stream = 0
+        if _device.is_device_array(k):
+            array = _device.describe(k, "k")
+            index, stream = array.device, array.stream
+        else:
+            index = device_index(device)
+        kernel, k_shape, k_type = _kernel(k, None)
+        self._x_type = k_type if x_dtype is None else _device.type_name(x_dtype)
+        self._request, self._type = _request(
+            tuple(integers(shape, "shape")), self._x_type, k_shape, k_type, options
+        )
+        self._plan = extension.Plan(
+            self._request, kernel, self._x_type, self._type, device=index, stream=stream
+        )
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        """The answer for x, a device array of the plan's shape and dtype, or a NumPy array.
+
+        Raises
+        ------
+        ValueError
+            A shape other than the plan's, or another device.
+        TypeError
+            A dtype other than the plan's.
+        OverflowError
+            Integers whose exact answer might not fit.
+        """
+        on_device = _device.is_device_array(x)
+        array = _device.describe(x, "x") if on_device else _upload(x, "x", self._plan.device)
+        if array.type != self._x_type:
+            raise TypeError(f"x has dtype {array.type}; this plan is for {self._x_type}")
+        if array.device != self._plan.device:
+            raise ValueError(f"x is on device {array.device}; this plan is for {self._plan.device}")
+        shape = self._request.out_shape
+        target, copy_back = _target(shape, self._type, array, out if on_device else None)
+        self._plan(_view(array), _view(target), array.stream)
+        if not on_device:
+            return _download(target.owner, out)
+        if copy_back is not None:
+            copy_back[...] = target.owner
+            return copy_back
+        return target.owner if out is None else out
+
+    @property
+    def method(self) -> str:
+        """The method that runs."""
+        return str(self._plan.method)
+
+    @property
+    def level(self) -> str:
+        """The kind of device that it runs on."""
+        major, minor = _extension().device_info(self._plan.device)["capability"]
+        return f"sm_{major}{minor}"
+
+    @property
+    def predicted_seconds(self) -> float:
+        """What one call was predicted to take on the device."""
+        return float(self._plan.predicted_seconds)
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Device memory that a call borrows beside x and the answer."""
+        return int(self._plan.workspace_bytes)
+
+    def explain(self) -> str:
+        """What was chosen, what it is predicted to cost, and why each other method was not taken."""
+        return str(self._plan.explain())
+
+    def __repr__(self) -> str:
+        return f"<faltung.cuda.Plan: {self.method} on {self.level}, {self.predicted_seconds * 1e3:.3g} ms predicted>"

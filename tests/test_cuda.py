@@ -1,0 +1,442 @@
+"""The CUDA target: arithmetic that needs no device, and every method on one where there is one.
+
+Tests marked `gpu` skip without a device; FALTUNG_REQUIRE_GPU=1 makes that a failure.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import oracle
+import pytest
+from bounds import assert_answer, assert_close
+from cases import CASES, METHODS, Case, cval_for, numbers, operands, outer, truth
+from oracle import BOUNDARIES, MODES
+
+import faltung
+
+try:
+    from faltung import _cuda
+except ImportError:
+    _cuda = None
+
+built = pytest.mark.skipif(_cuda is None, reason="the CUDA target was not built")
+REQUIRED = os.environ.get("FALTUNG_REQUIRE_GPU") == "1"
+
+
+@pytest.fixture(autouse=True)
+def _device(request):
+    if request.node.get_closest_marker("gpu") and not faltung.cuda.is_available():
+        reason = faltung.cuda.info()["reason"]
+        if REQUIRED:
+            pytest.fail(f"FALTUNG_REQUIRE_GPU=1, but: {reason}")
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def cp():
+    return pytest.importorskip("cupy")
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+# without a device
+
+
+def test_says_why_it_is_not_available():
+    if faltung.cuda.is_available():
+        pytest.skip("it is")
+    found = faltung.cuda.info()
+    assert not found["available"]
+    assert found["devices"] == []
+    expected = "no CUDA device can be used" if _cuda else "FALTUNG_CUDA=ON"
+    assert expected in found["reason"]
+    with pytest.raises(RuntimeError, match=expected):
+        faltung.convolve([1.0], [1.0], device="cuda")
+
+
+def test_device_names():
+    assert faltung.convolve([1.0, 2.0], [1.0], device="cpu").tolist() == [1.0, 2.0]
+    for wrong in ("gpu", "cuda:x", "cuda1", 0):
+        with pytest.raises(ValueError, match="device is"):
+            faltung.convolve([1.0], [1.0], device=wrong)
+
+
+@built
+@pytest.mark.parametrize("length", [2, 8, 16, 32, 64, 128, 512, 1024, 4096])
+def test_passes_are_a_transform(length):
+    # the passes as the kernels run them, in NumPy
+    x = np.random.default_rng(0).standard_normal(length) + 0j
+    y = x.copy()
+    for span, radix, stride in _cuda.passes(1, 1, length, 7):
+        assert stride == 1
+        blocks = y.reshape(-1, radix, span // radix)
+        j, q = np.arange(span // radix), np.arange(radix)
+        rotated = np.fft.fft(blocks, axis=1) * np.exp(-2j * np.pi * np.outer(q, j) / span)
+        y = rotated.reshape(length)
+    places = [_cuda.frequency_at(place, length) for place in range(length)]
+    assert sorted(places) == list(range(length))
+    np.testing.assert_allclose(y, np.fft.fft(x)[places], atol=1e-9 * length)
+
+
+@built
+def test_passes_of_a_block_go_axis_by_axis():
+    assert _cuda.passes(1, 64, 128, 7) == [(64, 8, 128), (8, 8, 128), (128, 16, 1), (8, 8, 1)]
+    assert _cuda.passes(1, 512, 16, 2) == [(512, 8, 16), (64, 8, 16), (8, 8, 16)]
+    assert _cuda.passes(16, 16, 16, 7) == [(16, 16, 256), (16, 16, 16), (16, 16, 1)]
+
+
+@built
+def test_tiles_answer_every_output_once():
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        k = rng.integers(1, 6, 3)
+        x = k + rng.integers(0, 30, 3)
+        step = rng.integers(1, 3, 3)
+        entries = int(rng.integers(1, 4))
+        length = k + rng.integers(0, 12, 3)
+        positions = (x - k) // step * step + 1
+        seen = np.zeros((entries, *positions), int)
+        for entry, at, hop in _cuda.slots(
+            x.tolist(), k.tolist(), step.tolist(), entries, length.tolist()
+        ):
+            seen[(entry, *(slice(a, a + h) for a, h in zip(at, hop, strict=True)))] += 1
+            assert all(h <= n - m + 1 for h, n, m in zip(hop, length, k, strict=True))
+        assert (seen == 1).all()
+
+
+@built
+def test_smooth_lengths():
+    for n in [*range(1, 300), 8193, 65537, 10**6 + 3]:
+        length = _cuda.smooth_length(n)
+        assert length >= n
+        assert length == 1 or length % 2 == 0
+        for prime in (2, 3, 5, 7):
+            while length % prime == 0:
+                length //= prime
+        assert length == 1
+
+
+# on a device
+
+
+def serves(case: Case, method: str, x: np.ndarray, k: np.ndarray, boundary: str) -> bool:
+    """Which of the problems of this suite a method takes."""
+    exact = x.dtype.kind in "biu" and k.dtype.kind in "biu"
+    convolved = sum(taps > 1 for taps in case.kernel)
+    if method in ("direct", "auto"):
+        return True
+    if exact:
+        return False
+    if method == "separable":
+        complex_constant = x.dtype.kind == "c" and boundary == "constant"
+        return 2 <= convolved <= 3 and k.dtype.kind != "c" and not complex_constant
+    return convolved <= 3
+
+
+def check(cp, case, x_dtype, k_dtype, mode, boundary, method, name="convolve"):
+    rank_one = method == "separable"
+    x, k = operands(case, x_dtype, k_dtype, rank_one)
+    if not serves(case, method, x, k, boundary):
+        return
+    expected = truth(name, case, x_dtype, k_dtype, mode, boundary, rank_one)
+    cval = cval_for(x_dtype, k_dtype) if boundary == "constant" else 0
+    actual = getattr(faltung, name)(
+        cp.asarray(x), cp.asarray(k), mode, method, axes=case.axes, boundary=boundary, cval=cval
+    )
+    assert isinstance(actual, cp.ndarray)
+    try:
+        assert_answer(actual.get(), expected, method, x_dtype, k_dtype)
+    except AssertionError as problem:
+        raise AssertionError(f"{case} {mode}: {problem}") from None
+
+
+GRID = (
+    ("float32", "float32"),
+    ("float64", "float64"),
+    ("complex64", "complex64"),
+    ("complex128", "complex128"),
+    ("complex64", "float32"),
+    ("float64", "complex128"),
+    ("uint8", "float32"),
+    ("float16", "float16"),
+    ("int16", "int16"),
+)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("dtypes", GRID, ids="-".join)
+@pytest.mark.parametrize("on_device", METHODS)
+def test_against_the_oracle(cp, on_device, dtypes, boundary):
+    for case in CASES:
+        for mode in filter(case.fits, MODES):
+            check(cp, case, *map(np.dtype, dtypes), mode, boundary, on_device)
+
+
+LARGER = (
+    Case((70_001,), (31,)),
+    Case((20_003,), (1_500,)),
+    Case((301, 517), (3, 3)),
+    Case((301, 517), (5, 5)),
+    Case((301, 517), (7, 7)),
+    Case((203, 391), (15, 15)),
+    Case((90, 1031), (5, 9)),
+    Case((220, 260), (40, 45)),
+    Case((150, 140, 3), (11, 7), (0, 1)),
+    Case((37, 41, 143), (3, 3, 3)),
+    Case((33, 30, 35), (7, 5, 6)),
+    Case((40, 1021), (64,), 1),
+    Case((1021, 40), (64,), 0),
+    Case((5, 130, 140), (5, 5), (1, 2)),
+)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", LARGER, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("boundary", ["mirror", "zero"])
+@pytest.mark.parametrize("on_device", METHODS)
+def test_larger_arrays(cp, on_device, case, dtype, boundary):
+    for mode in ("same", "full", "valid") if boundary == "zero" else ("same",):
+        check(cp, case, np.dtype(dtype), np.dtype(dtype), mode, boundary, on_device)
+
+
+TILES = {
+    1: [((1, 1, 1024), True), ((1, 1, 4096), True), ((1, 1, 65536), False), ((1, 1, 2**19), False)],
+    2: [
+        ((1, 32, 32), True), ((1, 64, 64), True), ((1, 128, 64), True), ((1, 128, 128), True),
+        ((1, 256, 256), False), ((1, 512, 1024), False), ((1, 1024, 256), False), ((1, 2048, 512), False),
+    ],
+    3: [((16, 16, 16), True), ((16, 32, 32), True)],
+}  # fmt: skip
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize(("rank", "tile"), [(r, t) for r, tiles in TILES.items() for t in tiles])
+def test_every_tile(cp, rank, tile, dtype):
+    case = {
+        1: Case((300_001,), (700,)),
+        2: Case((3, 333, 417), (21, 17), (1, 2)),
+        3: Case((23, 45, 50), (5, 7, 6)),
+    }[rank]
+    _cuda.force_tile(*tile)
+    try:
+        check(cp, case, np.dtype(dtype), np.dtype(dtype), "same", "edge", "overlap_save")
+    except ValueError as error:
+        # tiles of float64 are smaller
+        assert dtype == "float64"
+        assert "no tile" in str(error)
+    finally:
+        _cuda.force_tile(None)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("on_device", ["auto", "direct", "fft", "overlap_save"])
+def test_stride_and_dilation(cp, on_device, step, dilation):
+    for shape, taps in (((200,), (7,)), ((60, 70), (5, 4)), ((20, 22, 24), (3, 2, 3))):
+        x, k = numbers(shape, np.float32), numbers(taps, np.float32, 1)
+        expected = oracle.correlate(x, k, "same", boundary="mirror", step=step, dilation=dilation)
+        actual = faltung.correlate(
+            cp.asarray(x), cp.asarray(k), "same", on_device,
+            boundary="mirror", stride=step, dilation=dilation,
+        )  # fmt: skip
+        assert_close(actual.get(), expected, on_device, np.dtype(np.float32))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_device", METHODS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_local(cp, on_device, bad):
+    for shape, taps in (((5_000,), (40,)), ((150, 170), (9, 7)), ((30, 40, 40), (3, 3, 3))):
+        x, k = numbers(shape, np.float32), outer(taps, np.dtype(np.float32), 1)
+        if len(taps) == 1 and on_device == "separable":
+            continue
+        x[tuple(n // 3 for n in shape)] = bad
+        x[tuple(0 for n in shape)] = bad
+        expected = oracle.convolve(x, k, "same")
+        actual = faltung.convolve(cp.asarray(x), cp.asarray(k), "same", on_device).get()
+        assert_close(actual, expected, on_device, np.dtype(np.float32))
+        touched = expected.touched
+        np.testing.assert_array_equal(
+            np.isnan(actual[touched]), np.isnan(expected.value[touched].astype(float))
+        )
+        infinite = np.isinf(expected.value[touched].astype(float))
+        np.testing.assert_array_equal(
+            actual[touched][infinite], expected.value[touched][infinite].astype(np.float32)
+        )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_device", ["auto", "direct", "fft", "overlap_save"])
+def test_a_kernel_with_nan(cp, on_device):
+    x, k = numbers((100, 90), np.float32), numbers((5, 5), np.float32, 1)
+    k[2, 3] = np.nan
+    actual = faltung.convolve(cp.asarray(x), cp.asarray(k), "same", on_device)
+    assert cp.isnan(actual).all()
+
+
+@pytest.mark.gpu
+def test_integers_are_exact_or_an_error(cp):
+    x = numbers((40, 50), np.int64) * 10**14
+    k = numbers((3, 3), np.int64, 1)
+    actual = faltung.convolve(cp.asarray(x), cp.asarray(k))
+    assert (actual.get() == oracle.convolve(x, k).value).all()
+    with pytest.raises(OverflowError, match="may not fit int64"):
+        faltung.convolve(cp.asarray(x) * 900, cp.asarray(k))
+    big = np.array([2**63 + 5, 3], np.uint64)
+    assert faltung.convolve(cp.asarray(big), cp.asarray([1], np.uint64)).get().tolist() == [
+        2**63 + 5, 3,
+    ]  # fmt: skip
+    bright = cp.full((1, 4), 200, np.uint8)
+    half = cp.full((1, 3), 0.5)
+    assert faltung.convolve(bright, half, "same", dtype=np.uint8).get().tolist() == [
+        [200, 255, 255, 200]
+    ]
+
+
+@pytest.mark.gpu
+def test_layouts_of_device_arrays(cp):
+    base = cp.asarray(numbers((60, 80), np.float32))
+    k = numbers((5, 3), np.float32, 1)
+    for x in (base.T, base[::-1, ::2], cp.asfortranarray(base), base[:, ::-1], base[::3]):
+        for on_device in ("direct", "overlap_save", "fft"):
+            expected = oracle.convolve(x.get(), k, "full")
+            actual = faltung.convolve(x, k, "full", on_device)
+            assert_close(actual.get(), expected, on_device, np.dtype(np.float32))
+    # into the array that is read
+    expected = oracle.convolve(base.get(), k, "same")
+    assert faltung.convolve(base, k, "same", out=base) is base
+    assert_close(base.get(), expected, "auto", np.dtype(np.float32))
+
+
+@pytest.mark.gpu
+def test_everything_is_written(cp):
+    x = cp.asarray(numbers((301, 403), np.float32))
+    k = cp.asarray(numbers((9, 9), np.float32, 1))
+    for on_device in ("direct", "overlap_save", "fft"):
+        out = cp.full((301, 403), cp.nan, np.float32)
+        faltung.convolve(x, k, "same", on_device, out=out)
+        assert cp.isfinite(out).all()
+
+
+@pytest.mark.gpu
+def test_plan(cp):
+    x, k = numbers((200, 210), np.float32), outer((9, 9), np.dtype(np.float32), 1)
+    expected = oracle.correlate(x, k, "same", boundary="wrap")
+    for kernel, options in ((cp.asarray(k), {}), (k, {"device": "cuda"})):
+        for on_device in METHODS:
+            plan = faltung.plan(
+                kernel, x.shape, "same", on_device, boundary="wrap", correlate=True, **options
+            )
+            assert on_device in ("auto", plan.method)
+            assert "predicted" in plan.explain()
+            assert plan.level.startswith("sm_")
+            for array in (cp.asarray(x), cp.asfortranarray(cp.asarray(x)), x):
+                actual = plan(array)
+                assert type(actual) is type(array)
+                assert_close(cp.asnumpy(actual), expected, on_device, np.dtype(np.float32))
+    with pytest.raises(TypeError, match="this plan is for float32"):
+        plan(cp.zeros(x.shape))
+    with pytest.raises(ValueError, match="must have shape"):
+        plan(cp.zeros((3, 3), np.float32))
+
+
+@pytest.mark.gpu
+def test_numpy_arrays_are_copied_there_and_back():
+    x, k = numbers((500, 600), np.float64), numbers((7, 7), np.float64, 1)
+    expected = oracle.convolve(x, k, "same")
+    actual = faltung.convolve(x[::-1][::-1], k, "same", device="cuda")
+    assert type(actual) is np.ndarray
+    assert_close(actual, expected, "auto", np.dtype(np.float64))
+    out = np.empty_like(actual)
+    assert faltung.convolve(x, k, "same", device="cuda:0", out=out) is out
+    np.testing.assert_array_equal(out, actual)
+    large = np.random.default_rng(0).standard_normal((2500, 2000)).astype(np.float32)
+    one = np.ones((1, 1), np.float32)
+    np.testing.assert_array_equal(faltung.convolve(large, one, device="cuda"), large)
+
+
+@pytest.mark.gpu
+def test_torch(torch):
+    x, k = numbers((3, 100, 110), np.float32), numbers((5, 5), np.float32, 1)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        there = torch.asarray(x).cuda()
+        actual = faltung.correlate(there, torch.asarray(k).cuda(), "same", axes=(1, 2))
+        assert isinstance(actual, torch.Tensor)
+        answer = actual.cpu().numpy()
+    expected = oracle.correlate(x, k[None], "same")
+    assert_close(answer, expected, "auto", np.dtype(np.float32))
+    with pytest.raises(TypeError, match="requires a gradient"):
+        faltung.convolve(there[0].requires_grad_(), k)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_device", ["direct", "overlap_save", "fft"])
+def test_bfloat16(torch, on_device):
+    x = torch.randn(60, 70, device="cuda").bfloat16()
+    k = torch.randn(5, 4, device="cuda").bfloat16()
+    actual = faltung.convolve(x, k, "same", on_device)
+    assert actual.dtype == torch.bfloat16
+    exact = faltung.convolve(x.double(), k.double(), "same").bfloat16()
+    assert ((actual - exact).abs() <= 0.01 * exact.abs() + 1e-2).all()
+    assert faltung.convolve(x, k.half()).dtype == torch.float32
+    assert faltung.convolve(x, k.float()).dtype == torch.float32
+    assert faltung.convolve(x.float(), k.float(), dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+@pytest.mark.gpu
+def test_numba():
+    numba_cuda = pytest.importorskip("numba.cuda")
+    x, k = numbers((50, 60), np.float32), numbers((3, 3), np.float32, 1)
+    actual = faltung.convolve(numba_cuda.to_device(x), k, "same")
+    assert type(actual).__module__.startswith("numba")
+    expected = oracle.convolve(x, k, "same")
+    assert_close(actual.copy_to_host(), expected, "auto", np.dtype(np.float32))
+
+
+@pytest.mark.gpu
+def test_other_arrays_get_one_of_ours():
+    class Other:
+        def __init__(self, array):
+            self.array = array
+            self.__cuda_array_interface__ = array.__cuda_array_interface__
+
+    cp = pytest.importorskip("cupy")
+    x = numbers((50, 60), np.float32)
+    actual = faltung.convolve(Other(cp.asarray(x)), np.ones((1, 1), np.float32))
+    assert isinstance(actual, faltung.cuda.Array)
+    np.testing.assert_array_equal(actual.numpy(), x)
+    np.testing.assert_array_equal(cp.asarray(actual).get(), x)
+
+
+@pytest.mark.gpu
+def test_errors(cp):
+    x, k = cp.zeros((5, 5), np.float32), cp.zeros((3, 3), np.float32)
+    with pytest.raises(TypeError, match="k is in device memory"):
+        faltung.convolve(np.zeros((5, 5), np.float32), k)
+    with pytest.raises(ValueError, match="mode is 'some'"):
+        faltung.convolve(x, k, "some")
+    with pytest.raises(ValueError, match="valid"):
+        faltung.convolve(k, x, "valid")
+    with pytest.raises(ValueError, match="reflect"):
+        faltung.convolve(x, k, boundary="reflect")
+    with pytest.raises(ValueError, match="out has shape"):
+        faltung.convolve(x, k, out=x)
+    with pytest.raises(TypeError, match="out has dtype"):
+        faltung.convolve(x, k, "same", out=cp.zeros((5, 5)))
+    with pytest.raises(TypeError, match="must be in device memory"):
+        faltung.convolve(x, k, "same", out=np.zeros((5, 5), np.float32))
+    with pytest.raises(ValueError, match="cannot serve"):
+        faltung.convolve(x, cp.eye(3, dtype=np.float32), method="separable")
+    with pytest.raises(ValueError, match="empty along axis 0"):
+        faltung.convolve(cp.zeros((0, 5)), cp.zeros((3, 3)))
+    assert faltung.convolve(cp.zeros((0, 5)), cp.zeros(3), axes=1).shape == (0, 7)
