@@ -440,3 +440,53 @@ def test_errors(cp):
     with pytest.raises(ValueError, match="empty along axis 0"):
         faltung.convolve(cp.zeros((0, 5)), cp.zeros((3, 3)))
     assert faltung.convolve(cp.zeros((0, 5)), cp.zeros(3), axes=1).shape == (0, 7)
+
+
+LAYERS = (
+    # x, w, options
+    ((2, 6, 20, 23), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    ((3, 4, 56, 40), (8, 1, 17, 17), {"padding": 8, "groups": 4, "activation": "relu"}),
+    ((2, 5, 30), (5, 1, 7), {"padding": "same", "groups": 5, "stride": 2}),
+    ((2, 7, 19, 21), (70, 7, 3, 3), {"padding": 1, "activation": "relu"}),
+    ((2, 8, 15, 14), (6, 4, 5, 3), {"padding": (2, 1), "groups": 2, "stride": 2, "dilation": 2}),
+    ((1, 3, 9, 10, 11), (4, 3, 3, 3, 3), {"padding": 1, "boundary": "wrap"}),
+    ((2, 65, 40), (3, 65, 1), {}),
+)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: f"{layer[0]}-{layer[1]}")
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_layers(torch, layer, dtype, layout):
+    x_shape, w_shape, options = layer
+    torch.manual_seed(0)
+    kind = getattr(torch, dtype)
+    x = torch.randn(x_shape, device="cuda").to(kind)
+    w = torch.randn(w_shape, device="cuda").to(kind)
+    bias = torch.randn(w_shape[0], device="cuda").to(kind)
+    expected = faltung.nn.conv(
+        *(one.double().cpu().numpy() for one in (x, w, bias)), layout="NCHW", **options
+    )
+    there = x.movedim(1, -1).contiguous() if layout == "NHWC" else x
+    tolerance = {"float16": 2e-3, "bfloat16": 1e-2, "float32": 1e-5, "float64": 1e-13}[dtype]
+    depthwise = w_shape[1] == 1
+    for on_device in ("auto", "direct", *(("overlap_save", "fft") if depthwise else ())):
+        actual = faltung.nn.conv(there, w, bias, layout=layout, method=on_device, **options)
+        assert actual.dtype == kind
+        actual = actual.movedim(-1, 1) if layout == "NHWC" else actual
+        error = np.abs(actual.double().cpu().numpy() - expected).max()
+        assert error <= tolerance * np.sqrt(np.prod(w_shape[1:])) * np.abs(expected).max()
+
+
+@pytest.mark.gpu
+def test_errors_of_layers(torch):
+    x, w = torch.zeros(1, 4, 8, 8, device="cuda"), torch.zeros(4, 4, 3, 3, device="cuda")
+    with pytest.raises(ValueError, match="method is 'winograd4'"):
+        faltung.nn.conv(x, w, method="winograd4")
+    with pytest.raises(ValueError, match="matrix product"):
+        faltung.nn.conv(x, w, method="fft")
+    with pytest.raises(ValueError, match="bias has shape"):
+        faltung.nn.conv(x, w, torch.zeros(3, device="cuda"))
+    with pytest.raises(TypeError, match="x has dtype int64"):
+        faltung.nn.conv(x.long(), w)

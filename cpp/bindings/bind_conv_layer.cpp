@@ -60,6 +60,22 @@ py::tuple to_tuple(const Extents& extents) {
     return shape;
 }
 
+/// A layer as plain numbers, for the extension that computes on a device: whether it is in float64,
+/// boundary, batch, groups, inputs, outputs, spatial axes; then six numbers per axis.
+std::vector<Index> numbers_of(const ConvLayer& layer) {
+    std::vector<Index> numbers{layer.arithmetic == Arithmetic::f64,
+                               static_cast<Index>(layer.boundary),
+                               layer.batch,
+                               layer.groups,
+                               layer.inputs,
+                               layer.outputs,
+                               layer.spatial};
+    for (const Axis& axis : layer.axes)
+        numbers.insert(numbers.end(),
+                       {axis.x, axis.k, axis.first, axis.out, axis.step, axis.dilation});
+    return numbers;
+}
+
 /// An argument that is read: checked, aligned, kept alive.
 struct Input {
     Input(const py::array& given, const Extents& shape, const char* name)
@@ -239,6 +255,7 @@ void bind_conv_layer(py::module_& module) {
             py::arg("x_shape"), py::arg("w_shape"), py::arg("stride"), py::arg("padding"),
             py::arg("dilation"), py::arg("groups"), py::arg("output_padding"),
             py::arg("output_shape"), py::arg("wide"))
+        .def_property_readonly("numbers", &numbers_of)
         .def_property_readonly("x_shape",
                                [](const ConvLayer& layer) { return to_tuple(x_shape(layer)); })
         .def_property_readonly("w_shape",

@@ -5,12 +5,14 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/names.hpp"
 #include "bindings/parse_request.hpp"
 #include "core/error.hpp"
 #include "cuda/check.hpp"
 #include "cuda/cufft_api.hpp"
 #include "cuda/engine.hpp"
 #include "cuda/fft_shape.hpp"
+#include "cuda/layer.hpp"
 #include "cuda/transfer.hpp"
 
 namespace py = pybind11;
@@ -72,6 +74,34 @@ void check_shape(const TypedView& x, const Request& request) {
     throw ValueError("x has shape (" + given + "); it must have shape (" + wanted + ")");
 }
 
+constexpr std::array<std::pair<const char*, std::optional<Method>>, 4> methods{
+    {{"auto", std::nullopt},
+     {"direct", Method::direct},
+     {"fft", Method::fft},
+     {"overlap_save", Method::overlap_save}}};
+
+/// The layer behind _core.ConvLayer.numbers.
+ConvLayer layer_of(const std::vector<Index>& numbers) {
+    constexpr std::size_t head = 7, per_axis = 6;
+    if (numbers.size() != head + per_axis * layer_axes)
+        throw ValueError("a layer has " + std::to_string(head + per_axis * layer_axes) +
+                         " numbers");
+    ConvLayer layer;
+    layer.arithmetic = numbers[0] ? Arithmetic::f64 : Arithmetic::f32;
+    layer.boundary = static_cast<Boundary>(numbers[1]);
+    layer.batch = numbers[2];
+    layer.groups = numbers[3];
+    layer.inputs = numbers[4];
+    layer.outputs = numbers[5];
+    layer.spatial = static_cast<int>(numbers[6]);
+    for (std::size_t a = 0; a < layer_axes; ++a) {
+        const Index* n = numbers.data() + head + per_axis * a;
+        layer.axes[a] = {
+            .x = n[0], .k = n[1], .first = n[2], .out = n[3], .step = n[4], .dilation = n[5]};
+    }
+    return layer;
+}
+
 void bind_calls(py::module_& module) {
     py::class_<Request> requests(module, "Request", py::module_local());
     bindings::bind_request(requests);
@@ -125,6 +155,20 @@ void bind_calls(py::module_& module) {
             "workspace_bytes",
             [](const PreparedKernel& plan) { return plan.plan().workspace_bytes(); })
         .def("explain", [](const PreparedKernel& plan) { return plan.plan().choice().explain(); });
+
+    module.def(
+        "run_layer",
+        [](const std::vector<Index>& numbers, const TypedView& x, const TypedView& w,
+           const std::optional<TypedView>& bias, bool relu, const std::string& method,
+           const TypedView& out, int device, std::uintptr_t stream) {
+            const ConvLayer layer = layer_of(numbers);
+            const std::optional<Method> asked = bindings::parse("method", method, methods);
+            const py::gil_scoped_release unlocked;
+            run_layer(layer, {.x = x, .w = w, .out = out, .bias = bias, .relu = relu}, asked,
+                      device, stream_of(stream));
+        },
+        py::arg("numbers"), py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("relu"),
+        py::arg("method"), py::arg("out"), py::arg("device"), py::arg("stream"));
 
     module.def("clear_plans", &clear_plans);
     module.def(

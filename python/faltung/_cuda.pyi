@@ -65,3 +65,14 @@ def smooth_length(n: int) -> int: ...
 def slots(
     x: Sequence[int], k: Sequence[int], step: Sequence[int], entries: int, length: Sequence[int]
 ) -> list[tuple[int, tuple[int, int, int], tuple[int, int, int]]]: ...
+def run_layer(
+    numbers: Sequence[int],
+    x: View,
+    w: View,
+    bias: View | None,
+    relu: bool,
+    method: str,
+    out: View,
+    device: int,
+    stream: int,
+) -> None: ...

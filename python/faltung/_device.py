@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,17 @@ def _of_interface(value: Any, name: str) -> DeviceArray:
         device=device,
         stream=interface.get("stream") or 0,
         empty=empty,
+    )
+
+
+def moved(array: DeviceArray, source: int, destination: int) -> DeviceArray:
+    """The same memory with one axis elsewhere."""
+    order = list(range(len(array.shape)))
+    order.insert(destination % len(order), order.pop(source))
+    return replace(
+        array,
+        shape=tuple(array.shape[a] for a in order),
+        strides=tuple(array.strides[a] for a in order),
     )
 
 

@@ -224,6 +224,68 @@ def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
     return target.owner if out is None else out
 
 
+def layer(
+    x: Any,
+    w: Any,
+    bias: Any,
+    *,
+    layout: str,
+    activation: Any,
+    method: str,
+    out: Any,
+    **options: Any,
+) -> Any:
+    """A convolution layer on the device; what `faltung.nn.conv` does there."""
+    from faltung.nn import _arguments
+
+    extension = _extension()
+    last = _arguments.is_channels_last(layout)
+    if method not in ("auto", "direct", "fft", "overlap_save"):
+        raise ValueError(
+            f"method is {method!r}; allowed on a device are 'auto', 'direct', 'fft' and 'overlap_save'"
+        )
+    array = _device.describe(x, "x")
+    given = {"x": array, "w": _there(w, "w", array.device)}
+    if bias is not None:
+        given["bias"] = _there(bias, "bias", array.device)
+    for name, one in given.items():
+        if one.type not in ("float16", "bfloat16", "float32", "float64"):
+            raise TypeError(
+                f"{name} has dtype {one.type}; allowed are float16, bfloat16, float32 and float64"
+            )
+        if one.device != array.device:
+            raise ValueError(f"{name} is on device {one.device}, x on device {array.device}")
+    result = _device.result_type(array.type, given["w"].type)
+    computed = np.dtype(np.float64 if result == "float64" else np.float32)
+    view = _device.moved(array, -1, 1) if last else array
+    described = _arguments.make_layer(view.shape, given["w"].shape, computed=computed, **options)
+    outputs = described.out_shape[1]
+    if bias is not None and given["bias"].shape != (outputs,):
+        raise ValueError(f"bias has shape {given['bias'].shape}; it must have shape ({outputs},)")
+    shape = described.out_shape
+    target, copy_back = _target(
+        (shape[0], *shape[2:], outputs) if last else shape, result, array, out
+    )
+    extension.run_layer(
+        described.numbers, _view(view), _view(given["w"]),
+        _view(given["bias"]) if bias is not None else None,
+        _arguments.is_relu(activation), method,
+        _view(_device.moved(target, -1, 1) if last else target),
+        device=array.device, stream=array.stream,
+    )  # fmt: skip
+    if copy_back is not None:
+        copy_back[...] = target.owner
+        return copy_back
+    return target.owner if out is None else out
+
+
+def _there(value: Any, name: str, device: int) -> _device.DeviceArray:
+    """An array on the device, copied there if it is in the host's memory."""
+    if _device.is_device_array(value):
+        return _device.describe(value, name)
+    return _upload(value, name, device)
+
+
 def _target(
     shape: tuple[int, ...], element: str, x: _device.DeviceArray, out: Any
 ) -> tuple[_device.DeviceArray, Any]:

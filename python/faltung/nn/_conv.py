@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from faltung import _core
+from faltung import _core, _device, cuda
 from faltung._arguments import Array, integers
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
@@ -51,7 +51,8 @@ def conv(
     Parameters
     ----------
     x : array_like, shape (N, C, *spatial)
-        float16, float32 or float64; any strides. With ``layout="NHWC"``, shape (N, *spatial, C).
+        float16, float32 or float64; any strides. An array in a GPU's memory is computed on there, and gives one of
+        its kind. With ``layout="NHWC"``, shape (N, *spatial, C).
     w : array_like, shape (O, C / groups, *kernel)
         One bank per output channel, in this shape for either layout.
     bias : array_like, shape (O,), optional
@@ -102,6 +103,12 @@ def conv(
     >>> nn.conv(x, np.ones((16, 3, 3, 3), np.float32), padding=1, stride=2).shape
     (1, 16, 4, 4)
     """
+    if _device.is_device_array(x):
+        there: Array = cuda.layer(
+            x, w, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, boundary=boundary,
+            layout=layout, activation=activation, method=method, out=out,
+        )  # fmt: skip
+        return there
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
     w = float_array(w, "w")
