@@ -511,3 +511,21 @@ class TestErrors:
             nn.max_pool(huge, 3)
         with pytest.raises(MemoryError):
             nn.max_pool(np.ones((1, 1, 5)), 2, dilation=2**59 + 2, padding=2**59, stride=2**59)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((40, 40), (7, 7)), ((300, 200), (150, 9)), ((1000, 1000), (1000, 1000))],
+    ids=str,
+)
+def test_accuracy_of_averages(level, rng, dtype, shape, size):
+    x = (rng.random((1, 2, *shape)) + 1).astype(dtype)  # of one sign: errors do not hide
+    n, epsilon = np.prod(size), np.finfo(dtype).eps
+    exact = x.astype(np.longdouble)
+    for layout, put, back in (("NCHW", lambda y: y, lambda y: y), ("NHWC", last, first)):
+        means = back(nn.avg_pool(put(x), size, layout=layout))
+        for c, y, z in np.ndindex(2, *means.shape[2:]):
+            window = exact[0, c, y * size[0] : (y + 1) * size[0], z * size[1] : (z + 1) * size[1]]
+            error = abs(means[0, c, y, z] - window.mean())
+            assert error <= 4 * epsilon * np.log2(2 + n) * window.mean()

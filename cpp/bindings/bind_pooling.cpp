@@ -6,6 +6,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/names.hpp"
 #include "bindings/signal_poll.hpp"
+#include "core/error.hpp"
 #include "engine/pooling.hpp"
 #include "parallel/parallel_for.hpp"
 
@@ -29,7 +30,7 @@ PoolSpec make_spec(const std::string& kind, const std::vector<Index>& x_shape,
                    const std::vector<Index>& size, const std::vector<Index>& stride,
                    const std::vector<std::pair<Index, Index>>& padding,
                    const std::vector<Index>& dilation, bool ceil_mode, const std::string& divisor,
-                   Index fixed_divisor, double power, bool channels_last) {
+                   Index fixed_divisor, double power, bool channels_last, bool empty_windows) {
     PoolSpec spec;
     spec.kind = parse("kind", kind, kinds);
     spec.divisor = parse("divisor", divisor, divisors);
@@ -43,7 +44,8 @@ PoolSpec make_spec(const std::string& kind, const std::vector<Index>& x_shape,
                                                .dilation = dilation[i],
                                                .before = padding[i].first,
                                                .after = padding[i].second,
-                                               .ceil = ceil_mode},
+                                               .ceil = ceil_mode,
+                                               .empty = empty_windows},
                                               name));
         spec.after.push_back(padding[i].second);
     }
@@ -136,6 +138,43 @@ py::array pool_backward(const PoolSpec& spec, const py::array& grad_given, const
     return dx;
 }
 
+py::array unfold(const PoolSpec& spec, const py::array& x_given, bool last,
+                 std::optional<int> workers) {
+    const py::array x_array = well_behaved(x_given);
+    const ArrayView x = view_of(x_array, dtype_of(x_array.dtype(), "x"));
+    Index taps = 1, windows = 1, rows;
+    bool too_many = false;
+    for (const Axis& axis : spec.axes) {
+        too_many |= __builtin_mul_overflow(taps, axis.k, &taps);
+        too_many |= __builtin_mul_overflow(windows, axis.out, &windows);
+    }
+    too_many |= __builtin_mul_overflow(taps, x.shape[1], &rows);
+    if (too_many) throw TooLarge("the windows hold more than 2^63 samples");
+    const Extents shape =
+        last ? Extents{x.shape[0], windows, rows} : Extents{x.shape[0], rows, windows};
+    py::array columns = allocate(shape, x.dtype, {0, 1, 2});
+    if (columns.size() == 0) return columns;
+    const ArrayView to = view_of(columns, x.dtype);
+    released(workers, [&](const Context& context) { layers::unfold(spec, x, to, last, context); });
+    return columns;
+}
+
+/// `columns` is contiguous, float32 or float64; `shape` has axes N, C, spatial.
+py::array fold(const PoolSpec& spec, const py::array& columns, const py::tuple& shape, bool last,
+               std::optional<int> workers) {
+    const ArrayView from = view_of(columns, dtype_of(columns.dtype(), "columns"));
+    const Extents extents = extents_of(shape, "shape");
+    PerAxis<int> order{0};
+    if (!last) order.push_back(1);
+    for (int a = 2; a < extents.size(); ++a) order.push_back(a);
+    if (last) order.push_back(1);
+    py::array x = allocate(extents, from.dtype, order);
+    if (x.size() == 0) return x;
+    const ArrayView to = view_of(x, from.dtype);
+    released(workers, [&](const Context& context) { layers::fold(spec, from, to, last, context); });
+    return x;
+}
+
 }  // namespace
 
 void bind_pooling(py::module_& module) {
@@ -143,7 +182,7 @@ void bind_pooling(py::module_& module) {
         .def(py::init(&make_spec), py::arg("kind"), py::arg("x_shape"), py::arg("size"),
              py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("ceil_mode"),
              py::arg("divisor"), py::arg("fixed_divisor"), py::arg("power"),
-             py::arg("channels_last"))
+             py::arg("channels_last"), py::arg("empty_windows") = false)
         .def_property_readonly("outputs", [](const PoolSpec& spec) {
             py::tuple outputs(static_cast<std::size_t>(spec.axes.size()));
             for (int a = 0; a < spec.axes.size(); ++a)
@@ -154,6 +193,10 @@ void bind_pooling(py::module_& module) {
     module.def("pool", &pool, py::arg("pooling"), py::arg("x"), py::arg("out_dtype"),
                py::arg("workers"));
     module.def("pool_places", &pool_places, py::arg("pooling"), py::arg("x"), py::arg("workers"));
+    module.def("unfold", &unfold, py::arg("windows"), py::arg("x"), py::arg("last"),
+               py::arg("workers"));
+    module.def("fold", &fold, py::arg("windows"), py::arg("columns"), py::arg("shape"),
+               py::arg("last"), py::arg("workers"));
     module.def("pool_backward", &pool_backward, py::arg("pooling"), py::arg("grad"), py::arg("x"),
                py::arg("y"), py::arg("workers"));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layers/pool.hpp"
+#include "layers/unfold.hpp"
 
 namespace faltung {
 

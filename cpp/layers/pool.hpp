@@ -28,6 +28,7 @@ struct PoolAxis {
     Index size = 1, stride = 1, dilation = 1;
     Index before = 0, after = 0;  // padding
     bool ceil = false;            // a last window that is only partly filled counts too
+    bool empty = false;           // windows without a sample are allowed
 };
 
 /// Windows along one axis; `first` is minus the padding before. `name` is the axis of x, for

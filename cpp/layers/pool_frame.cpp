@@ -15,6 +15,8 @@ Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }
 
 /// Sizes, strides and paddings stay below this, so that sums of a few of them fit.
 constexpr Index largest = Index{1} << 60;
+/// Windows that are looked at one by one at most.
+constexpr Index most_checked = Index{1} << 26;
 
 bool holds_a_sample(const Axis& axis, Index output) {
     const TapCount inside{axis, 0, 0};
@@ -53,7 +55,7 @@ Axis make_axis(const PoolAxis& asked, int name) {
                                " with dilation " + std::to_string(asked.dilation) + " spans " +
                                std::to_string(reach) + " samples, but ";
     if (room < 0) throw ValueError(window + told(asked, name));
-    if (std::max(asked.before, asked.after) >= reach)
+    if (!asked.empty && std::max(asked.before, asked.after) >= reach)
         throw ValueError("padding must be smaller than the window, or one would lie in it alone: " +
                          window + told(asked, name));
     Index out = room / asked.stride + 1;
@@ -67,6 +69,8 @@ Axis make_axis(const PoolAxis& asked, int name) {
                     .out = out,
                     .step = asked.stride,
                     .dilation = asked.dilation};
+    // neighbouring taps cannot step over x
+    if (asked.empty || asked.dilation <= asked.x) return made;
     // only the windows that begin before x or end behind it can be without a sample
     const auto check = [&](Index output) {
         if (!holds_a_sample(made, output))
@@ -74,6 +78,9 @@ Axis make_axis(const PoolAxis& asked, int name) {
                              " holds no sample: its taps are " + std::to_string(asked.dilation) +
                              " apart, and " + told(asked, name));
     };
+    if (out > most_checked)
+        throw TooLarge("more than " + std::to_string(most_checked) + " windows" + axis +
+                       " whose taps may step over x: " + told(asked, name));
     for (Index o = 0; o < out && o * asked.stride < asked.before; ++o) check(o);
     for (Index o = out - 1; o >= 0 && made.first + o * asked.stride + reach > asked.x; --o)
         check(o);

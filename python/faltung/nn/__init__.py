@@ -19,6 +19,7 @@ from faltung.nn._pool import (
     max_pool,
     max_pool_backward,
 )
+from faltung.nn._unfold import fold, unfold
 
 __all__ = [
     "ConvPlan",
@@ -27,6 +28,7 @@ __all__ = [
     "conv",
     "conv_backward",
     "conv_transpose",
+    "fold",
     "global_avg_pool",
     "global_avg_pool_backward",
     "global_lp_pool",
@@ -38,4 +40,5 @@ __all__ = [
     "max_pool",
     "max_pool_backward",
     "plan",
+    "unfold",
 ]

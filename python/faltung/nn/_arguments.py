@@ -68,6 +68,23 @@ def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:
     return pairs
 
 
+def resolve_padding(
+    padding: Any, shape: tuple[int, ...], size: list[int], stride: list[int], dilation: list[int]
+) -> list[tuple[int, int]]:
+    """A pair per spatial axis, whatever the caller wrote."""
+    resolved = paddings(padding, len(size))
+    if not isinstance(resolved, str):
+        return resolved
+    if resolved == "valid":
+        return [(0, 0)] * len(size)
+    # ceil(n / stride) windows; where the padding is odd, the longer part is behind
+    pairs = []
+    for n, k, s, d in zip(shape, size, stride, dilation, strict=True):
+        total = max(0, (-(-n // max(s, 1)) - 1) * s + (k - 1) * d + 1 - n)
+        pairs.append((total // 2, total - total // 2))
+    return pairs
+
+
 def check_axes(ndim: int) -> int:
     """How many spatial axes x has."""
     if not 3 <= ndim <= 5:

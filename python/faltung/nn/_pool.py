@@ -18,8 +18,8 @@ from faltung.nn._arguments import (
     check_axes,
     float_array,
     is_channels_last,
-    paddings,
     per_axis,
+    resolve_padding,
 )
 
 
@@ -30,23 +30,6 @@ def _real_array(value: Any, name: str) -> Array:
             f"{name} has dtype {array.dtype}; allowed are bool, integers and real floats"
         )
     return array
-
-
-def _padding(
-    padding: Any, shape: tuple[int, ...], size: list[int], stride: list[int], dilation: list[int]
-) -> list[tuple[int, int]]:
-    """A pair per spatial axis."""
-    resolved = paddings(padding, len(size))
-    if not isinstance(resolved, str):
-        return resolved
-    if resolved == "valid":
-        return [(0, 0)] * len(size)
-    # ceil(n / stride) windows; where the padding is odd, the longer part is behind
-    pairs = []
-    for n, k, s, d in zip(shape, size, stride, dilation, strict=True):
-        total = max(0, (-(-n // max(s, 1)) - 1) * s + (k - 1) * d + 1 - n)
-        pairs.append((total // 2, total - total // 2))
-    return pairs
 
 
 def _pooling(
@@ -73,7 +56,7 @@ def _pooling(
         x_shape=x.shape,
         size=sizes,
         stride=strides,
-        padding=_padding(padding, x.shape[2:], sizes, strides, dilations),
+        padding=resolve_padding(padding, x.shape[2:], sizes, strides, dilations),
         dilation=dilations,
         ceil_mode=bool(ceil_mode),
         divisor=divisor,
