@@ -23,6 +23,9 @@ HERE = Path(__file__).resolve().parent
 FIGURES = [
     "colour_channels",
     "classic_kernels",
+    "feature_bank",
+    "learned_digits",
+    "garment_search",
     "convolution_theorem",
     "fourier_picture",
     "kept_frequencies",
