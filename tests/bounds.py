@@ -5,9 +5,9 @@ within
 
     direct               c * eps * log2(2 + L) * ||window|| * ||k||
     separable            the same, with m/64 added to the logarithm: its passes sum m taps in one go
-    fft, overlap_save    c * eps * log2(2 + L) * sqrt(L) * max|x~| * ||k||
+    fft, overlap_save    c * eps * log2(2 + L) * sqrt(L) * min(max|x~|, 64 * max|x~| nearby) * ||k||
 
-of the exact sum, c = 4, m the longest side of the kernel,
+of the exact sum, c = 4, m the longest side of the kernel, "nearby" the window and what surrounds it (semantics.md),
 plus half a unit in the last place of the output's own type where that is narrower than the
 arithmetic. ||.|| is the l2 norm, the window the samples that the output depends on. Integers are exact.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from oracle import Truth
 
 C = 4
+RANGE = 64  # of magnitudes that one transform serves
 TRANSFORMS = ("fft", "overlap_save")
 
 
@@ -30,6 +31,12 @@ def bound(truth: Truth, method: str, arithmetic: np.dtype) -> np.ndarray:
     if method == "direct":
         return growth * truth.window
     return np.full(truth.window.shape, growth * np.sqrt(truth.taps) * truth.peak)
+
+
+def bound_nearby(truth: Truth, nearby: np.ndarray, arithmetic: np.dtype) -> np.ndarray:
+    """The part of a transform's bound that does not ask for the largest sample of the array."""
+    growth = C * np.finfo(arithmetic).eps * np.log2(2 + truth.taps) * truth.kernel_norm
+    return growth * np.sqrt(truth.taps) * np.minimum(truth.peak, RANGE * nearby)
 
 
 def arithmetic_of(x: np.dtype, k: np.dtype) -> np.dtype:

@@ -130,10 +130,19 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
             plan->executor = make_dense(problem, kernel, level, stream_from);
             break;
         case Method::separable: plan->executor = make_separable(problem, terms, level); break;
-        case Method::fft:
-            plan->executor =
-                make_whole(problem, kernel, make_dense(problem, kernel, level, stream_from), level);
+        case Method::fft: {
+            const Prediction& tiled =
+                plan->choice.predictions[static_cast<std::size_t>(Method::overlap_save)];
+            const std::shared_ptr<const Dense> dense =
+                make_dense(problem, kernel, level, stream_from);
+            std::function<std::unique_ptr<Executor>()> by_tiles;
+            if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
+                by_tiles = [problem, kernel, tile = tiled.tile, dense, &level] {
+                    return make_overlap_save(problem, kernel, tile, dense, level);
+                };
+            plan->executor = make_whole(problem, kernel, dense, std::move(by_tiles), level);
             break;
+        }
         case Method::overlap_save: {
             const TileOverride forced = tile_override();
             plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),

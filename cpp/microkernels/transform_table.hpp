@@ -39,6 +39,17 @@ struct Ahead {
     std::ptrdiff_t rows, bytes;
 };
 
+/// What loading sees of the samples of one plane: how large they are, and how much that differs
+/// from place to place. A block is one register of columns by so many rows, or a whole row.
+template <class T>
+struct Glance {
+    std::ptrdiff_t begin_row, end_row;  // rows of this load that hold samples, not padding
+    std::ptrdiff_t begin, end;          // and columns
+    T total = 0;  // the sum of the squares of all numbers; NaN and infinity show
+    T least = static_cast<T>(__builtin_huge_val());  // at most that of any one block with samples
+};
+inline constexpr std::ptrdiff_t glance_rows = 16, whole_row = 0;
+
 template <class T>
 struct TransformTable {
     int lanes;
@@ -69,11 +80,11 @@ struct TransformTable {
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                          const TransformLength& length, const T* twiddles, const T* twist, T* out);
 
-    /// Writes `rows` rows of n samples, the rest of their panels cleared. Samples that are not
-    /// finite, or so large that a transform might overflow, are found out: bit 0 (1) of the answer
-    /// is set for one in re (im).
-    int (*load)(T* tile, const TileLayout& layout, const Plane<const T>& re,
-                const Plane<const T>& im, std::ptrdiff_t rows, std::ptrdiff_t n);
+    /// Writes `rows` rows of n samples, the rest of their panels cleared, and adds to the glances
+    /// at re and im, in blocks of `block` (glance_rows, whole_row) rows.
+    void (*load)(T* tile, const TileLayout& layout, const Plane<const T>& re,
+                 const Plane<const T>& im, std::ptrdiff_t rows, std::ptrdiff_t n,
+                 std::ptrdiff_t block, Glance<T>& re_glance, Glance<T>& im_glance);
     /// The way back, one plane: `part` is 0 for the real, 1 for the imaginary one. `stream`: past
     /// the caches, for rows that start on 64-byte boundaries.
     void (*store)(const T* tile, const TileLayout& layout, int part, const Plane<T>& to,

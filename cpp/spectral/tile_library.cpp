@@ -16,6 +16,7 @@ class LibraryTile final : public TileTransform<T> {
 public:
     using typename TileTransform<T>::ConstPlane;
     using typename TileTransform<T>::Plane;
+    using typename TileTransform<T>::Glance;
     using Complex = std::complex<T>;
 
     LibraryTile(const Problem& problem, const Kernel& kernel, const TileShape& shape)
@@ -51,22 +52,19 @@ public:
     }
     std::size_t scratch_bytes() const override { return 0; }
 
-    int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
-             Index n) const override {
-        int flags = 0;
-        for (Index y = 0; y < rows; ++y) {
-            for (Index x = 0; x < width_; ++x) {
-                Complex* to = place(tile, row + y, x);
-                const bool inside = x < n;
-                const T a = inside && re.data ? re.data[y * re.row + x * re.sample] : T{0};
-                const T b = inside && im.data ? im.data[y * im.row + x * im.sample] : T{0};
-                if (!(std::abs(a) < too_large)) flags |= 1;
-                if (!(std::abs(b) < too_large)) flags |= 2;
-                *to = {a, b};
-            }
-        }
-        return flags;
+    void load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im, Index n,
+              Glance& re_glance, Glance& im_glance) const override {
+        const auto number = [&](const ConstPlane& plane, Index y, Index x) {
+            return x < n && plane.data ? plane.data[y * plane.row + x * plane.sample] : T{0};
+        };
+        for (Index y = 0; y < rows; ++y)
+            for (Index x = 0; x < width_; ++x)
+                *place(tile, row + y, x) = {number(re, y, x), number(im, y, x)};
+        glance(re_glance, re, rows, n);
+        glance(im_glance, im, rows, n);
     }
+
+    Index glance_block() const override { return rows_ == 1 ? 64 : 16; }
 
     void convolve(T* tile, T*, const microkernels::Ahead&) const override {
         auto* data = reinterpret_cast<Complex*>(tile);
@@ -92,8 +90,25 @@ public:
     }
 
 private:
-    static constexpr T too_large =
-        sizeof(T) == 4 ? static_cast<T>(0x1p+60) : static_cast<T>(0x1p+500);
+    /// Runs along a row are the blocks; what is cut short is none.
+    void glance(Glance& seen, const ConstPlane& plane, Index rows, Index n) const {
+        if (!plane.data) return;
+        const Index run = glance_block();
+        for (Index y = 0; y < rows; ++y) {
+            for (Index x = 0; x < n; x += run) {
+                const Index end = std::min(n, x + run);
+                T squares = 0;
+                for (Index i = x; i < end; ++i) {
+                    const T value = plane.data[y * plane.row + i * plane.sample];
+                    squares += value * value;
+                }
+                seen.total += squares;
+                const bool samples = seen.begin_row <= y && y < seen.end_row && seen.begin <= x &&
+                                     end <= seen.end && end - x == run;
+                if (samples) seen.least = std::min(seen.least, squares);
+            }
+        }
+    }
 
     Complex* place(T* tile, Index row, Index x) const {
         auto* data = reinterpret_cast<Complex*>(tile);

@@ -13,6 +13,7 @@ class OwnTile final : public TileTransform<T> {
 public:
     using typename TileTransform<T>::ConstPlane;
     using typename TileTransform<T>::Plane;
+    using typename TileTransform<T>::Glance;
 
     OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape,
             const TilePlan& plan, const microkernels::Table& table)
@@ -52,25 +53,40 @@ public:
     std::size_t tile_bytes() const override { return frame_.tile_numbers() * sizeof(T); }
     std::size_t scratch_bytes() const override { return frame_.buffer_numbers() * sizeof(T); }
 
-    int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
-             Index n) const override {
+    void load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im, Index n,
+              Glance& re_glance, Glance& im_glance) const override {
         const auto& layout = frame_.layout();
         const auto read = frame_.table().load;
-        if (!frame_.plan().fold) return read(frame_.row(tile, row), layout, re, im, rows, n);
+        if (!frame_.plan().fold)
+            return read(frame_.row(tile, row), layout, re, im, rows, n, microkernels::glance_rows,
+                        re_glance, im_glance);
+        constexpr Index block = microkernels::whole_row;
         const Index width = frame_.plan().width, whole = n / width;
+        Glance re_part = within_rows(re_glance, width), im_part = within_rows(im_glance, width);
         const ConstPlane re_rows{re.data, width * re.sample, re.sample};
         const ConstPlane im_rows{im.data, width * im.sample, im.sample};
-        int flags = read(tile, layout, re_rows, im_rows, whole, width);
-        if (whole == frame_.height()) return flags;
-        const Index done = whole * width;
-        const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample};
-        const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample};
-        flags |= read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done);
-        const ConstPlane nothing{nullptr, 0, 1};
-        if (whole + 1 < frame_.height())
-            read(frame_.row(tile, whole + 1), layout, nothing, nothing, frame_.height() - whole - 1,
-                 0);
-        return flags;
+        read(tile, layout, re_rows, im_rows, whole, width, block, re_part, im_part);
+        if (whole < frame_.height()) {
+            re_part.end_row = im_part.end_row = 0;  // what is cut short is no block
+            const Index done = whole * width;
+            const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample};
+            const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample};
+            read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done, block, re_part,
+                 im_part);
+            const ConstPlane nothing{nullptr, 0, 1};
+            if (whole + 1 < frame_.height())
+                read(frame_.row(tile, whole + 1), layout, nothing, nothing,
+                     frame_.height() - whole - 1, 0, block, re_part, im_part);
+        }
+        re_glance.total = re_part.total;
+        re_glance.least = re_part.least;
+        im_glance.total = im_part.total;
+        im_glance.least = im_part.least;
+    }
+
+    Index glance_block() const override {
+        return frame_.plan().fold ? frame_.plan().width
+                                  : frame_.lanes() * microkernels::glance_rows;
     }
 
     void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const override {
@@ -91,6 +107,13 @@ public:
     }
 
 private:
+    /// A folded line's samples [begin, end) as the rows that hold nothing else.
+    static Glance within_rows(Glance glance, Index width) {
+        glance.begin_row = (glance.begin + width - 1) / width;
+        glance.end_row = glance.end / width;
+        return glance;
+    }
+
     TileFrame<T> frame_;
     Workspace spectrum_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "spectral/survey.hpp"
+
 namespace faltung {
 
 namespace {
@@ -49,7 +51,10 @@ TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape,
       out_bytes_(size_of(out.dtype)),
       lanes_(problem.lanes()),
       last_(problem.axes.size() - 1),
-      y_(-1) {
+      y_(-1),
+      padded_(problem.boundary == Boundary::zero ||
+              (problem.boundary == Boundary::constant && problem.cval.real == 0 &&
+               problem.cval.imag == 0 && problem.cval.integer == 0)) {
     for (int a = 0; a <= last_; ++a) {
         x_strides_.push_back(x.strides[a] / static_cast<Index>(sizeof(T)));
         out_strides_.push_back(out.strides[a] / static_cast<Index>(sizeof(T)));
@@ -108,6 +113,7 @@ void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t
     const Index rows = y_ < 0 ? 1 : shape_.length[y_], pace = y_ < 0 ? 0 : x_strides_[y_];
     const Index most = all_in_place ? rows : std::min(rows, rows_at_once(problem_, shape_));
     const Index line = n * lanes_;
+    std::vector<Glance> seen(static_cast<std::size_t>(numbers + numbers % 2), Glance{});
     for_each_row(shape_.length, last_, y_, [&](const Extents& offset) {
         Index skip = 0;
         for (int a = 0; a < last_; ++a) skip += offset[a] * x_strides_[a];
@@ -128,13 +134,96 @@ void TileTraffic<T>::load(std::vector<TileInFlight>& tiles, T* data, std::size_t
                 return result;
             };
             for (Index i = 0; i < numbers; i += 2) {
-                const int flags = transform_.load(
-                    data + static_cast<std::size_t>(i / 2) * tile_stride,
-                    row_at(shape_.length, offset, last_) + y, some, plane(i), plane(i + 1), n);
-                if (flags & 1) tiles[static_cast<std::size_t>(i / lanes_)].suspect = true;
-                if (flags & 2) tiles[static_cast<std::size_t>((i + 1) / lanes_)].suspect = true;
+                Glance* const glances = &seen[static_cast<std::size_t>(i)];
+                for (Index j = i; j < std::min(i + 2, numbers); ++j)
+                    look_at(tiles[static_cast<std::size_t>(j / lanes_)], offset, y, some,
+                            base[j / lanes_], glances[j - i]);
+                transform_.load(data + static_cast<std::size_t>(i / 2) * tile_stride,
+                                row_at(shape_.length, offset, last_) + y, some, plane(i),
+                                plane(i + 1), n, glances[0], glances[1]);
             }
         }
+    });
+    judge(tiles, seen);
+}
+
+/// Which of the rows [y, y + rows) at an offset, and of their columns, hold samples: `everywhere`,
+/// or as far as x reaches.
+template <class T>
+void TileTraffic<T>::look_at(const TileInFlight& tile, const Extents& offset, Index y, Index rows,
+                             bool everywhere, Glance& glance) const {
+    if (everywhere) {
+        glance.begin = glance.begin_row = 0;
+        glance.end = shape_.length[last_];
+        glance.end_row = rows;
+        return;
+    }
+    const auto begin = [&](int a) {
+        return padded_ ? std::max<Index>(0, -tile.place.start[a]) : 0;
+    };
+    const auto end = [&](int a) {
+        const Index need = tile.place.need[a];
+        return padded_ ? std::min(need, problem_.axes[a].x - tile.place.start[a]) : need;
+    };
+    glance.begin = begin(last_);
+    glance.end = end(last_);
+    glance.begin_row = y_ < 0 ? 0 : begin(y_) - y;
+    glance.end_row = y_ < 0 ? rows : end(y_) - y;
+    for (int a = 0; a < last_; ++a)
+        if (a != y_ && (offset[a] < begin(a) || offset[a] >= end(a))) glance.end_row = 0;
+    if (glance.begin_row < 0) glance.begin_row = 0;
+}
+
+/// A tile is suspect if its squares overflow, or nearly so, and wide if the noise that a transform
+/// spreads evenly is more than the faintest block should bear.
+template <class T>
+void TileTraffic<T>::judge(std::vector<TileInFlight>& tiles,
+                           const std::vector<Glance>& seen) const {
+    constexpr double most = sizeof(T) == 4 ? 0x1p+120 : 0x1p+1000;
+    // What one column holds stays there, but which of them holds it is not known here.
+    double points = shape_.columns ? 1 : static_cast<double>(shape_.length[last_]);
+    for (int a = 0; a < last_; ++a) points *= static_cast<double>(shape_.length[a]);
+    const double block = static_cast<double>(transform_.glance_block());
+    for (TileInFlight& tile : tiles) tile.wide = false;
+    for (std::size_t i = 0; i < seen.size(); i += 2) {
+        const double totals[2] = {static_cast<double>(seen[i].total),
+                                  static_cast<double>(seen[i + 1].total)};
+        double least[2] = {static_cast<double>(seen[i].least),
+                           static_cast<double>(seen[i + 1].least)};
+        if (problem_.complex_samples) least[0] = least[1] = least[0] + least[1];
+        const double noise = (totals[0] + totals[1]) / points / (transform_range * transform_range);
+        for (std::size_t j = 0; j < 2; ++j) {
+            const std::size_t t = (i + j) / static_cast<std::size_t>(lanes_);
+            if (t >= tiles.size()) continue;
+            if (!(totals[j] < most)) tiles[t].suspect = true;
+            if (noise * block > least[j]) tiles[t].wide = true;
+        }
+    }
+}
+
+template <class T>
+void TileTraffic<T>::read(TileInFlight& tile, T* samples) const {
+    const Index rows = y_ < 0 ? 1 : shape_.length[y_];
+    for_each_row(shape_.length, last_, y_, [&](const Extents& offset) {
+        read_rows(tile, offset, 0, rows, samples);
+        samples += rows * shape_.length[last_] * lanes_;
+    });
+}
+
+template <class T>
+void TileTraffic<T>::write(const TileInFlight& tile, T* results) const {
+    const TilePlace& place = tile.place;
+    const Index step = problem_.axes[last_].step, begin = place.out[last_];
+    for_each_row(place.outputs, last_, -1, [&](const Extents& offset) {
+        Extents inside = offset, at = place.out;
+        for (int a = 0; a < last_; ++a) {
+            inside[a] = offset[a] * problem_.axes[a].step;
+            at[a] += offset[a];
+        }
+        T* row = results + row_at(shape_.length, inside, last_) * shape_.length[last_] * lanes_;
+        for (Index i = 1; step > 1 && i < place.outputs[last_]; ++i)
+            std::copy_n(row + i * step * lanes_, lanes_, row + i * lanes_);
+        writer_.write(at.data(), begin, begin + place.outputs[last_], row);
     });
 }
 

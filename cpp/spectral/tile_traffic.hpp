@@ -17,6 +17,7 @@ inline constexpr std::size_t streamed_bytes = std::size_t{8} << 20;
 struct TileInFlight {
     TilePlace place;
     bool suspect = false;  // holds samples that must not meet a transform
+    bool wide = false;     // bright samples would drown faint ones in one transform
     Box outliers;          // where those are, counted from the tile's first sample
 };
 
@@ -31,16 +32,26 @@ public:
     /// Numbers of scratch that load and store want for groups of `tiles`.
     static std::size_t scratch_numbers(const Problem& problem, const TileShape& shape, int tiles);
 
-    /// Complex tiles stand `tile_stride` numbers apart. Marks tiles as suspect; loading those once
-    /// more clears the samples that made them so, and says where they were.
+    /// Complex tiles stand `tile_stride` numbers apart. Marks tiles as suspect or wide; loading
+    /// suspects once more clears the samples that made them so, and says where they were.
     void load(std::vector<TileInFlight>& tiles, T* data, std::size_t tile_stride, T* scratch) const;
     void store(const std::vector<TileInFlight>& tiles, const T* data, std::size_t tile_stride,
                T* scratch) const;
+
+    /// One tile as plain rows in C order, `lanes` numbers per position: its samples, cleared as
+    /// load clears them, and its results, which stand at the start of each axis.
+    void read(TileInFlight& tile, T* samples) const;
+    void write(const TileInFlight& tile, T* results) const;
 
     /// What to fetch into the caches before these tiles are loaded, as far as that is easily said.
     microkernels::Ahead ahead(const std::vector<TileInFlight>& tiles) const;
 
 private:
+    using Glance = typename TileTransform<T>::Glance;
+
+    void judge(std::vector<TileInFlight>& tiles, const std::vector<Glance>& seen) const;
+    void look_at(const TileInFlight& tile, const Extents& offset, Index y, Index rows,
+                 bool everywhere, Glance& glance) const;
     static Index rows_at_once(const Problem& problem, const TileShape& shape);
     const T* in_place(const TileInFlight& tile) const;
     void read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const;
@@ -57,6 +68,7 @@ private:
     std::size_t out_bytes_;
     Index lanes_;
     int last_, y_;  // the axis along rows; the innermost axis of several rows, or -1
+    bool padded_;   // x~ is zero outside x
 };
 
 extern template class TileTraffic<float>;

@@ -36,6 +36,7 @@ class TileTransform {
 public:
     using ConstPlane = microkernels::Plane<const T>;
     using Plane = microkernels::Plane<T>;
+    using Glance = microkernels::Glance<T>;
 
     virtual ~TileTransform() = default;
 
@@ -43,10 +44,18 @@ public:
     virtual std::size_t scratch_bytes() const = 0;
 
     /// Rows [row, row + rows), which lie in one block along the innermost axis of more than one
-    /// row. The first n samples of each; the others are zero. Bit 0 (1) of the answer: re (im)
-    /// holds samples that are not finite or too large.
-    virtual int load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
-                     Index n) const = 0;
+    /// row. The first n samples of each; the others are zero. Adds to the glances, whose ranges
+    /// count rows from `row` and columns of the shape.
+    virtual void load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
+                      Index n, Glance& re_glance, Glance& im_glance) const = 0;
+    /// The same without a look.
+    void load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im,
+              Index n) const {
+        Glance unseen[2]{};
+        load(tile, row, rows, re, im, n, unseen[0], unseen[1]);
+    }
+    /// Numbers in a block of a glance.
+    virtual Index glance_block() const = 0;
     /// Meanwhile fetches what `ahead` names, where the engine can.
     virtual void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const = 0;
     /// The real (part 0) or imaginary (part 1) results of those rows.

@@ -15,6 +15,7 @@
 #include "spectral/good_size.hpp"
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
+#include "spectral/survey.hpp"
 
 namespace faltung {
 namespace {
@@ -80,17 +81,23 @@ template <class T>
 class Whole final : public Executor {
 public:
     Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-          std::shared_ptr<const Dense> dense, const microkernels::Table& table)
+          std::shared_ptr<const Dense> dense, std::function<std::unique_ptr<Executor>()> by_tiles,
+          const microkernels::Table& table)
         : problem_(problem),
           kernel_(std::move(kernel)),
           dense_(std::move(dense)),
+          by_tiles_(std::move(by_tiles)),
           table_(table),
           layout_(lay_out(problem)),
           transform_(make_block_transform<T>(layout_.shape, table)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
-        if (!transformed(x, out, context)) dense_->run(x, out, context);
+        switch (transformed(x, out, context)) {
+            case Outcome::good: break;
+            case Outcome::wide: tiles()->run(x, out, context); break;
+            case Outcome::huge: dense_->run(x, out, context); break;
+        }
     }
 
     std::size_t workspace_bytes() const override {
@@ -101,25 +108,33 @@ private:
     class BlockFeed;
     class BlockDrain;
 
-    /// False where samples were so large that the results may be spoilt.
-    bool transformed(const ArrayView& x, const ArrayView& out, const Context& context) const {
-        std::atomic<bool> good = true;
+    /// Whether the results stand; else samples were so large that a transform may overflow, or
+    /// spanned so much that it would drown the faint ones. The last, because tiles cope with both.
+    enum class Outcome : std::uint8_t { good, huge, wide };
+
+    Outcome transformed(const ArrayView& x, const ArrayView& out, const Context& context) const {
+        std::atomic<Outcome> worst = Outcome::good;
+        const auto note = [&](Outcome outcome) {
+            Outcome known = worst;
+            while (known < outcome && !worst.compare_exchange_weak(known, outcome)) {
+            }
+        };
         const Spectrum<T>& spectrum = prepared(context);
         const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
                               transform_->block_bytes() + transform_->worker_bytes() <= small_block;
         if (!by_block) {
-            for (Index block = 0; block < layout_.blocks; ++block)
-                if (!run_block(block, spectrum, x, out, context)) good = false;
-            return good;
+            for (Index block = 0; block < layout_.blocks && worst == Outcome::good; ++block)
+                note(run_block(block, spectrum, x, out, context));
+            return worst;
         }
         const Index group = std::max<Index>(
             1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
         parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
             for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
                  ++block)
-                if (!run_block(block, spectrum, x, out, Context{})) good = false;
+                note(run_block(block, spectrum, x, out, Context{}));
         });
-        return good;
+        return worst;
     }
 
     const Spectrum<T>& prepared(const Context& context) const {
@@ -156,13 +171,35 @@ private:
         return *spectrum_;
     }
 
-    bool run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
-                   const ArrayView& out, const Context& context) const {
+    Outcome run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
+                      const ArrayView& out, const Context& context) const {
+        if (by_tiles_ && reaches_further()) {
+            Poison<T> unused(layout_.shape, table_);
+            BlockFeed feed(*this, block, x, unused);
+            if (spans_too_much(layout_.shape, feed.numbers(), feed, context)) return Outcome::wide;
+        }
         Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);
         BlockDrain drain(*this, block, out, poison);
         transform_->run(spectrum, feed, drain, context);
-        return !poison.huge();
+        return poison.huge() ? Outcome::huge : Outcome::good;
+    }
+
+    /// Whether the transform is so long that its noise leaves a window's surroundings.
+    bool reaches_further() const {
+        const GridShape& shape = layout_.shape;
+        const Index beside = surroundings(shape);
+        const auto further = [&](const Span& axis) {
+            return axis.have > axis.reach + std::max(axis.reach, beside);
+        };
+        return (shape.row != Row::flat && further(shape.span)) ||
+               std::any_of(shape.columns.begin(), shape.columns.end(), further);
+    }
+
+    const Executor* tiles() const {
+        const std::lock_guard lock(mutex_);
+        if (!tiles_) tiles_ = by_tiles_();
+        return tiles_.get();
     }
 
     /// Coordinates of a block on the batch axes, and its lane or piece.
@@ -193,11 +230,13 @@ private:
     Problem problem_;
     std::shared_ptr<const Kernel> kernel_;
     std::shared_ptr<const Dense> dense_;
+    std::function<std::unique_ptr<Executor>()> by_tiles_;
     const microkernels::Table& table_;
     Layout layout_;
     std::unique_ptr<const BlockTransform<T>> transform_;
     mutable std::mutex mutex_;
     mutable std::optional<Spectrum<T>> spectrum_;
+    mutable std::unique_ptr<Executor> tiles_;
 };
 
 template <class T>
@@ -232,6 +271,14 @@ public:
         }
         poison_.scrub(at, begin, numbers, count);
         return numbers;
+    }
+
+    /// That a flat line holds.
+    Index numbers() const {
+        const Layout& layout = whole_.layout_;
+        const Index begin = lane_ * layout.piece;
+        const Index end = std::min(whole_.problem_.axes.back().out, begin + layout.piece);
+        return layout.shape.row == Row::flat ? (end - begin) * whole_.problem_.lanes() : 0;
     }
 
     const T* in_place() override {
@@ -318,14 +365,15 @@ WholeWork whole_work(const Problem& problem) {
 
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
+                                     std::function<std::unique_ptr<Executor>()> by_tiles,
                                      const microkernels::Table& table) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
             return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(dense),
-                                                  table);
+                                                  std::move(by_tiles), table);
         case Arithmetic::f64:
             return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(dense),
-                                                   table);
+                                                   std::move(by_tiles), table);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

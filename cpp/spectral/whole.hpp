@@ -1,6 +1,7 @@
 // One transform of the whole array (per batch entry), for kernels about as large as the array.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/executor.hpp"
@@ -18,11 +19,13 @@ struct WholeWork {
 };
 WholeWork whole_work(const Problem& problem);
 
-/// Arrays with finite samples near the end of the range go to `dense`. The kernel's spectrum is
+/// Arrays with finite samples near the end of the range go to `dense`, those whose samples span too
+/// much for one transform to what `by_tiles` makes (may be empty). The kernel's spectrum is
 /// computed by the first run, with that run's workers. Throws ProviderError where no FFTW library
 /// is found, std::logic_error for Arithmetic::i64.
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
+                                     std::function<std::unique_ptr<Executor>()> by_tiles,
                                      const microkernels::Table& table);
 
 }  // namespace faltung

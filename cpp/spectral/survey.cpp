@@ -1,0 +1,126 @@
+#include "spectral/survey.hpp"
+
+#include <array>
+#include <limits>
+
+#include "parallel/parallel_for.hpp"
+
+namespace faltung {
+
+namespace {
+
+/// Numbers of a line, or lines of a column, that make a place: half of what surrounds a window.
+Index place_in(const GridShape& shape) { return surroundings(shape) / 2; }
+
+constexpr Index task_samples = Index{1} << 16;
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+/// Sums of squares: of all numbers, and the least of any place.
+struct Squares {
+    double total = 0, least = infinite;
+
+    void add(double place, bool complete) {
+        total += place;
+        if (complete && place < least) least = place;
+    }
+};
+
+template <class T>
+double squares_of(const T* numbers, Index count) {
+    std::array<T, 8> sums{};
+    Index i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (std::size_t j = 0; j < 8; ++j) {
+            const T value = numbers[i + static_cast<Index>(j)];
+            sums[j] += value * value;
+        }
+    double sum = 0;
+    for (const T part : sums) sum += static_cast<double>(part);
+    for (; i < count; ++i) sum += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
+    return sum;
+}
+
+Extents line_at(const GridShape& shape, Index line) {
+    Extents at(shape.columns.size(), 0);
+    for (int a = shape.columns.size() - 1; a >= 0; --a) {
+        at[a] = line % shape.columns[a].have;
+        line /= shape.columns[a].have;
+    }
+    return at;
+}
+
+bool too_much(double total, double count, double least, double place) {
+    return total / count > transform_range * transform_range * least / place;
+}
+
+/// The rows' own axis is not convolved: every column of a flat block, with its neighbour in the
+/// same complex number.
+template <class T>
+bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& feed) {
+    const Index depth = shape.columns.back().have, place = std::min(place_in(shape), depth);
+    std::vector<Squares> seen(static_cast<std::size_t>(2 * shape.width));
+    std::vector<double> squares(seen.size(), 0.0);
+    std::vector<T> row(seen.size());
+    for (Index line = 0; line < lines; ++line) {
+        const T* from = feed.line(line_at(shape, line).data(), 0, shape.width, row.data());
+        for (std::size_t i = 0; i < squares.size(); ++i)
+            squares[i] += static_cast<double>(from[i]) * static_cast<double>(from[i]);
+        const Index in_place = line % depth % place + 1;
+        if (in_place < place && line % depth + 1 < depth) continue;
+        for (std::size_t i = 0; i < seen.size(); ++i) {
+            seen[i].add(squares[i], in_place == place);
+            squares[i] = 0;
+        }
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(numbers); ++i)
+        if (too_much(seen[i].total + seen[i ^ 1].total, static_cast<double>(lines), seen[i].least,
+                     static_cast<double>(place)))
+            return true;
+    return false;
+}
+
+}  // namespace
+
+Index surroundings(const GridShape& shape) {
+    const int axes = shape.columns.size() + (shape.row == Row::flat ? 0 : 1);
+    return axes == 1 ? 256 : 32;
+}
+
+template <class T>
+bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed, const Context& context) {
+    Index lines = 1;
+    for (const Span& axis : shape.columns) lines *= axis.have;
+    if (lines == 0) return false;
+    if (shape.row == Row::flat) return columns_span(shape, numbers, lines, feed);
+
+    const Index have = shape.span.have, per = shape.row == Row::real ? 1 : 2;
+    if (have == 0) return false;
+    const Index piece = std::min(have, task_samples), pieces = (have + piece - 1) / piece;
+    const Index group = std::max<Index>(1, task_samples / piece);
+    const Index items = lines * pieces, place = std::min(place_in(shape), have * per);
+    std::vector<Squares> seen(static_cast<std::size_t>((items + group - 1) / group));
+    parallel_for(static_cast<Index>(seen.size()), context, [&](Index task, int) {
+        Squares& mine = seen[static_cast<std::size_t>(task)];
+        std::vector<T> space(static_cast<std::size_t>(piece * per));
+        for (Index item = task * group; item < std::min(items, (task + 1) * group); ++item) {
+            const Index begin = item % pieces * piece, end = std::min(have, begin + piece);
+            const T* from =
+                feed.line(line_at(shape, item / pieces).data(), begin, end, space.data());
+            const Index count = (end - begin) * per;
+            for (Index i = 0; i < count; i += place)
+                mine.add(squares_of(from + i, std::min(place, count - i)), i + place <= count);
+        }
+    });
+    Squares all;
+    for (const Squares& part : seen) {  // in order, whoever found them
+        all.total += part.total;
+        all.least = std::min(all.least, part.least);
+    }
+    return too_much(all.total, static_cast<double>(lines * have * per), all.least,
+                    static_cast<double>(place));
+}
+
+template bool spans_too_much(const GridShape&, Index, Feed<float>&, const Context&);
+template bool spans_too_much(const GridShape&, Index, Feed<double>&, const Context&);
+
+}  // namespace faltung

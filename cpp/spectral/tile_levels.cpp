@@ -1,0 +1,151 @@
+#include "spectral/tile_levels.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/workspace.hpp"
+#include "spectral/survey.hpp"
+
+namespace faltung {
+
+namespace {
+
+// Blocks over which the faintest place of a tile is sought: so many columns by so many rows, or so
+// many samples of a line.
+constexpr Index block_side = 16, block_line = 64;
+
+/// Rows that follow one another along the innermost axis of more than one.
+Index rows_in_slab(const TileShape& shape) {
+    for (int a = shape.length.size() - 2; a >= 0; --a)
+        if (shape.length[a] > 1) return shape.length[a];
+    return 1;
+}
+
+}  // namespace
+
+/// The least mean square of a block that holds anything at all; 0 where none does.
+template <class T>
+double TileLevels<T>::faintest_block(const T* samples, Index per) const {
+    const Index n = shape_.length.back(), height = rows_in_slab(shape_), rows = shape_.rows();
+    const Index tall = height == 1 ? 1 : block_side, wide = height == 1 ? block_line : block_side;
+    std::vector<double> squares(static_cast<std::size_t>((n + wide - 1) / wide));
+    double least = 0;
+    for (Index slab = 0; slab < rows; slab += height) {
+        for (Index y = slab; y < slab + height; y += tall) {
+            std::fill(squares.begin(), squares.end(), 0.0);
+            const Index end = std::min(y + tall, slab + height);
+            for (Index row = y; row < end; ++row)
+                for (Index i = 0; i < n * per; ++i) {
+                    const double value = static_cast<double>(samples[row * n * per + i]);
+                    squares[static_cast<std::size_t>(i / per / wide)] += value * value;
+                }
+            for (const double sum : squares)
+                if (sum > 0 && (least == 0 || sum < least)) least = sum;
+        }
+    }
+    return least / static_cast<double>(tall * wide);
+}
+
+/// From samples that are marked to windows, by where these start, that hold one.
+template <class T>
+void TileLevels<T>::mark_windows(std::vector<unsigned char>& mark) const {
+    std::vector<Index> away(mark.size());  // taps from a position to the next mark
+    Index stride = 1;
+    for (int a = shape_.length.size() - 1; a >= 0; stride *= shape_.length[a--]) {
+        const Axis& axis = problem_.axes[a];
+        if (axis.k == 1) continue;
+        const Index n = shape_.length[a], ahead = axis.dilation * stride;
+        const Index size = static_cast<Index>(mark.size());
+        for (Index base = 0; base < size; base += n * stride) {
+            for (Index q = n - 1; q >= 0; --q) {
+                const Index row = base + q * stride;
+                for (Index i = row; i < row + stride; ++i) {
+                    const auto at = static_cast<std::size_t>(i);
+                    const bool last = q + axis.dilation >= n;
+                    away[at] = mark[at] ? 0
+                               : last   ? axis.k
+                                        : away[static_cast<std::size_t>(i + ahead)] + 1;
+                }
+            }
+        }
+        for (std::size_t i = 0; i < mark.size(); ++i) mark[i] = away[i] < axis.k;
+    }
+}
+
+/// One channel: `per` numbers per position.
+template <class T>
+void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch) const {
+    const Index n = shape_.length.back(), rows = shape_.rows(), points = rows * n;
+    // Level 0 reaches transform_range times beyond the faintest block, each further level as far
+    // again.
+    const double reach = transform_range * std::sqrt(faintest_block(samples, per));
+    const auto count = static_cast<std::size_t>(points);
+    std::vector<unsigned short> level(count);  // from 1 on; 0 for zeros, which no level holds
+    std::vector<bool> present;
+    for (std::size_t i = 0; i < count; ++i) {
+        double size = 0;
+        for (Index p = 0; p < per; ++p)
+            size = std::max(
+                size, std::abs(static_cast<double>(samples[static_cast<Index>(i) * per + p])));
+        if (size == 0) continue;
+        const double above = std::log2(size / reach) / std::log2(transform_range);
+        level[i] = static_cast<unsigned short>(above > 0 ? 1 + std::ceil(above) : 1);
+        if (level[i] >= present.size()) present.resize(level[i] + 1u);
+        present[level[i]] = true;
+    }
+
+    const Workspace space(2 * static_cast<std::size_t>(points * per) * sizeof(T));
+    T* const chosen = space.as<T>();
+    T* const results = chosen + points * per;
+    std::fill_n(results, points * per, T{0});
+    std::vector<T> line(static_cast<std::size_t>(n));
+    std::vector<unsigned char> mark(count);
+    const Index height = rows_in_slab(shape_);
+    for (std::size_t l = 1; l < present.size(); ++l) {
+        if (!present[l]) continue;
+        for (std::size_t i = 0; i < count; ++i) {
+            mark[i] = level[i] == l;
+            for (Index p = 0; p < per; ++p) {
+                const Index at = static_cast<Index>(i) * per + p;
+                chosen[at] = mark[i] ? samples[at] : T{0};
+            }
+        }
+        for (Index row = 0; row < rows; row += height) {
+            const T* from = chosen + row * n * per;
+            transform_.load(tile, row, height, {from, n * per, per},
+                            {per == 2 ? from + 1 : nullptr, n * per, per}, n);
+        }
+        transform_.convolve(tile, scratch, {});
+        mark_windows(mark);
+        for (Index row = 0; row < rows; ++row) {
+            for (Index p = 0; p < per; ++p) {
+                transform_.store(tile, row, 1, static_cast<int>(p), {line.data(), 0, 1},
+                                 shape_.valid.back(), false);
+                for (Index i = 0; i < shape_.valid.back(); ++i)
+                    if (mark[static_cast<std::size_t>(row * n + i)])
+                        results[(row * n + i) * per + p] += line[static_cast<std::size_t>(i)];
+            }
+        }
+    }
+    std::copy_n(results, points * per, samples);
+}
+
+template <class T>
+void TileLevels<T>::convolve(T* samples, T* tile, T* scratch) const {
+    const Index per = problem_.complex_samples ? 2 : 1, channels = problem_.inner;
+    if (channels == 1) return convolve_channel(samples, per, tile, scratch);
+    const Index points = shape_.rows() * shape_.length.back();
+    std::vector<T> one(static_cast<std::size_t>(points * per));
+    for (Index c = 0; c < channels; ++c) {
+        for (Index i = 0; i < points; ++i)
+            std::copy_n(samples + (i * channels + c) * per, per, one.data() + i * per);
+        convolve_channel(one.data(), per, tile, scratch);
+        for (Index i = 0; i < points; ++i)
+            std::copy_n(one.data() + i * per, per, samples + (i * channels + c) * per);
+    }
+}
+
+template class TileLevels<float>;
+template class TileLevels<double>;
+
+}  // namespace faltung

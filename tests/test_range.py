@@ -1,0 +1,148 @@
+"""A bright star does not drown the faint ones beside it, whatever the method: what a transform adds as noise
+depends on the samples near a window, not on the brightest of the array."""
+
+import numpy as np
+import oracle
+import pytest
+from bounds import bound_nearby
+from cases import numbers
+from scipy import ndimage
+
+import faltung
+
+METHODS = ("auto", "fft", "overlap_save")
+STARS = (1e6, 1e9, 1e12)
+
+
+def nearby(x, k, beside):
+    """The largest magnitude in each window of "same" and so many samples around it, or a kernel's length."""
+    largest = np.abs(x).astype(np.float64)
+    for axis, taps in enumerate(k.shape):
+        if taps > 1:
+            radius = (taps + 1) // 2 + max(taps, beside)
+            largest = ndimage.maximum_filter1d(largest, 2 * radius + 1, axis, mode="constant")
+    return largest
+
+
+def check(x, k, method, beside=None, **options):
+    if beside is None:
+        beside = 32 if sum(taps > 1 for taps in k.shape) > 1 else 256
+    truth = oracle.convolve(x, k, "same")
+    actual = faltung.convolve(x, k, "same", method, **options)
+    allowed = bound_nearby(truth, nearby(x, k, beside), np.result_type(x, k))
+    error = np.abs(actual - truth.value)
+    assert (error <= allowed).all(), (
+        f"{float(np.max(error / np.maximum(allowed, 1e-300))):.3g} times the bound"
+    )
+    return actual
+
+
+def noise_with_stars(shape, dtype, star, count=5):
+    x = numbers(shape, np.dtype(dtype))
+    at = np.random.default_rng(3).integers(0, x.size, count)
+    x.flat[at] = star
+    return x
+
+
+@pytest.mark.parametrize("star", STARS, ids="{:.0e}".format)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("name", METHODS)
+class TestStars:
+    def test_signals(self, name, dtype, star):
+        x, k = noise_with_stars((30_000,), dtype, star), numbers((63,), np.dtype(dtype), 1)
+        check(x, k, name)
+
+    def test_images(self, name, dtype, star):
+        x, k = noise_with_stars((230, 240), dtype, star), numbers((9, 7), np.dtype(dtype), 1)
+        check(x, k, name)
+
+    def test_volumes(self, name, dtype, star):
+        x, k = (
+            noise_with_stars((50, 52, 54), dtype, star, 2),
+            numbers((3, 4, 3), np.dtype(dtype), 1),
+        )
+        check(x, k, name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_levels(level, dtype):
+    x, k = noise_with_stars((120, 130), dtype, 1e9), numbers((9, 7), np.dtype(dtype), 1)
+    check(x, k, "overlap_save")
+    x, k = noise_with_stars((20_000,), dtype, 1e9), numbers((63,), np.dtype(dtype), 1)
+    check(x, k, "overlap_save")
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_axis_of_an_image(name, axis):
+    shape = (2000, 20) if axis == 0 else (20, 2000)
+    x = noise_with_stars(shape, "float32", 1e8)
+    k = numbers((31, 1) if axis == 0 else (1, 31), np.dtype("float32"), 1)
+    check(x, k, name)
+
+
+@pytest.mark.parametrize("star", STARS, ids="{:.0e}".format)
+def test_tiles_keep_it_within_the_window(tile_engine, star):
+    # a tile that is taken apart adds nothing of a star to windows without it
+    x, k = noise_with_stars((200, 210), "float32", star), numbers((11, 11), np.dtype("float32"), 1)
+    check(x, k, "overlap_save", beside=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_bright_half(name):
+    x = numbers((400, 300), np.dtype("float32"))
+    x[:170] *= 1e7
+    check(x, numbers((11, 11), np.dtype("float32"), 1), name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_signal_that_decays(name):
+    x = numbers((40_000,), np.dtype("float32")) * np.exp(-np.arange(40_000) / 1000).astype(
+        np.float32
+    )
+    check(x, numbers((255,), np.dtype("float32"), 1), name)
+
+
+def test_a_dark_channel():
+    x = numbers((150, 140, 3), np.dtype("float32"))
+    x[..., 1] *= 1e8
+    k = numbers((11, 11), np.dtype("float32"), 1)
+    actual = faltung.convolve(x, k, "same", "overlap_save", axes=(0, 1))
+    for channel in range(3):
+        truth = oracle.convolve(x[..., channel], k, "same")
+        allowed = bound_nearby(truth, nearby(x[..., channel], k, 32), np.dtype("float32"))
+        assert (np.abs(actual[..., channel] - truth.value) <= allowed).all()
+
+
+def test_zeros_stay_zeros(tile_engine):
+    x = np.zeros((300, 310), np.float32)
+    x[100:120, 110:150] = numbers((20, 40), np.dtype("float32"))
+    actual = faltung.convolve(x, numbers((11, 13), np.dtype("float32"), 1), "same", "overlap_save")
+    seen = np.zeros(x.shape, bool)
+    seen[95:125, 104:156] = True
+    assert np.count_nonzero(actual[~seen]) == 0
+    assert np.count_nonzero(actual[seen]) > 0
+
+
+def test_stride_and_workers():
+    x, k = noise_with_stars((230, 240), "float32", 1e9), numbers((9, 9), np.dtype("float32"), 1)
+    every = check(x, k, "overlap_save")
+    for workers in (1, 2, 3):
+        again = faltung.convolve(x, k, "same", "overlap_save", workers=workers)
+        np.testing.assert_array_equal(again, every)
+    third = faltung.convolve(x, k, "same", "overlap_save", stride=3)
+    truth = oracle.convolve(x, k, "same")
+    allowed = bound_nearby(truth, nearby(x, k, 32), np.dtype("float32"))
+    assert (np.abs(third - truth.value[::3, ::3]) <= allowed[::3, ::3]).all()
+
+
+def test_stars_and_a_nan():
+    x, k = noise_with_stars((200, 210), "float32", 1e9), numbers((9, 9), np.dtype("float32"), 1)
+    x[60, 70] = np.nan
+    clean = np.where(np.isnan(x), 0, x)
+    actual = faltung.convolve(x, k, "same", "overlap_save")
+    truth = oracle.convolve(x, k, "same")
+    allowed = bound_nearby(truth, nearby(clean, k, 32), np.dtype("float32"))
+    assert np.isnan(actual[truth.touched]).all()
+    whole = ~truth.touched
+    assert (np.abs(actual - truth.value)[whole] <= allowed[whole]).all()
