@@ -1,5 +1,6 @@
 """The gallery draws every figure that it lists, small."""
 
+import ast
 import os
 import re
 import subprocess
@@ -40,6 +41,19 @@ def drawn(tmp_path_factory) -> Path:
 def test_every_module_is_listed():
     modules = {path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("_")}
     assert modules - {"gallery"} == set(figures())
+
+
+@pytest.mark.parametrize("name", figures())
+def test_a_figure_says_what_it_is(name):
+    # the site's page is made of these
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree).endswith(".")
+    titles = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TITLE"
+    ]
+    assert ast.literal_eval(titles[0])
 
 
 @pytest.mark.parametrize("name", figures())
