@@ -18,15 +18,18 @@ namespace py = pybind11;
 /// From here on blocks are kept: the C library maps many of them anew, and what it does with huge
 /// pages varies. ones it reuses itself.
 constexpr std::size_t large = huge_page;
-constexpr std::size_t most_kept = std::size_t{256}
-                                  << 20;  // bytes; the system may take them any time
+constexpr std::size_t most_kept = std::size_t{256} << 20;  // bytes; the system may take them ...
+constexpr std::size_t most_warm = std::size_t{64} << 20;   // ... but for the newest
 constexpr std::size_t vector = 64;
 
 /// Blocks go to results of the same size only, so that the size that NumPy tells is enough to know
 /// the block.
 Shelf& shelf() {
     static Shelf* const instance =  // never destroyed: arrays may outlive static objects
-        new Shelf({.most_kept = most_kept, .largest_for = 1, .reclaimable = true});
+        new Shelf({.most_kept = most_kept,
+                   .largest_for = 1,
+                   .reclaimable = true,
+                   .most_warm = most_warm});
     return *instance;
 }
 

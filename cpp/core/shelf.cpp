@@ -21,12 +21,13 @@ Shelf::Block Shelf::take(std::size_t bytes) {
     {
         const std::lock_guard lock(mutex_);
         auto best = blocks_.end();
-        for (auto block = blocks_.begin(); block != blocks_.end(); ++block)
-            if (block->bytes >= bytes && block->bytes / terms_.largest_for <= bytes &&
-                (best == blocks_.end() || block->bytes < best->bytes))
-                best = block;
+        // of equal ones the newest, which is the likeliest to be in the caches
+        for (auto kept = blocks_.begin(); kept != blocks_.end(); ++kept)
+            if (kept->block.bytes >= bytes && kept->block.bytes / terms_.largest_for <= bytes &&
+                (best == blocks_.end() || kept->block.bytes <= best->block.bytes))
+                best = kept;
         if (best != blocks_.end()) {
-            const Block found = *best;
+            const Block found = best->block;
             blocks_.erase(best);
             kept_ -= found.bytes;
             return found;
@@ -36,28 +37,42 @@ Shelf::Block Shelf::take(std::size_t bytes) {
 }
 
 void Shelf::put(Block block) {
-    if (block.bytes > terms_.most_kept ||
-        (terms_.reclaimable && !offer_to_system(block.data, block.bytes))) {
-        release_aligned(block.data);
-        return;
-    }
+    if (block.bytes > terms_.most_kept) return release_aligned(block.data);
     std::vector<Block> leaving;
     {
         const std::lock_guard lock(mutex_);
-        blocks_.push_back(block);
+        blocks_.push_back({block, false});
         kept_ += block.bytes;
+        if (terms_.reclaimable) leaving = offer_old_ones();
         while (kept_ > terms_.most_kept) {
-            leaving.push_back(blocks_.front());
-            kept_ -= blocks_.front().bytes;
+            leaving.push_back(blocks_.front().block);
+            kept_ -= blocks_.front().block.bytes;
             blocks_.erase(blocks_.begin());
         }
     }
     for (const Block& old : leaving) release_aligned(old.data);
 }
 
+/// Answers those that the system does not take as an offer.
+std::vector<Shelf::Block> Shelf::offer_old_ones() {
+    std::vector<Block> refused;
+    std::size_t newer = 0;
+    for (std::size_t i = blocks_.size(); i-- > 0;) {
+        Kept& kept = blocks_[i];
+        newer += kept.block.bytes;
+        if (newer <= terms_.most_warm || kept.offered) continue;
+        kept.offered = offer_to_system(kept.block.data, kept.block.bytes);
+        if (kept.offered) continue;
+        refused.push_back(kept.block);
+        kept_ -= kept.block.bytes;
+        blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return refused;
+}
+
 void Shelf::clear() {
     const std::lock_guard lock(mutex_);
-    for (const Block& block : blocks_) release_aligned(block.data);
+    for (const Kept& kept : blocks_) release_aligned(kept.block.data);
     blocks_.clear();
     kept_ = 0;
 }

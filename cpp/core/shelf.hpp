@@ -20,6 +20,8 @@ public:
         std::size_t largest_for;  ///< a block serves requests of its size down to 1 / this of it
         bool reclaimable =
             false;  ///< the system may take what is in kept blocks when it is short of memory
+        std::size_t most_warm = 0;  ///< but for the newest blocks, of so many bytes together: what
+                                    ///< was offered is slow to write on again
     };
 
     explicit Shelf(const Terms& terms) : terms_(terms) {}
@@ -33,9 +35,16 @@ public:
     void clear();
 
 private:
+    struct Kept {
+        Block block;
+        bool offered;
+    };
+
+    std::vector<Block> offer_old_ones();
+
     const Terms terms_;
     std::mutex mutex_;
-    std::vector<Block> blocks_;  // oldest first
+    std::vector<Kept> blocks_;  // oldest first
     std::size_t kept_ = 0;
 };
 
