@@ -81,6 +81,13 @@ int main(int, char** argument) {
     std::printf("{\"peak\": %.6g, \"copy\": %.6g}\n", peak(), copy(std::strtoull(argument[1], nullptr, 10)));
 }
 """
+ARITHMETIC = {  # what each dtype is computed in
+    "float16": "float32",
+    "float32": "float32",
+    "complex64": "float32",
+    "float64": "float64",
+    "complex128": "float64",
+}
 FLAGS = {  # as in cmake/IsaLevels.cmake, and the width of a vector
     "baseline": ([], 16),
     "v3": (["-march=x86-64-v3"], 32),
@@ -95,7 +102,7 @@ def limits(level, dtype, megabytes):
     if compiler is None or level not in FLAGS:
         return None
     flags, width = FLAGS[level]
-    real = {"float32": "float", "float64": "double"}[dtype]
+    real = {"float32": "float", "float64": "double"}[ARITHMETIC[dtype]]
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder) / "limits.cpp", Path(folder) / "limits"
         source.write_text(PROGRAM)
@@ -127,18 +134,25 @@ def least_time(call, rounds):
     return min(times)
 
 
+def numbers(shape, dtype, rng):
+    values = rng.standard_normal(shape)
+    if dtype.startswith("complex"):
+        values = values + 1j * rng.standard_normal(shape)
+    return values.astype(dtype)
+
+
 def rows(options):
     rng = np.random.default_rng(7)
     side = options.side
     for dtype in options.dtypes:
-        x = rng.standard_normal((side, side)).astype(dtype)
+        x = numbers((side, side), dtype, rng)
         out = np.empty_like(x)
         for level in _core.levels():
             limit = limits(level, dtype, x.nbytes)
             before = _core.force_level(level)
             try:
                 for n in options.kernels:
-                    k = rng.standard_normal((n, n)).astype(dtype)
+                    k = numbers((n, n), dtype, rng)
                     plan = faltung.plan(k, x.shape, "same", "direct", workers=1)
                     yield (
                         dtype,
@@ -157,7 +171,9 @@ def main():
     )
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--kernels", type=int, nargs="+", default=[3, 5, 7, 9, 11, 15, 31])
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=list(ARITHMETIC), default=["float32", "float64"]
+    )
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
 
@@ -167,7 +183,8 @@ def main():
     print("|" + "---|" * (header.count("|") - 1))
     notes = []
     for dtype, level, n, seconds, limit in rows(options):
-        flops = 2.0 * side * side * n * n
+        products = 4 if dtype.startswith("complex") else 1
+        flops = 2.0 * side * side * n * n * products
         traffic = 2.0 * side * side * np.dtype(dtype).itemsize
         cells = [dtype, level, f"{n}×{n}", f"{seconds * 1e3:.2f}", f"{flops / seconds / 1e9:.0f}"]
         if limit:
