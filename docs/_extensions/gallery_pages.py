@@ -1,7 +1,7 @@
 """One page for each figure of the gallery, written before Sphinx reads: title, picture, source.
 
 Pictures come from the folder that FALTUNG_GALLERY names, where `examples/gallery.py --output` has
-drawn them; without it they are drawn here. So a figure is never drawn twice.
+drawn them; what is not there is drawn here. So no figure is drawn twice.
 """
 
 import ast
@@ -68,18 +68,21 @@ def parsed(path):
 
 
 def pictures(folder, names):
-    """Puts name.png for each name into `folder`."""
+    """Puts name.png for each name into `folder`: those that are drawn already, and the others."""
     drawn = os.environ.get("FALTUNG_GALLERY")
-    if not drawn:
+    missing = []
+    for name in names:
+        source = Path(drawn or "") / f"{name}.png"
+        if drawn and source.is_file():
+            (folder / source.name).write_bytes(source.read_bytes())
+        else:
+            missing += ["--only", name]
+    if missing:
         subprocess.run(
-            [sys.executable, EXAMPLES / "gallery.py", "--output", folder],
+            [sys.executable, EXAMPLES / "gallery.py", "--output", folder, *missing],
             env=os.environ | {"MPLBACKEND": "Agg"},
             check=True,
         )
-        return
-    for name in names:
-        target = folder / f"{name}.png"
-        target.write_bytes((Path(drawn) / target.name).read_bytes())
 
 
 def write_pages(app):
