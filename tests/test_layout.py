@@ -246,3 +246,18 @@ class TestClasses:
                 return np.arange(4.0)
 
         assert faltung.convolve(Holder(), [1.0]).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_results_wherever_they_begin(level, dtype):
+    # large enough to be stored past the caches, where whole lines of memory are written
+    x, k = numbers((1501, 1503), np.dtype(dtype)), numbers((9, 9), np.dtype(dtype), 1)
+    expected = faltung.convolve(x, k, "same", "direct")
+    memory = np.empty(x.size + 16, dtype)
+    for offset in (0, 1, 5):
+        out = memory[offset : offset + x.size].reshape(x.shape)
+        memory[:] = np.nan
+        faltung.convolve(x, k, "same", "overlap_save", out=out)
+        np.testing.assert_allclose(out, expected, atol=1e3 * np.finfo(dtype).eps)
+        assert np.isnan(memory[:offset]).all()
+        assert np.isnan(memory[offset + x.size :]).all()

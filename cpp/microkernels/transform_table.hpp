@@ -86,7 +86,7 @@ struct TransformTable {
                  const Plane<const T>& im, std::ptrdiff_t rows, std::ptrdiff_t n,
                  std::ptrdiff_t block, Glance<T>& re_glance, Glance<T>& im_glance);
     /// The way back, one plane: `part` is 0 for the real, 1 for the imaginary one. `stream`: past
-    /// the caches, for rows that start on 64-byte boundaries.
+    /// the caches, where whole lines of memory are written.
     void (*store)(const T* tile, const TileLayout& layout, int part, const Plane<T>& to,
                   std::ptrdiff_t rows, std::ptrdiff_t n, bool stream);
 };

@@ -118,11 +118,7 @@ std::string bind(void* library, Api<T>& api) {
         if (!function && required && missing.empty()) missing = prefix + name;
     };
     look(api.plan_complex, "plan_guru64_dft", true);
-    look(api.plan_to_complex, "plan_guru64_dft_r2c", true);
-    look(api.plan_to_real, "plan_guru64_dft_c2r", true);
     look(api.execute_complex, "execute_dft", true);
-    look(api.execute_to_complex, "execute_dft_r2c", true);
-    look(api.execute_to_real, "execute_dft_c2r", true);
     look(api.destroy, "destroy_plan", true);
     look(api.import_wisdom, "import_wisdom_from_string", false);
     look(api.export_wisdom, "export_wisdom", false);

@@ -30,14 +30,7 @@ struct Api {
     PlanHandle (*plan_complex)(int rank, const Dimension* dimensions, int loops,
                                const Dimension* loop, Pair* in, Pair* out, int sign,
                                unsigned flags) = nullptr;
-    PlanHandle (*plan_to_complex)(int rank, const Dimension* dimensions, int loops,
-                                  const Dimension* loop, T* in, Pair* out,
-                                  unsigned flags) = nullptr;
-    PlanHandle (*plan_to_real)(int rank, const Dimension* dimensions, int loops,
-                               const Dimension* loop, Pair* in, T* out, unsigned flags) = nullptr;
     void (*execute_complex)(PlanHandle, Pair* in, Pair* out) = nullptr;
-    void (*execute_to_complex)(PlanHandle, T* in, Pair* out) = nullptr;
-    void (*execute_to_real)(PlanHandle, Pair* in, T* out) = nullptr;
     void (*destroy)(PlanHandle) = nullptr;
     // These may be missing.
     int (*import_wisdom)(const char* text) = nullptr;

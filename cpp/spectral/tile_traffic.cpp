@@ -261,6 +261,26 @@ void TileTraffic<T>::cleanse(TileInFlight& tile, const Extents& offset, Index n,
     }
 }
 
+/// Fetches the lines of memory at the ends of rows that will be stored only in part. The whole
+/// lines between them are streamed.
+template <class T>
+void TileTraffic<T>::fetch_ends(const std::vector<TileInFlight>& tiles) const {
+    if (!streams()) return;
+    for (const TileInFlight& tile : tiles) {
+        const TilePlace& place = tile.place;
+        const Index begin = place.out[last_], end = begin + place.outputs[last_];
+        const T* base = writer_.in_place(place.out.data(), begin, end);
+        if (!base) continue;
+        for_each_row(place.outputs, last_, -1, [&](const Extents& offset) {
+            const T* row = base;
+            for (int a = 0; a < last_; ++a) row += offset[a] * out_strides_[a];
+            if (reinterpret_cast<std::uintptr_t>(row) % 64 != 0) __builtin_prefetch(row, 1);
+            const T* last = row + (end - begin);
+            if (reinterpret_cast<std::uintptr_t>(last) % 64 != 0) __builtin_prefetch(last - 1, 1);
+        });
+    }
+}
+
 template <class T>
 void TileTraffic<T>::store(const std::vector<TileInFlight>& tiles, const T* data,
                            std::size_t tile_stride, T* scratch) const {
@@ -283,12 +303,7 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
     T* base = along.step == 1 ? writer_.in_place(place.out.data(), begin, end) : nullptr;
     const bool blocks = base && y_ >= 0 && problem_.axes[y_].step == 1;
     const Index rows = blocks ? place.outputs[y_] : 1, row_stride = blocks ? out_strides_[y_] : 0;
-    bool stream = base && lanes_ == 1 && out_bytes_ >= streamed_bytes;
-    if (stream) {
-        constexpr Index unit = 64 / static_cast<Index>(sizeof(T));
-        stream = reinterpret_cast<std::uintptr_t>(base) % 64 == 0;
-        for (int a = 0; a < last_; ++a) stream = stream && out_strides_[a] % unit == 0;
-    }
+    const bool stream = base && streams();
     for_each_row(place.outputs, last_, blocks ? y_ : -1, [&](const Extents& offset) {
         Extents inside = offset, at = place.out;
         Index skip = 0;

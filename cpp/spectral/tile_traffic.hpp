@@ -43,6 +43,9 @@ public:
     void read(TileInFlight& tile, T* samples) const;
     void write(const TileInFlight& tile, T* results) const;
 
+    /// Before results are stored, long enough before: fetches what storing will wait for.
+    void fetch_ends(const std::vector<TileInFlight>& tiles) const;
+
     /// What to fetch into the caches before these tiles are loaded, as far as that is easily said.
     microkernels::Ahead ahead(const std::vector<TileInFlight>& tiles) const;
 
@@ -52,6 +55,10 @@ private:
     void judge(std::vector<TileInFlight>& tiles, const std::vector<Glance>& seen) const;
     void look_at(const TileInFlight& tile, const Extents& offset, Index y, Index rows,
                  bool everywhere, Glance& glance) const;
+    /// Whether rows of results are stored past the caches, where they stand in place.
+    bool streams() const {
+        return lanes_ == 1 && problem_.axes[last_].step == 1 && out_bytes_ >= streamed_bytes;
+    }
     static Index rows_at_once(const Problem& problem, const TileShape& shape);
     const T* in_place(const TileInFlight& tile) const;
     void read_rows(TileInFlight& tile, Extents offset, Index y, Index rows, T* lines) const;
