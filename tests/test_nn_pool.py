@@ -127,6 +127,9 @@ def check_gradients(rng, case, layout, dtype):
     dx = nn.max_pool_backward(put(grad), put(x), *args, **named)
     assert dx.dtype == dtype
     np.testing.assert_allclose(back(dx), truth.max_gradient(grad.astype(float)), **near)
+    _, indices = nn.max_pool(put(x), *args, **named, return_indices=True)
+    again = nn.max_pool_backward(put(grad), put(x), *args, **named, indices=indices)
+    np.testing.assert_array_equal(again, dx)
     dx = nn.avg_pool_backward(put(grad), put(x), *args, **named)
     np.testing.assert_allclose(back(dx), truth.mean_gradient(grad.astype(float)), **near)
     dx = nn.avg_pool_backward(put(grad), put(x), *args, **named, count_include_pad=True)
@@ -504,6 +507,18 @@ class TestErrors:
         for call in (nn.max_pool_backward, nn.avg_pool_backward, nn.lp_pool_backward):
             with pytest.raises(ValueError, match=r"grad.*\(2, 3, 4, 4\)"):
                 call(np.ones((2, 3, 4, 5)), self.x, 2)
+
+    def test_indices(self):
+        grad = np.ones((2, 3, 4, 4))
+        for wrong in (-1, 72, 2**40):
+            indices = np.zeros((2, 3, 4, 4), int)
+            indices[1, 2, 3, 3] = wrong
+            with pytest.raises(ValueError, match=f"indices holds {wrong}.*0 to 71"):
+                nn.max_pool_backward(grad, self.x, 2, indices=indices)
+        with pytest.raises(ValueError, match=r"indices.*\(2, 3, 4, 4\)"):
+            nn.max_pool_backward(grad, self.x, 2, indices=indices[:1])
+        with pytest.raises(TypeError, match="indices.*float64"):
+            nn.max_pool_backward(grad, self.x, 2, indices=grad)
 
     def test_huge(self):
         huge = np.broadcast_to(np.float32(1), (1, 1, 2**45))

@@ -55,7 +55,7 @@ void pool_backward(const PoolSpec& spec, const ArrayView& grad, const ArrayView&
     const auto run = [&](auto number) {
         using T = decltype(number);
         if (spec.kind == Pool::max)
-            max_gradient<T>(spec, grad, x, dx, table, context);
+            max_gradient<T>(spec, grad, x, y, dx, table, context);
         else
             sum_gradient<T>(spec, grad, x, y, dx, table, context);
     };

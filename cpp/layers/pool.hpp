@@ -56,7 +56,8 @@ void pool(const PoolSpec& spec, const ArrayView& x, const ArrayView& out, const 
           const microkernels::Table& table, const Context& context);
 
 /// The gradient with respect to x, given the one with respect to the result. `y` is the result
-/// itself, which a norm needs. dx is contiguous in memory_order(x, true), grad and y likewise.
+/// itself, which a norm needs, or the places of maxima, if they are known. dx is contiguous in
+/// memory_order(x, true), grad and y likewise.
 void pool_backward(const PoolSpec& spec, const ArrayView& grad, const ArrayView& x,
                    const ArrayView* y, const ArrayView& dx, const microkernels::Table& table,
                    const Context& context);

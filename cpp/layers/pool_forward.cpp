@@ -84,8 +84,7 @@ private:
 
     void down_direct(const Block& block, const Lines& lines, T* rows) const {
         const Axis &d = frame_.depth, &h = frame_.height;
-        std::vector<const T*> under;
-        under.reserve(static_cast<std::size_t>(d.k * h.k));
+        Rows<T> under;
         for (Index o = block.h_begin; o < block.h_end; ++o) {
             under.clear();
             for (Index td = 0; td < d.k; ++td) {
@@ -116,14 +115,13 @@ private:
         }
         climb(down_, h.k, h.dilation * pitch,
               ((block.h_end - 1 - block.h_begin) * h.step + 1) * pitch, tall, shape_.tall_numbers);
-        std::vector<const T*> under(down_.terms.size());
+        Rows<T> under;
         for (Index o = block.h_begin; o < block.h_end; ++o) {
             const Index start = (o - block.h_begin) * h.step;
-            for (std::size_t i = 0; i < under.size(); ++i) {
-                const Ladder::Term& term = down_.terms[i];
-                under[i] = tall + term.level * shape_.tall_numbers +
-                           (start + term.tap * h.dilation) * pitch;
-            }
+            under.clear();
+            for (const Ladder::Term& term : down_.terms)
+                under.push_back(tall + term.level * shape_.tall_numbers +
+                                (start + term.tap * h.dilation) * pitch);
             T* const inside = fill_sides(lines, rows + (o - block.h_begin) * pitch);
             combine(join_, under, n, inside);
         }
@@ -169,11 +167,11 @@ private:
         const Index span = ((outputs - 1) * w.step + 1) * lanes;  // of the windows' first taps
         const Index height = block.h_end - block.h_begin;
         climb(along_, w.k, step, (height - 1) * pitch + span, rows, shape_.numbers);
-        std::vector<const T*> under(along_.terms.size());
+        Rows<T> under;
         const auto window = [&](Index start) {
-            for (std::size_t i = 0; i < under.size(); ++i)
-                under[i] = rows + along_.terms[i].level * shape_.numbers + start +
-                           along_.terms[i].tap * step;
+            under.clear();
+            for (const Ladder::Term& term : along_.terms)
+                under.push_back(rows + term.level * shape_.numbers + start + term.tap * step);
         };
         T* const spare = rows + shape_.numbers * (along_.levels + 1);
         for (Index r = 0; r < height; ++r) {
@@ -187,8 +185,7 @@ private:
                 if (r == 0) {  // all rows at once: they may be short
                     window(0);
                     loops_.combine_whole[static_cast<int>(join_)](
-                        under.data(), static_cast<Index>(under.size()), (height - 1) * pitch + span,
-                        rows);
+                        under.data(), under.size(), (height - 1) * pitch + span, rows);
                 }
                 loops_.pick(rows + r * pitch, w.step, outputs, line);
             } else {
@@ -202,8 +199,8 @@ private:
         }
     }
 
-    void combine(Combine how, const std::vector<const T*>& rows, Index n, T* out) const {
-        loops_.combine[static_cast<int>(how)](rows.data(), static_cast<Index>(rows.size()), n, out);
+    void combine(Combine how, const Rows<T>& rows, Index n, T* out) const {
+        loops_.combine[static_cast<int>(how)](rows.data(), rows.size(), n, out);
     }
 
     /// One window per row, longer than a line: pieces are laid upon each other, then folded.
@@ -212,16 +209,19 @@ private:
         const Index lanes = frame_.lanes, n = shape_.piece * lanes;
         const Index begin = std::max<Index>(0, w.first), end = std::min(w.x, w.last());
         T* const spare = line + shape_.numbers;
-        std::fill_n(line, n, neutral_);
-        std::vector<const T*> under;
-        const auto join = [&](const T* part) {
-            const T* const both[2] = {line, part};
-            loops_.combine_whole[static_cast<int>(join_)](both, 2, n, line);
+        bool fresh = true;  // nothing is in the line yet
+        Rows<T> under;
+        const auto join = [&](Index numbers) {  // the spare line to the line
+            if (fresh) std::fill_n(line, n, neutral_);
+            fresh = false;
+            const T* const both[2] = {line, spare};
+            loops_.combine_whole[static_cast<int>(join_)](both, 2, numbers, line);
         };
         const auto flush = [&] {
             if (under.empty()) return;
-            combine(source_.how, under, n, spare);
-            join(spare);
+            combine(source_.how, under, n, fresh ? line : spare);
+            if (!fresh) join(n);
+            fresh = false;
             under.clear();
         };
         const auto row = [&](const Index* at) {
@@ -240,8 +240,10 @@ private:
                     loops_.combine_whole[static_cast<int>(source_.how)](&part, 1, some * lanes,
                                                                         spare);
                 }
-                std::fill(spare + some * lanes, spare + n, neutral_);
-                join(spare);
+                // whole vectors are joined, of any level
+                const Index whole = std::min(n, (some * lanes + 15) / 16 * 16);
+                std::fill(spare + some * lanes, spare + whole, neutral_);
+                join(whole);
             }
         };
         Index at[4] = {block.sample, block.group, 0, 0};

@@ -2,7 +2,9 @@
 // hands it to all, which is a sum again, over the windows that hold a sample.
 #include <algorithm>
 #include <cmath>
+#include <string>
 
+#include "core/error.hpp"
 #include "layers/pool_find.hpp"
 #include "layers/pool_passes.hpp"
 #include "lines/conversion.hpp"
@@ -164,8 +166,11 @@ private:
             const Index from = std::max(start, block.w_begin),
                         to = std::min(start + w.k, block.w_end);
             const T* const value = sum + (o - columns.first) * lanes;
-            for (Index i = from; i < to; ++i)
-                std::copy_n(value, lanes, row + (i - block.w_begin) * lanes);
+            T* const first = row + (from - block.w_begin) * lanes;
+            if (lanes == 1)
+                for (Index i = 0; i < to - from; ++i) first[i] = *value;
+            else
+                for (Index i = 0; i < to - from; ++i) std::copy_n(value, lanes, first + i * lanes);
         }
     }
 
@@ -233,14 +238,31 @@ private:
 
 }  // namespace
 
+namespace {
+
+void check_places(const Index* place, Index n, Index plane) {
+    bool inside = true;
+    for (Index i = 0; i < n; ++i) inside &= place[i] >= 0 && place[i] < plane;
+    if (inside) return;
+    while (*place >= 0 && *place < plane) ++place;
+    throw ValueError("indices holds " + std::to_string(*place) + "; allowed are 0 to " +
+                     std::to_string(plane - 1) + ", the positions of one channel of x");
+}
+
+}  // namespace
+
 template <class T>
 void max_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& x,
-                  const ArrayView& dx, const microkernels::Table& table, const Context& context) {
+                  const ArrayView* places, const ArrayView& dx, const microkernels::Table& table,
+                  const Context& context) {
     const PoolFrame frame(spec, x, true, scattered_lanes);
     const FindPass<T> pass(spec, frame, x, table);
     const ArrayView grads = frame.planes_of_result(grad), planes = frame.planes_of_x(dx);
     const LineReader<T> reader(frame.lines(grads, arithmetic_of<T>, {}), grads, table);
     const LineWriter<T> writer(frame.lines(planes, arithmetic_of<T>, {}), planes, table);
+
+    const ArrayView known = frame.planes_of_result(places ? *places : grad);
+    const LineReader<Index> indices(frame.lines(known, Arithmetic::i64, {}), known, table);
 
     // windows meet, so a plane belongs to one task; sums stay in T, beside a dx of less precision
     const bool in_place = dx.dtype == dtype_of<T>;
@@ -249,8 +271,11 @@ void max_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& 
     const auto up = [](std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; };
     const std::size_t found = up(pass.scratch_bytes());
     const std::size_t line = up(static_cast<std::size_t>(pass.shape().numbers) * sizeof(T));
+    const std::size_t line_of_places =
+        up(static_cast<std::size_t>(pass.shape().numbers) * sizeof(Index));
     const std::size_t each =
-        found + line + (in_place ? 0 : up(static_cast<std::size_t>(plane_numbers) * sizeof(T)));
+        found + line + line_of_places +
+        (in_place ? 0 : up(static_cast<std::size_t>(plane_numbers) * sizeof(T)));
     const Index tasks = frame.samples * frame.groups;
     const Workspace scratch(each * static_cast<std::size_t>(std::clamp<Index>(
                                        context.workers, 1, std::max<Index>(1, tasks))));
@@ -258,25 +283,47 @@ void max_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& 
     parallel_for(tasks, context, [&](Index task, int worker) {
         std::byte* const mine = scratch.data() + static_cast<std::size_t>(worker) * each;
         T* const staged = reinterpret_cast<T*>(mine + found);
+        Index* const staged_places = reinterpret_cast<Index*>(mine + found + line);
         const Index first[4] = {task / frame.groups, task % frame.groups, 0, 0};
         T* const plane = in_place
                              ? reinterpret_cast<T*>(planes.data + first[0] * planes.strides[0] +
                                                     first[1] * planes.strides[1])
-                             : reinterpret_cast<T*>(mine + found + line);
-        for (Index p = 0; p < frame.plane; ++p) std::fill_n(plane + p * position, lanes, T{0});
+                             : reinterpret_cast<T*>(mine + found + line + line_of_places);
+        if (position == lanes)
+            std::fill_n(plane, plane_numbers, T{0});
+        else
+            for (Index p = 0; p < frame.plane; ++p) std::fill_n(plane + p * position, lanes, T{0});
+        const auto hand = [&](const Index* at, const Block& block, T*, const auto* place) {
+            const T* g = reader.in_place(at, block.w_begin, block.w_end);
+            if (g == nullptr) {
+                reader.read(at, block.w_begin, block.w_end, staged);
+                g = staged;
+            }
+            const Index outputs = block.w_end - block.w_begin;
+            if (lanes == 1) {
+                for (Index o = 0; o < outputs; ++o) plane[place[o] * position] += g[o];
+                return;
+            }
+            for (Index o = 0; o < outputs; ++o)
+                for (Index lane = 0; lane < lanes; ++lane)
+                    plane[place[o * lanes + lane] * position + lane] += g[o * lanes + lane];
+        };
         for (Index i = task * blocks.per_plane; i < (task + 1) * blocks.per_plane; ++i) {
-            pass.run(
-                blocks[i], mine, [&](const Index* at, const Block& block, T*, const auto* place) {
-                    const T* g = reader.in_place(at, block.w_begin, block.w_end);
-                    if (g == nullptr) {
-                        reader.read(at, block.w_begin, block.w_end, staged);
-                        g = staged;
-                    }
-                    const Index outputs = block.w_end - block.w_begin;
-                    for (Index o = 0; o < outputs; ++o)
-                        for (Index lane = 0; lane < lanes; ++lane)
-                            plane[place[o * lanes + lane] * position + lane] += g[o * lanes + lane];
-                });
+            const Block block = blocks[i];
+            if (places == nullptr) {
+                pass.run(block, mine, hand);
+                continue;
+            }
+            for (Index y = block.h_begin; y < block.h_end; ++y) {
+                const Index at[4] = {block.sample, block.group, block.d, y};
+                const Index* place = indices.in_place(at, block.w_begin, block.w_end);
+                if (place == nullptr) {
+                    indices.read(at, block.w_begin, block.w_end, staged_places);
+                    place = staged_places;
+                }
+                check_places(place, (block.w_end - block.w_begin) * lanes, frame.plane);
+                hand(at, block, nullptr, place);
+            }
         }
         if (in_place) return;
         for (Index z = 0; z < frame.depth.x; ++z)
@@ -299,9 +346,11 @@ void sum_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& 
 }
 
 template void max_gradient<float>(const PoolSpec&, const ArrayView&, const ArrayView&,
-                                  const ArrayView&, const microkernels::Table&, const Context&);
+                                  const ArrayView*, const ArrayView&, const microkernels::Table&,
+                                  const Context&);
 template void max_gradient<double>(const PoolSpec&, const ArrayView&, const ArrayView&,
-                                   const ArrayView&, const microkernels::Table&, const Context&);
+                                   const ArrayView*, const ArrayView&, const microkernels::Table&,
+                                   const Context&);
 template void sum_gradient<float>(const PoolSpec&, const ArrayView&, const ArrayView&,
                                   const ArrayView*, const ArrayView&, const microkernels::Table&,
                                   const Context&);

@@ -3,6 +3,7 @@
 // rounding errors grow with the logarithm.
 #pragma once
 
+#include <initializer_list>
 #include <vector>
 
 #include "core/types.hpp"
@@ -32,6 +33,38 @@ struct Ladder {
     static Index numbers(Index n, int level, Index taps, Index step) {
         return n + (taps - span(level)) * step;
     }
+};
+
+/// Rows to be combined: on the stack while they are few, for planes may be small and many.
+template <class T>
+class Rows {
+public:
+    Rows() = default;
+    Rows(std::initializer_list<const T*> rows) {
+        for (const T* row : rows) push_back(row);
+    }
+
+    void push_back(const T* row) {
+        if (size_ < few) {
+            few_[size_++] = row;
+            return;
+        }
+        if (size_++ == few) many_.assign(few_, few_ + few);
+        many_.push_back(row);
+    }
+    void clear() {
+        size_ = 0;
+        many_.clear();
+    }
+    bool empty() const { return size_ == 0; }
+    Index size() const { return size_; }
+    const T* const* data() const { return size_ > few ? many_.data() : few_; }
+
+private:
+    static constexpr Index few = 32;
+    Index size_ = 0;
+    const T* few_[few];
+    std::vector<const T*> many_;
 };
 
 }  // namespace faltung::layers

@@ -16,7 +16,8 @@ void pool_places(const PoolSpec& spec, const ArrayView& x, const ArrayView& out,
 
 template <class T>
 void max_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& x,
-                  const ArrayView& dx, const microkernels::Table& table, const Context& context);
+                  const ArrayView* places, const ArrayView& dx, const microkernels::Table& table,
+                  const Context& context);
 
 template <class T>
 void sum_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& x,

@@ -228,6 +228,7 @@ def max_pool_backward(
     padding: PaddingLike = 0,
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
+    indices: npt.ArrayLike | None = None,
     layout: str = "NCHW",
     workers: int | None = None,
 ) -> Array:
@@ -241,6 +242,8 @@ def max_pool_backward(
         What was pooled: float16, float32 or float64.
     size, stride, padding, dilation, ceil_mode, layout, workers
         As in `max_pool`.
+    indices : array_like of int, shape of the pooling's result, optional
+        What `max_pool` gave with ``return_indices=True``: the maxima are not searched for again.
 
     Returns
     -------
@@ -254,7 +257,17 @@ def max_pool_backward(
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
     pooling = _pooling("max", x, size, stride, padding, dilation, ceil_mode, last)
-    return _gradient(pooling, grad, x, None, last, workers)
+    places = None
+    if indices is not None:
+        places = channels_first(as_array(indices, "indices"), last)
+        if places.dtype.kind not in "iu":
+            raise TypeError(f"indices has dtype {places.dtype}; allowed are integers")
+        if places.shape != (*x.shape[:2], *pooling.outputs):
+            raise ValueError(
+                f"indices has shape {places.shape} (axes N, C, spatial); "
+                f"the result of this pooling has {(*x.shape[:2], *pooling.outputs)}"
+            )
+    return _gradient(pooling, grad, x, places, last, workers)
 
 
 def _average(
