@@ -490,3 +490,46 @@ def test_errors_of_layers(torch):
         faltung.nn.conv(x, w, torch.zeros(3, device="cuda"))
     with pytest.raises(TypeError, match="x has dtype int64"):
         faltung.nn.conv(x.long(), w)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("boundary", ["zero", "constant", "mirror", "wrap"])
+def test_matching(cp, mode, boundary):
+    rng = np.random.default_rng(5)
+    for shape, taps, axes in (
+        ((400,), (30,), None),
+        ((70, 90), (12, 9), None),
+        ((3, 50, 60), (8, 7), (1, 2)),
+        ((20, 24, 22), (5, 4, 6), None),
+    ):
+        for dtype in (np.float32, np.float64, np.uint8):
+            image = (rng.random(shape) * 200).astype(dtype)
+            template = (rng.random(taps) * 200).astype(dtype)
+            options = {"mode": mode, "axes": axes, "boundary": boundary, "cval": 3}
+            expected = faltung.match_template(image, template, **options)
+            for pattern in (cp.asarray(template), template):
+                actual = faltung.match_template(cp.asarray(image), pattern, **options)
+                assert actual.dtype == expected.dtype
+                assert abs(actual).max() <= 1
+                tolerance = 2e-4 if expected.dtype == np.float32 else 1e-9
+                np.testing.assert_allclose(actual.get(), expected, atol=tolerance)
+
+
+@pytest.mark.gpu
+def test_matching_what_has_no_contrast_or_is_not_finite(cp):
+    image = np.random.default_rng(6).random((60, 80)).astype(np.float32)
+    image[:20, :20] = 0.7
+    image[40, 50] = np.nan
+    template = image[5:15, 30:42] * 3 + 1
+    actual = faltung.match_template(cp.asarray(image), cp.asarray(template)).get()
+    expected = faltung.match_template(image, template)
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    assert (actual[:11, :9] == 0).all()
+    assert actual[5, 30] > 0.9999
+    flat = faltung.match_template(cp.asarray(image[:30]), cp.full((4, 4), 0.1, np.float32))
+    assert (flat == 0).all()
+    with pytest.raises(ValueError, match="template holds NaN"):
+        faltung.match_template(cp.asarray(image), cp.asarray(image[38:42, 48:52]))
+    with pytest.raises(ValueError, match="peaks is not served"):
+        faltung.match_template(cp.asarray(image), cp.asarray(template), peaks=1)

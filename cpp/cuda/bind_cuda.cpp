@@ -13,6 +13,7 @@
 #include "cuda/engine.hpp"
 #include "cuda/fft_shape.hpp"
 #include "cuda/layer.hpp"
+#include "cuda/match.hpp"
 #include "cuda/transfer.hpp"
 
 namespace py = pybind11;
@@ -120,6 +121,18 @@ void bind_calls(py::module_& module) {
             run_once(request, x, kernel, out, device, stream_of(stream));
         },
         py::arg("request"), py::arg("x"), py::arg("k"), py::arg("out"), py::arg("device"),
+        py::arg("stream"));
+
+    module.def(
+        "match",
+        [](const Request& request, const TypedView& x, const py::object& pattern,
+           const TypedView& out, int device, std::uintptr_t stream) {
+            py::array kept;
+            const KernelArray kernel = kernel_of(request, pattern, kept);
+            const py::gil_scoped_release unlocked;
+            run_match(request, x, kernel, out, device, stream_of(stream));
+        },
+        py::arg("request"), py::arg("x"), py::arg("template"), py::arg("out"), py::arg("device"),
         py::arg("stream"));
 
     py::class_<PreparedKernel>(module, "Plan", py::module_local())

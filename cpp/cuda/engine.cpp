@@ -32,35 +32,6 @@ TapSource source_of(const ArrayView& view, Storage type, bool flip, bool conjuga
     return source;
 }
 
-/// A strided array of the device as a contiguous one of the host, of the same type.
-std::vector<std::byte> copy_to_host(const TypedView& array, cudaStream_t stream) {
-    // the bytes between the lowest and the highest element, walked here
-    const ByteRange range = byte_range(array.view);
-    std::vector<std::byte> raw(static_cast<std::size_t>(range.end - range.begin));
-    FALTUNG_CHECK(
-        cudaMemcpyAsync(raw.data(), range.begin, raw.size(), cudaMemcpyDeviceToHost, stream));
-    FALTUNG_CHECK(cudaStreamSynchronize(stream));
-    ArrayView here = array.view;
-    here.data = raw.data() + (array.view.data - range.begin);
-    const std::size_t size = size_of(array.view.dtype);
-    std::vector<std::byte> packed;
-    packed.reserve(static_cast<std::size_t>(product(here.shape)) * size);
-    for_each_element(here,
-                     [&](const std::byte* at) { packed.insert(packed.end(), at, at + size); });
-    return packed;
-}
-
-/// Same shape, C order.
-ArrayView packed_view(std::byte* data, const ArrayView& like) {
-    ArrayView view{.data = data, .dtype = like.dtype, .shape = like.shape, .strides = like.shape};
-    Index stride = static_cast<Index>(size_of(like.dtype));
-    for (int a = view.rank() - 1; a >= 0; --a) {
-        view.strides[a] = stride;
-        stride *= view.shape[a];
-    }
-    return view;
-}
-
 SampleRange range_on_device(const TypedView& x, cudaStream_t stream) {
     const StreamBuffer result(sizeof(IntegerRange), stream);
     integer_range(source_of(x.view, x.type, false, false), product(x.view.shape),
@@ -216,6 +187,33 @@ PlanCache& plan_cache() {
 constexpr Index most_kept_taps = 1 << 16;
 
 }  // namespace
+
+std::vector<std::byte> copy_to_host(const TypedView& array, cudaStream_t stream) {
+    // the bytes between the lowest and the highest element, walked here
+    const ByteRange range = byte_range(array.view);
+    std::vector<std::byte> raw(static_cast<std::size_t>(range.end - range.begin));
+    FALTUNG_CHECK(
+        cudaMemcpyAsync(raw.data(), range.begin, raw.size(), cudaMemcpyDeviceToHost, stream));
+    FALTUNG_CHECK(cudaStreamSynchronize(stream));
+    ArrayView here = array.view;
+    here.data = raw.data() + (array.view.data - range.begin);
+    const std::size_t size = size_of(array.view.dtype);
+    std::vector<std::byte> packed;
+    packed.reserve(static_cast<std::size_t>(product(here.shape)) * size);
+    for_each_element(here,
+                     [&](const std::byte* at) { packed.insert(packed.end(), at, at + size); });
+    return packed;
+}
+
+ArrayView packed_view(std::byte* data, const ArrayView& like) {
+    ArrayView view{.data = data, .dtype = like.dtype, .shape = like.shape, .strides = like.shape};
+    Index stride = static_cast<Index>(size_of(like.dtype));
+    for (int a = view.rank() - 1; a >= 0; --a) {
+        view.strides[a] = stride;
+        stride *= view.shape[a];
+    }
+    return view;
+}
 
 void clear_plans() { plan_cache().clear(); }
 

@@ -53,6 +53,13 @@ private:
     mutable std::vector<std::pair<Problem, std::shared_ptr<const Plan>>> plans_;
 };
 
+/// A strided array of the device as a packed one of the host, of the same type. Waits for the
+/// stream.
+std::vector<std::byte> copy_to_host(const TypedView& array, cudaStream_t stream);
+
+/// Memory in C order as a view of the same shape and type as another.
+ArrayView packed_view(std::byte* data, const ArrayView& like);
+
 void clear_plans();
 
 }  // namespace faltung::cuda

@@ -49,6 +49,7 @@ struct OpenSlot {
     Index from[3];            // position of the first sample
     int low[3], high[3];      // elements [low, high) along each axis stand inside x
     int room[3];              // answers along each axis
+    int need[3];              // samples that their windows hold; those behind count as zero
     bool valid;
 
     __device__ void open(const TileArguments<T>& a, Index kernel, Index index) {
@@ -67,14 +68,19 @@ struct OpenSlot {
             low[i] = static_cast<int>(max(-far, min(far, -from[i])));
             high[i] = valid ? static_cast<int>(max(-far, min(far, axis.x - from[i]))) : low[i];
             room[i] = valid ? static_cast<int>(min(a.grid.hop[i], axis.positions() - at[i])) : 0;
+            need[i] = valid ? room[i] + static_cast<int>(axis.reach()) - 1 : 0;
             origin += from[i] * axis.x_stride;
             target += at[i] * axis.out_stride;
         }
     }
 
+    __device__ __forceinline__ bool needed(Index i0, Index i1, Index i2) const {
+        return i0 < need[0] && i1 < need[1] && i2 < need[2];
+    }
+
     __device__ __forceinline__ T real(const TileArguments<T>& a, Index i0, Index i1,
                                       Index i2) const {
-        if (!valid) return T{};
+        if (!needed(i0, i1, i2)) return T{};
         if (a.plain_x)
             return Samples<T, true>{a.g, x}.real(from[0] + i0, from[1] + i1, from[2] + i2);
         return Samples<T, false>{a.g, x}.real(from[0] + i0, from[1] + i1, from[2] + i2);
@@ -82,6 +88,7 @@ struct OpenSlot {
 
     __device__ __forceinline__ Pair<T> complex(const TileArguments<T>& a, Index i0, Index i1,
                                                Index i2) const {
+        if (!needed(i0, i1, i2)) return {T{}, T{}};
         if (a.plain_x)
             return Samples<T, true>{a.g, x}.complex(from[0] + i0, from[1] + i1, from[2] + i2);
         return Samples<T, false>{a.g, x}.complex(from[0] + i0, from[1] + i1, from[2] + i2);
@@ -115,6 +122,7 @@ struct LineIn {
     const TileArguments<T>& a;
     const OpenSlot<T>& slot;
     int axis, hop, low = 0, high = 0;  // m * hop within [low, high) is inside x
+    int limit = 0;                     // from here on nothing is needed
     int i0, i1, i2;
     const std::byte* base;
     Index step = 0;
@@ -123,38 +131,41 @@ struct LineIn {
                                       int along, int distance, int e0, int e1, int e2)
         : a(arguments), slot(open), axis(along), hop(distance), i0(e0), i1(e1), i2(e2) {
         const int i[3] = {i0, i1, i2};
-        bool others = true;
+        bool others = true, wanted = true;
         base = slot.origin;
 #pragma unroll
         for (int d = 0; d < 3; ++d) {
             base += static_cast<Index>(i[d]) * a.x_step[d];
             if (d == along) {
+                limit = slot.need[d] - i[d];
                 low = slot.low[d] - i[d];
-                high = slot.high[d] - i[d];
+                high = min(slot.high[d] - i[d], limit);
                 step = static_cast<Index>(hop) * a.x_step[d];
             } else {
                 others = others & (i[d] >= slot.low[d]) & (i[d] < slot.high[d]);
+                wanted = wanted & (i[d] < slot.need[d]);
             }
         }
-        if (!others) high = low;
+        if (!wanted) limit = 0;
+        if (!others || !wanted) high = low;
     }
 
     /// Whether some of `count` elements stand outside x.
     __device__ __forceinline__ bool leaves(int count) const {
-        return slot.valid && (low > 0 || high <= (count - 1) * hop);
+        return limit > 0 && (low > 0 || (high < limit && high <= (count - 1) * hop));
     }
 
     /// Element m, which is inside x or constant.
     __device__ __forceinline__ T operator()(int m) const {
         const int u = m * hop;
         if (u >= low && u < high) return read_as<T>(base + m * step);
-        return slot.valid ? static_cast<T>(a.g.cval_real) : T{};
+        return u < limit ? static_cast<T>(a.g.cval_real) : T{};
     }
 
     /// Element m, wherever it is.
     __device__ __forceinline__ T anywhere(int m) const {
         const int u = m * hop;
-        if (!slot.valid || (u >= low && u < high)) return (*this)(m);
+        if (u >= limit || (u >= low && u < high)) return (*this)(m);
         return read_as<T>(slot.x + outside_offset<3>(a.g.axis, a.g.boundary,
                                                      slot.from[0] + i0 + (axis == 0 ? u : 0),
                                                      slot.from[1] + i1 + (axis == 1 ? u : 0),

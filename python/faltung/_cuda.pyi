@@ -65,6 +65,14 @@ def smooth_length(n: int) -> int: ...
 def slots(
     x: Sequence[int], k: Sequence[int], step: Sequence[int], entries: int, length: Sequence[int]
 ) -> list[tuple[int, tuple[int, int, int], tuple[int, int, int]]]: ...
+def match(
+    request: Request,
+    x: View,
+    template: View | npt.NDArray[Any],
+    out: View,
+    device: int,
+    stream: int,
+) -> None: ...
 def run_layer(
     numbers: Sequence[int],
     x: View,

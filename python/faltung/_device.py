@@ -87,21 +87,22 @@ def _of_torch(value: Any, name: str) -> DeviceArray:
 
 def _of_cupy(value: Any) -> DeviceArray:
     cupy = sys.modules["cupy"]
+    device = value.data.device_id
 
     def empty(shape: tuple[int, ...], element: str) -> Any:
+        if cupy.cuda.runtime.getDevice() == device:
+            return cupy.empty(shape, np.dtype(element))
         with value.device:
             return cupy.empty(shape, np.dtype(element))
 
-    with value.device:
-        stream = cupy.cuda.get_current_stream().ptr
     return DeviceArray(
         owner=value,
         address=value.data.ptr,
         type=value.dtype.name,
         shape=value.shape,
         strides=value.strides,
-        device=value.device.id,
-        stream=stream,
+        device=device,
+        stream=cupy.cuda.get_current_stream(device).ptr,
         empty=empty,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from faltung import _core
+from faltung import _core, _device, cuda
 from faltung._arguments import (
     MODES,
     Array,
@@ -95,7 +95,8 @@ def match_template(
     Parameters
     ----------
     image : array_like
-        Real numbers of any dtype, any number of axes.
+        Real numbers of any dtype, any number of axes. One in a GPU's memory gives a map of its kind there; masks
+        and peaks are not served for it.
     template : array_like
         What to look for, with one axis for each of `axes`.
     mode : {"valid", "same", "full"}
@@ -151,6 +152,12 @@ def match_template(
     >>> faltung.match_template(image, template, peaks=1).positions.tolist()
     [[20, 35]]
     """
+    if _device.is_device_array(image):
+        there: Array = cuda.match(
+            image, template, mode=mode, axes=axes, boundary=boundary, cval=cval,
+            refused={"mask": mask, "image_mask": image_mask, "peaks": peaks}, out=out, dtype=dtype,
+        )  # fmt: skip
+        return there
     x, t = as_array(image, "image"), as_array(template, "template")
     kept = None if mask is None else as_array(mask, "mask")
     image_kept = None if image_mask is None else as_array(image_mask, "image_mask")
@@ -158,7 +165,7 @@ def match_template(
         raise ValueError("template has no axes; it needs at least one")
     over = resolve_axes(axes, x.ndim, t.ndim, "image", "template")
     pick(mode, "mode", MODES)
-    _check_extents(x, t, over, mode)
+    check_extents(x, t, over, mode)
     if kept is not None and kept.shape != t.shape:
         raise ValueError(f"mask has shape {kept.shape}; it must have the template's, {t.shape}")
     if image_kept is not None and image_kept.shape != x.shape:
@@ -171,7 +178,7 @@ def match_template(
         (peaks,) = integers(peaks, "peaks")
         if peaks < 0:
             raise ValueError(f"peaks is {peaks}; it must not be negative")
-    result = _precision(_real(x, "image"), _real(t, "template"))
+    result = precision(real(x, "image"), real(t, "template"))
     locate_fft_libraries()
     request = _core.Request(
         x_shape=x.shape,
@@ -179,7 +186,7 @@ def match_template(
         k_shape=t.shape,
         k_dtype=served(t.dtype, "template"),
         result_dtype=result,
-        out_dtype=_map_dtype(dtype, result),
+        out_dtype=map_dtype(dtype, result),
         axes=list(over),
         strides=[1] * t.ndim,
         dilations=[1] * t.ndim,
@@ -208,7 +215,7 @@ def match_template(
     )
 
 
-def _check_extents(x: Array, t: Array, axes: tuple[int, ...], mode: str) -> None:
+def check_extents(x: Any, t: Any, axes: tuple[int, ...], mode: str) -> None:
     for of_t, axis in enumerate(axes):
         if t.shape[of_t] == 0 or x.shape[axis] == 0:
             name = "template" if t.shape[of_t] == 0 else "image"
@@ -220,18 +227,18 @@ def _check_extents(x: Array, t: Array, axes: tuple[int, ...], mode: str) -> None
             )
 
 
-def _real(array: Array, name: str) -> np.dtype[Any]:
+def real(array: Any, name: str) -> np.dtype[Any]:
     if array.dtype.kind == "c":
         raise TypeError(f"{name} has dtype {array.dtype}; scores are defined for real numbers only")
     return served(array.dtype, name)
 
 
-def _precision(x: np.dtype[Any], t: np.dtype[Any]) -> np.dtype[Any]:
+def precision(x: np.dtype[Any], t: np.dtype[Any]) -> np.dtype[Any]:
     wide = any(one.itemsize > (4 if one.kind == "f" else 2) for one in (x, t))
     return np.dtype(np.float64 if wide else np.float32)
 
 
-def _map_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
+def map_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return result
     asked = served(np.dtype(dtype), "dtype")

@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 from faltung import _device
-from faltung._arguments import as_array, integers, make_request
+from faltung._arguments import (
+    MODES,
+    as_array,
+    integers,
+    make_request,
+    pick,
+    resolve_axes,
+    resolve_boundary,
+    resolve_cval,
+)
 
 __all__ = ["Array", "Plan", "info", "is_available"]
 
@@ -218,6 +227,39 @@ def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
     )
     if not on_device:
         return _download(target.owner, out)
+    if copy_back is not None:
+        copy_back[...] = target.owner
+        return copy_back
+    return target.owner if out is None else out
+
+
+def match(
+    image: Any, template: Any, *, mode: str, axes: Any, boundary: Any, cval: Any, refused: dict[str, Any], out: Any,
+    dtype: Any,
+) -> Any:  # fmt: skip
+    """Normalised cross-correlation on the device; what `faltung.match_template` does there."""
+    from faltung import _match
+
+    for name, value in refused.items():
+        if value is not None:
+            raise ValueError(f"{name} is not served for an image in device memory")
+    extension = _extension()
+    x = _device.describe(image, "image")
+    t, t_shape, _ = _kernel(template, x)
+    described = _device.describe(template, "template") if _device.is_device_array(template) else t
+    over = resolve_axes(axes, len(x.shape), len(t_shape), "image", "template")
+    pick(mode, "mode", MODES)
+    _match.check_extents(x, described, over, mode)
+    result = _match.precision(_match.real(x, "image"), _match.real(described, "template"))
+    asked = _match.map_dtype(dtype, result)
+    request = extension.Request(
+        x_shape=x.shape, x_dtype=x.dtype, k_shape=t_shape, k_dtype=described.dtype, result_dtype=result,
+        out_dtype=asked, axes=list(over), strides=[1] * len(t_shape), dilations=[1] * len(t_shape),
+        mode=mode, method="auto", boundary=resolve_boundary(boundary), cval=resolve_cval(cval, result),
+        flip=False, lags=None,
+    )  # fmt: skip
+    target, copy_back = _target(request.out_shape, asked.name, x, out)
+    extension.match(request, _view(x), t, _view(target), device=x.device, stream=x.stream)
     if copy_back is not None:
         copy_back[...] = target.owner
         return copy_back

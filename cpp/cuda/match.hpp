@@ -1,0 +1,38 @@
+// Normalised cross-correlation on the device.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "cuda/engine.hpp"
+
+namespace faltung::cuda {
+
+/// Pearson's coefficient of a template with every window of x. `request` is a correlation that says
+/// which windows; the scores go to `out`. Waits for the stream once, to look at the template.
+void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
+               const TypedView& out, int device, cudaStream_t stream);
+
+/// One pass of window sums along an axis, slowest axis first.
+struct WindowSums {
+    int rank = 0, along = 0;
+    Index in[max_rank], out[max_rank];  // extents; they differ along one axis
+    Index stride[max_rank];             // of the input: bytes of samples, or pairs
+    Index first = 0, taps = 1;
+    Boundary boundary = Boundary::zero;
+    double outside = 0, outside_square = 0;  // what a position outside adds
+    Storage x_type = Storage::float32;
+    const std::byte* x = nullptr;   // samples, in the first pass
+    const double2* sums = nullptr;  // pairs (sum, sum of squares), in later ones
+    double2* result = nullptr;      // packed; nullptr in the last pass, which scores
+    // the last pass
+    const std::byte* correlation = nullptr;  // packed numbers of the arithmetic
+    Arithmetic arithmetic = Arithmetic::f32;
+    double count = 1, norm = 1;  // samples of a window; of the template less its mean
+    std::byte* scores = nullptr;
+    Storage score_type = Storage::float32;
+    Index score_stride[max_rank];
+};
+
+void sum_windows(const WindowSums& pass, cudaStream_t stream);
+
+}  // namespace faltung::cuda

@@ -1,0 +1,104 @@
+// Sums over windows, axis by axis, as running sums in float64; the last pass turns them into
+// scores.
+#include "cuda/access.cuh"
+#include "cuda/check.hpp"
+#include "cuda/match.hpp"
+
+namespace faltung::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+constexpr Index run = 32;  // outputs of a thread: a fresh sum, then one sample more and one less
+
+/// Windows without contrast: their variance is not larger than what rounding leaves of it.
+constexpr double flat = 1e-12;
+
+__device__ __forceinline__ double2 sample_at(const WindowSums& w, Index line, Index position) {
+    const Index n = w.in[w.along];
+    if (static_cast<std::uint64_t>(position) >= static_cast<std::uint64_t>(n))
+        position = extended(position, n, w.boundary);
+    if (position < 0) return {w.outside, w.outside_square};
+    const Index at = line + position * w.stride[w.along];
+    if (w.sums) return w.sums[at];
+    const double v = w.x_type == Storage::float32 ? static_cast<double>(read_as<float>(w.x + at))
+                                                  : load_any<double>(w.x + at, w.x_type);
+    return {v, v * v};
+}
+
+__device__ __forceinline__ void score(const WindowSums& w, double2 sum, Index packed, Index place) {
+    const double top =
+        w.arithmetic == Arithmetic::f32
+            ? static_cast<double>(reinterpret_cast<const float*>(w.correlation)[packed])
+            : reinterpret_cast<const double*>(w.correlation)[packed];
+    const double variance = sum.y - sum.x * sum.x / w.count;
+    double value = 0;
+    if (not_finite(sum.y))
+        value = sum.y - sum.y;  // NaN
+    else if (variance > flat * sum.y && w.norm > 0)
+        value = max(-1.0, min(1.0, top / (sqrt(variance) * w.norm)));
+    store_any<double>(w.scores + place, w.score_type, value, 0, false);
+}
+
+__global__ void __launch_bounds__(threads)
+    window_sums(const __grid_constant__ WindowSums w, Index jobs, Index runs) {
+    const bool last = w.along == w.rank - 1;
+    for (Index job = blockIdx.x * Index{threads} + threadIdx.x; job < jobs;
+         job += gridDim.x * Index{threads}) {
+        // neighbouring threads take neighbouring lines, or runs of one line where it is the fastest
+        Index rest = job, begin = 0, line = 0, packed = 0, place = 0, pitch = 1, step = 1;
+        if (last) {
+            begin = rest % runs * run;
+            rest /= runs;
+        }
+        for (int a = w.rank - 1; a >= 0; --a) {
+            if (a == w.along) {
+                step = pitch;
+                pitch *= w.out[a];
+                continue;
+            }
+            const Index at = rest % w.out[a];
+            rest /= w.out[a];
+            line += at * w.stride[a];
+            packed += at * pitch;
+            if (w.scores) place += at * w.score_stride[a];
+            pitch *= w.out[a];
+        }
+        if (!last) begin = rest * run;
+        const Index end = min(begin + run, w.out[w.along]);
+        double2 sum{0, 0};
+        for (Index j = begin; j < end; ++j) {
+            const Index from = w.first + j;
+            // what is not finite would stay in a running sum
+            if (j == begin || not_finite(sum.y)) {
+                sum = {0, 0};
+                for (Index t = 0; t < w.taps; ++t) {
+                    const double2 v = sample_at(w, line, from + t);
+                    sum = {sum.x + v.x, sum.y + v.y};
+                }
+            } else {
+                const double2 in = sample_at(w, line, from + w.taps - 1);
+                const double2 gone = sample_at(w, line, from - 1);
+                sum = {sum.x + (in.x - gone.x), sum.y + (in.y - gone.y)};
+            }
+            if (w.result)
+                w.result[packed + j * step] = sum;
+            else
+                score(w, sum, packed + j * step, place + j * w.score_stride[w.along]);
+        }
+    }
+}
+
+}  // namespace
+
+void sum_windows(const WindowSums& pass, cudaStream_t stream) {
+    const Index runs = (pass.out[pass.along] + run - 1) / run;
+    Index jobs = runs;
+    for (int a = 0; a < pass.rank; ++a)
+        if (a != pass.along) jobs *= pass.out[a];
+    const Index blocks = std::min<Index>((jobs + threads - 1) / threads, 1 << 20);
+    window_sums<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(pass, jobs, runs);
+    check_launch("window_sums");
+}
+
+}  // namespace faltung::cuda
