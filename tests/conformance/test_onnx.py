@@ -18,9 +18,6 @@ from onnx_operators import SERVED, SERVED_NODES  # noqa: E402
 
 OPERATORS = {operator.__name__ for operator in SERVED}
 
-# name of the test: why it is not asked of us
-EXCUSED: dict[str, str] = {}
-
 
 def uses_ours(model) -> bool:
     return bool(OPERATORS & {node.op_type for node in model.graph.node})
@@ -47,7 +44,7 @@ def model_cases():
     return found
 
 
-def read(path: Path, kind):
+def read(path: Path):
     tensor = onnx.TensorProto()
     tensor.ParseFromString(path.read_bytes())
     return onnx.numpy_helper.to_array(tensor)
@@ -55,7 +52,7 @@ def read(path: Path, kind):
 
 def numbered(folder: Path, what: str):
     paths = sorted(folder.glob(f"{what}_*.pb"), key=lambda path: int(path.stem.split("_")[1]))
-    return [read(path, what) for path in paths]
+    return [read(path) for path in paths]
 
 
 def check(model, inputs, outputs, rtol, atol):
@@ -73,9 +70,6 @@ def check(model, inputs, outputs, rtol, atol):
 
 @pytest.mark.parametrize("name", node_cases())
 def test_node(name, tally):
-    if name in EXCUSED:
-        tally("onnx nodes", "excused")
-        return
     case = node_cases()[name]
     for inputs, outputs in case.data_sets:
         check(case.model, inputs, outputs, case.rtol, case.atol)
@@ -84,9 +78,6 @@ def test_node(name, tally):
 
 @pytest.mark.parametrize("name", model_cases())
 def test_model(name, tally):
-    if name in EXCUSED:
-        tally("onnx models from PyTorch", "excused")
-        return
     case, model = model_cases()[name]
     folders = sorted(Path(case.model_dir).glob("test_data_set_*"))
     assert folders
@@ -100,7 +91,3 @@ def test_every_operator_was_asked_for():
     kinds |= {node.op_type for _, model in model_cases().values() for node in model.graph.node}
     # ONNX has no test of its own for the last one
     assert OPERATORS - {"GlobalLpPool"} <= kinds
-
-
-def test_excuses_are_needed():
-    assert set(EXCUSED) <= set(node_cases()) | set(model_cases())

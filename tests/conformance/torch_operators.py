@@ -17,10 +17,6 @@ class Function:
     def __init__(self, axes):
         self.axes = axes
 
-    def excuse(self, sample) -> str:
-        """Why a sample is not asked of us; empty where it is."""
-        return ""
-
     def per_axis(self, **values):
         """For stride, padding, dilation and the like."""
         return {
@@ -147,3 +143,6 @@ FUNCTIONS = {
     **{f"{PREFIX}avg_pool{n}d": AvgPool(n) for n in (1, 2, 3)},
     f"{PREFIX}unfold": Unfold(2),
 }
+
+# PyTorch has no OpInfo for these
+WITHOUT_SAMPLES = {f"lp_pool{n}d": LpPool(n) for n in (1, 2, 3)}
