@@ -158,6 +158,11 @@ def cases() -> dict[str, Callable[[], tuple[dict[str, Candidate], float, float]]
         x, k = numbers(*shape), numbers(*taps)
         return single(x, k), 2.0 * x.nbytes, float(x.size) * k.size
 
+    def prepared() -> Any:
+        x, k = numbers(8192, 8192), numbers(3, 3)
+        plan, out = faltung.plan(k, x.shape, "same"), cp.empty_like(x)
+        return {"faltung": lambda: plan(x, out)}, 2.0 * x.nbytes, 9.0 * x.size
+
     def layer() -> Any:
         x, w = (
             torch.randn(64, 128, 56, 56, device="cuda"),
@@ -172,6 +177,7 @@ def cases() -> dict[str, Callable[[], tuple[dict[str, Candidate], float, float]]
     found: dict[str, Any] = {
         f"8192² float32 k={k}": lambda k=k: plain((8192, 8192), (k, k)) for k in (3, 7, 15, 31, 101)
     }
+    found["8192² float32 k=3, prepared"] = prepared
     found["2^26 × 63"] = lambda: plain((2**26,), (63,))
     found["2^26 × 65537"] = lambda: plain((2**26,), (65537,))
     found["512³ k=3"] = lambda: plain((512,) * 3, (3,) * 3)

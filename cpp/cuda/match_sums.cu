@@ -1,5 +1,7 @@
 // Sums over windows, axis by axis, as running sums in float64; the last pass turns them into
 // scores.
+#include <algorithm>
+
 #include "cuda/access.cuh"
 #include "cuda/check.hpp"
 #include "cuda/match.hpp"
@@ -9,7 +11,9 @@ namespace faltung::cuda {
 namespace {
 
 constexpr int threads = 256;
-constexpr Index run = 32;  // outputs of a thread: a fresh sum, then one sample more and one less
+/// Outputs of a thread: a fresh sum, then one sample more and one less.
+Index run_of(Index taps) { return std::clamp<Index>(taps, 32, 512); }
+constexpr int ahead = 8;  // outputs whose samples are asked for together
 
 /// Windows without contrast: their variance is not larger than what rounding leaves of it.
 constexpr double flat = 1e-12;
@@ -41,7 +45,7 @@ __device__ __forceinline__ void score(const WindowSums& w, double2 sum, Index pa
 }
 
 __global__ void __launch_bounds__(threads)
-    window_sums(const __grid_constant__ WindowSums w, Index jobs, Index runs) {
+    window_sums(const __grid_constant__ WindowSums w, Index jobs, Index runs, Index run) {
     const bool last = w.along == w.rank - 1;
     for (Index job = blockIdx.x * Index{threads} + threadIdx.x; job < jobs;
          job += gridDim.x * Index{threads}) {
@@ -67,24 +71,40 @@ __global__ void __launch_bounds__(threads)
         if (!last) begin = rest * run;
         const Index end = min(begin + run, w.out[w.along]);
         double2 sum{0, 0};
-        for (Index j = begin; j < end; ++j) {
-            const Index from = w.first + j;
-            // what is not finite would stay in a running sum
-            if (j == begin || not_finite(sum.y)) {
-                sum = {0, 0};
-                for (Index t = 0; t < w.taps; ++t) {
-                    const double2 v = sample_at(w, line, from + t);
-                    sum = {sum.x + v.x, sum.y + v.y};
-                }
-            } else {
-                const double2 in = sample_at(w, line, from + w.taps - 1);
-                const double2 gone = sample_at(w, line, from - 1);
-                sum = {sum.x + (in.x - gone.x), sum.y + (in.y - gone.y)};
+        const auto fresh = [&](Index from) {
+            double2 whole{0, 0};
+            for (Index tap = 0; tap < w.taps; ++tap) {
+                const double2 v = sample_at(w, line, from + tap);
+                whole = {whole.x + v.x, whole.y + v.y};
             }
+            return whole;
+        };
+        const auto put = [&](Index j) {
             if (w.result)
                 w.result[packed + j * step] = sum;
             else
                 score(w, sum, packed + j * step, place + j * w.score_stride[w.along]);
+        };
+        sum = fresh(w.first + begin);
+        put(begin);
+        for (Index j = begin + 1; j < end; j += ahead) {
+            double2 in[ahead], gone[ahead];
+#pragma unroll
+            for (int i = 0; i < ahead; ++i) {
+                if (j + i >= end) break;
+                in[i] = sample_at(w, line, w.first + j + i + w.taps - 1);
+                gone[i] = sample_at(w, line, w.first + j + i - 1);
+            }
+#pragma unroll
+            for (int i = 0; i < ahead; ++i) {
+                if (j + i >= end) break;
+                // what is not finite would stay in a running sum
+                if (not_finite(sum.y))
+                    sum = fresh(w.first + j + i);
+                else
+                    sum = {sum.x + (in[i].x - gone[i].x), sum.y + (in[i].y - gone[i].y)};
+                put(j + i);
+            }
         }
     }
 }
@@ -92,12 +112,13 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 void sum_windows(const WindowSums& pass, cudaStream_t stream) {
+    const Index run = run_of(pass.taps);
     const Index runs = (pass.out[pass.along] + run - 1) / run;
     Index jobs = runs;
     for (int a = 0; a < pass.rank; ++a)
         if (a != pass.along) jobs *= pass.out[a];
     const Index blocks = std::min<Index>((jobs + threads - 1) / threads, 1 << 20);
-    window_sums<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(pass, jobs, runs);
+    window_sums<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(pass, jobs, runs, run);
     check_launch("window_sums");
 }
 

@@ -1,5 +1,7 @@
 #include "cuda/whole.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -246,12 +248,16 @@ void run_as(const WholeShape& shape, const TileArguments<T>& a, Pair<T>* work,
 
 Index smooth_length(Index n) {
     if (n <= 1) return 1;
-    for (Index length = n + n % 2;; length += 2) {
-        Index rest = length;
-        for (const Index prime : {2, 3, 5, 7})
-            while (rest % prime == 0) rest /= prime;
-        if (rest == 1) return length;
-    }
+    // products of 3, 5 and 7, each times the power of two that takes it to n
+    Index least = std::numeric_limits<Index>::max();
+    for (Index sevens = 1; sevens < 2 * n; sevens *= 7)
+        for (Index fives = sevens; fives < 2 * n; fives *= 5)
+            for (Index threes = fives; threes < 2 * n; threes *= 3) {
+                Index length = 2 * threes;
+                while (length < n) length *= 2;
+                least = std::min(least, length);
+            }
+    return least;
 }
 
 void prepare_whole(const WholeShape& shape, const void* arguments, Arithmetic arithmetic,
