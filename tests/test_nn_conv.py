@@ -240,7 +240,10 @@ def test_plan(level):
             assert layer.level == level
             assert layer.workspace_bytes < 8 << 20
             answer = layer(given)
-            assert ((first(answer) if layout == "NHWC" else answer) == value).all()
+            # a plan may take another tile than a call that has to transform the weights
+            tolerance = 1e-4 if method == "fft" else 0
+            planar = first(answer) if layout == "NHWC" else answer
+            np.testing.assert_allclose(planar, value, rtol=0, atol=tolerance)
             out = np.empty_like(answer)
             assert layer(given, out=out) is out
             assert (out == answer).all()

@@ -2,6 +2,8 @@
 // layer.
 #pragma once
 
+#include <algorithm>
+
 #include "core/conv_layer.hpp"
 #include "lines/conversion.hpp"
 #include "lines/line_reader.hpp"
@@ -31,6 +33,12 @@ public:
               Index end, T* to, Index place, Index plane, T* scratch) const;
 
     Index scratch_numbers(Index positions) const;
+
+    /// How many of `channels` channels are best read over several lines before the next ones: where
+    /// planes lie apart, lines of one plane follow one another.
+    Index together(Index channels) const {
+        return inside_ ? channels : std::min<Index>(channels, 16);
+    }
 
     /// The array itself, where it holds T: the address of a position.
     const T* in_place() const { return holds_t_ ? reinterpret_cast<const T*>(data_) : nullptr; }

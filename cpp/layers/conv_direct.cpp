@@ -8,6 +8,7 @@
 
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
+#include "layers/conv_pointwise.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung::layers {
@@ -43,10 +44,13 @@ public:
         lay_out();
         cut_sums();
         pack(weights, context);
+        if (Pointwise<T>::suits(layer)) pointwise_.emplace(layer, weights, table);
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
              const Context& context) const override {
+        if (pointwise_ && pointwise_->serves(x, out))
+            return pointwise_->run(x, out, ending, context);
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
         const ChannelWriter<T> writer(out, *table_);
         const Index depths = layer_.axes[0].out;
@@ -250,12 +254,16 @@ private:
         const Index end = begin + (box.columns - 1) * width.step + width.reach();
         const Index rows = (box.rows - 1) * height.step + height.reach();
         const Index first_row = height.first + box.row * height.step;
-        for (Index d = 0; d < depth.k; ++d)
-            for (Index r = 0; r < rows; ++r)
-                reader.read(box.sample, box.group * layer_.inputs, layer_.inputs,
-                            depth.first + box.depth * depth.step + d * depth.dilation,
-                            first_row + r, begin, end, samples + d * plane_ + r * row_, place_,
-                            channel_, scratch);
+        const Index together = reader.together(layer_.inputs);
+        for (Index c = 0; c < layer_.inputs; c += together)
+            for (Index d = 0; d < depth.k; ++d)
+                for (Index r = 0; r < rows; ++r)
+                    reader.read(box.sample, box.group * layer_.inputs + c,
+                                std::min(together, layer_.inputs - c),
+                                depth.first + box.depth * depth.step + d * depth.dilation,
+                                first_row + r, begin, end,
+                                samples + d * plane_ + r * row_ + c * channel_, place_, channel_,
+                                scratch);
     }
 
     void sum_bank(const Bank& bank, const Box& box, const T* samples, T* sums) const {
@@ -298,6 +306,7 @@ private:
     std::vector<std::int64_t> offsets_;
     std::vector<Block> blocks_;
     std::optional<Workspace> coefficients_;
+    std::optional<Pointwise<T>> pointwise_;  // for arrays whose planes are contiguous
 };
 
 }  // namespace

@@ -16,7 +16,8 @@ namespace faltung::layers {
 
 namespace {
 
-constexpr Index samples_bytes = Index{1} << 20;  // transformed samples of a block of tiles
+// Transformed samples of a block of tiles. policy/choose_conv.cpp counts with the same number.
+constexpr Index samples_bytes = Index{1280} << 10;
 
 /// One axis of a tile.
 template <class T>
@@ -319,8 +320,7 @@ public:
         const Index pair_bytes =
             count() * 2 * input_vectors_ * tile_.element() * static_cast<Index>(sizeof(T));
         const Index all = (tiles_ + 1) / 2;
-        pairs_ = std::clamp<Index>(samples_bytes / pair_bytes, 3, std::max<Index>(all, 3));
-        pairs_ = std::min(pairs_, std::max<Index>(3, (all - 1) / 8 + 1));
+        pairs_ = std::clamp<Index>(samples_bytes / pair_bytes, 1, (all - 1) / 8 + 1);
         transform_kernels(context);
     }
 

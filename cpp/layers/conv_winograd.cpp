@@ -13,10 +13,11 @@ namespace faltung::layers {
 namespace {
 
 /// Transformed samples of a block of tiles: they are read once per block of output channels.
-constexpr Index samples_bytes = Index{768} << 10;
+constexpr Index samples_bytes = Index{1280} << 10;
 /// Channels that are summed before they are added to the rest: keeps the error of long sums small.
 constexpr Index block_channels = 64;
 constexpr double least_work = 4e6, most_work = 4e8;  // products of a task
+constexpr Index wanted_tasks = 12;
 
 template <class T>
 class WinogradConv final : public Conv {
@@ -136,14 +137,19 @@ private:
         const double wanted = std::clamp(all / 16, least_work, most_work);
         const auto banks = static_cast<Index>(banks_.size());
         const auto work = [&] { return per_tile * static_cast<double>(tiles()); };
-        // transformed weights that outweigh the samples are better read once
-        if (static_cast<double>(packed_) * sizeof(T) > samples_bytes)
-            while (work() > wanted * static_cast<double>(bank_parts_) && bank_parts_ * 2 <= banks &&
-                   tile_rows() * tile_columns() * layer_.batch < 16 * tiles())
-                bank_parts_ *= 2;
-        while (work() > wanted * static_cast<double>(bank_parts_) && rows_ > 1 &&
-               (rows_ + 1) / 2 * columns_ >= loops_->places)
-            rows_ = (rows_ + 1) / 2;
+        const auto tasks = [&] {
+            return layer_.batch * layer_.groups * layer_.axes[0].out *
+                   ((tile_rows() - 1) / rows_ + 1) * ((tile_columns() - 1) / columns_ + 1) *
+                   bank_parts_;
+        };
+        // Weights that outweigh the samples are read once per block of tiles: large blocks, whose
+        // output channels are divided among tasks.
+        if (static_cast<double>(packed_) * sizeof(T) > static_cast<double>(samples_bytes)) {
+            while (tasks() < wanted_tasks && bank_parts_ * 2 <= banks) bank_parts_ *= 2;
+        } else {
+            while (work() > wanted && rows_ > 1 && (rows_ + 1) / 2 * columns_ >= loops_->places)
+                rows_ = (rows_ + 1) / 2;
+        }
         rows_ = level(tile_rows(), rows_);
     }
 
@@ -220,12 +226,15 @@ private:
         const Index begin = width.first + block.column * outputs_;
         const Index end = begin + block.columns * outputs_ + 2;
         const Index row = box_columns() * pitch_;
+        const Index together = reader.together(layer_.inputs);
         for (Index p = 0; p < planes_; ++p) {
-            for (Index r = 0; r < block.rows * outputs_ + 2; ++r)
-                reader.read(block.sample, block.group * layer_.inputs, layer_.inputs,
-                            depth.first + block.depth * depth.step + p * depth.dilation,
-                            height.first + block.row * outputs_ + r, begin, end, box + r * row,
-                            pitch_, 1, scratch);
+            for (Index c = 0; c < layer_.inputs; c += together)
+                for (Index r = 0; r < block.rows * outputs_ + 2; ++r)
+                    reader.read(block.sample, block.group * layer_.inputs + c,
+                                std::min(together, layer_.inputs - c),
+                                depth.first + block.depth * depth.step + p * depth.dilation,
+                                height.first + block.row * outputs_ + r, begin, end,
+                                box + r * row + c, pitch_, 1, scratch);
             for (Index r = 0; r < block.rows; ++r)
                 for (Index c = 0; c < block.columns; ++c)
                     filter_.samples(box + r * outputs_ * row + c * outputs_ * pitch_, row, pitch_,

@@ -60,25 +60,36 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
     }
 }
 
+/// One block of lanes × lanes numbers.
+template <class T>
+FALTUNG_INLINE void transpose_block(const T* from, Size from_pitch, T* to, Size to_pitch) {
+    constexpr Size n = lanes<T>;
+    Vec<T> block[n];
+    FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) block[i] = loadu(from + i * from_pitch);
+    transform::transpose<T>(block);
+    FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) storeu<T>(to + i * to_pitch, block[i]);
+}
+
+/// Blocks at the end overlap those before them, and write the same numbers once more.
 template <class T>
 void transpose_matrix(const T* from, Size from_pitch, Size rows, Size columns, T* to,
                       Size to_pitch) {
     constexpr Size n = lanes<T>;
-    const Size whole_rows = rows / n * n, whole_columns = columns / n * n;
-    for (Size r = 0; r < whole_rows; r += n) {
-        for (Size c = 0; c < whole_columns; c += n) {
-            Vec<T> block[n];
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i) block[i] = loadu(from + (r + i) * from_pitch + c);
-            transform::transpose<T>(block);
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i) storeu<T>(to + (c + i) * to_pitch + r, block[i]);
-        }
-        for (Size c = whole_columns; c < columns; ++c)
-            for (Size i = r; i < r + n; ++i) to[c * to_pitch + i] = from[i * from_pitch + c];
+    if (rows < n || columns < n) {
+        for (Size c = 0; c < columns; ++c)
+            for (Size r = 0; r < rows; ++r) to[c * to_pitch + r] = from[r * from_pitch + c];
+        return;
     }
-    for (Size r = whole_rows; r < rows; ++r)
-        for (Size c = 0; c < columns; ++c) to[c * to_pitch + r] = from[r * from_pitch + c];
+    for (Size r = 0; r < rows; r += n) {
+        const Size row = r + n <= rows ? r : rows - n;
+        for (Size c = 0; c < columns; c += n) {
+            const Size column = c + n <= columns ? c : columns - n;
+            transpose_block<T>(from + row * from_pitch + column, from_pitch,
+                               to + column * to_pitch + row, to_pitch);
+        }
+    }
 }
 
 template <class T>
@@ -91,6 +102,20 @@ template <class T>
 FALTUNG_INLINE Vec<T> finished(Vec<T> sum, Vec<T> bias, bool relu) {
     sum += bias;
     return relu ? (sum < Vec<T>{} ? Vec<T>{} : sum) : sum;
+}
+
+/// A vector of channels of up to `lanes` places, transposed.
+template <class T>
+FALTUNG_INLINE void finish_block(const T* from, Size pitch, Size places, Vec<T> bias, bool relu,
+                                 T* to, Size to_channel) {
+    constexpr Size n = lanes<T>;
+    Vec<T> block[n];
+    FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i)
+        block[i] = i < places ? finished<T>(loadu(from + i * pitch), bias, relu) : Vec<T>{};
+    transform::transpose<T>(block);
+    FALTUNG_UNROLL
+    for (int i = 0; i < n; ++i) storeu<T>(to + i * to_channel, block[i]);
 }
 
 template <class T>
@@ -106,33 +131,20 @@ void finish(const FinishCall<T>& call) {
                           finished<T>(loadu(call.from + p * call.pitch + c), bias, call.relu));
             continue;
         }
-        Size p = 0;
-        for (; p + n <= call.places; p += n) {
-            Vec<T> block[n];
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i)
-                block[i] =
-                    finished<T>(loadu(call.from + (p + i) * call.pitch + c), bias, call.relu);
-            transform::transpose<T>(block);
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i)
-                storeu<T>(call.to + (c + i) * call.to_channel + p, block[i]);
-        }
-        if (p < call.places) {
-            const Size left = call.places - p;
+        T* const to = call.to + c * call.to_channel;
+        const T* const from = call.from + c;
+        if (call.places < n) {
             alignas(64) T held[n * n];
-            Vec<T> block[n];
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i)
-                block[i] = i < left ? finished<T>(loadu(call.from + (p + i) * call.pitch + c), bias,
-                                                  call.relu)
-                                    : Vec<T>{};
-            transform::transpose<T>(block);
-            FALTUNG_UNROLL
-            for (int i = 0; i < n; ++i) store<T>(held + i * n, block[i]);
+            finish_block<T>(from, call.pitch, call.places, bias, call.relu, held, n);
             for (Size i = 0; i < n; ++i)
-                for (Size q = 0; q < left; ++q)
-                    call.to[(c + i) * call.to_channel + p + q] = held[i * n + q];
+                for (Size q = 0; q < call.places; ++q)
+                    to[i * call.to_channel + q] = held[i * n + q];
+            continue;
+        }
+        for (Size p = 0; p < call.places; p += n) {
+            const Size place = p + n <= call.places ? p : call.places - n;
+            finish_block<T>(from + place * call.pitch, call.pitch, n, bias, call.relu, to + place,
+                            call.to_channel);
         }
     }
     for (Size c = whole_channels; c < call.channels; ++c) {
@@ -141,6 +153,41 @@ void finish(const FinishCall<T>& call) {
             call.to[p * call.to_place + c * call.to_channel] =
                 finished(call.from[p * call.pitch + c], bias, call.relu);
     }
+}
+
+constexpr int block_channels = vector_registers >= 32 ? 12 : 6;
+
+template <class T, int channels>
+FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
+    constexpr int n = lanes<T>;
+    Vec<T> sum[channels][2];
+    FALTUNG_UNROLL
+    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
+    const T *a = call.a, *b = call.b;
+    for (Size k = 0; k < call.steps; ++k, a += channels, b += 2 * n) {
+        const Vec<T> left = load(b), right = load(b + n);
+        FALTUNG_UNROLL
+        for (int m = 0; m < channels; ++m) {
+            const Vec<T> coefficient = splat(a[m]);
+            sum[m][0] = fma(coefficient, left, sum[m][0]);
+            sum[m][1] = fma(coefficient, right, sum[m][1]);
+        }
+    }
+    FALTUNG_UNROLL
+    for (int m = 0; m < channels; ++m) {
+        const Vec<T> bias = call.bias ? splat(call.bias[m]) : Vec<T>{};
+        FALTUNG_UNROLL
+        for (int v = 0; v < 2; ++v) {
+            T* c = call.c + m * call.c_pitch + v * n;
+            if (call.accumulate) sum[m][v] += loadu(c);
+            storeu<T>(c, finished<T>(sum[m][v], bias, call.relu));
+        }
+    }
+}
+
+template <class T, int... i>
+constexpr void fill_pointwise(LayerTable<T>& table, transform::Lanes<i...>) {
+    ((table.pointwise[i] = pointwise<T, i + 1>), ...);
 }
 
 template <class T, int vectors, int... i>
@@ -173,6 +220,8 @@ constexpr LayerTable<T> layer_table() {
     table.finish = layer::finish<T>;
     table.winograd4 = winograd_table<T, 4>();
     table.winograd2 = winograd_table<T, 2>();
+    table.pointwise_channels = layer::block_channels;
+    layer::fill_pointwise(table, typename transform::CountLanes<layer::block_channels>::type{});
     table.depthwise_places = depthwise::block;
     layer::fill_depthwise(table, typename transform::CountLanes<depthwise::block>::type{});
     using Pairs = typename transform::CountLanes<complex_layer::block_places>::type;

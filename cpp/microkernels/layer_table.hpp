@@ -54,6 +54,20 @@ struct WinogradTable {
                     std::int64_t place, T* watch);
 };
 
+/// Output channels × two vectors of neighbouring places, lanes over the places:
+///
+///     c[m][i] (+)= bias[m] + sum over k of a[k*channels + m] * b[k*width + i],   width = 2 * lanes
+template <class T>
+struct PointwiseCall {
+    const T* a;
+    const T* b;  // aligned
+    std::int64_t steps;
+    T* c;
+    std::int64_t c_pitch;  // numbers from one output channel to the next
+    const T* bias;         // or nullptr
+    bool relu, accumulate;
+};
+
 /// A layer whose channels do not see each other, one vector of channels at a time. All addresses
 /// are aligned to a vector; distances count numbers.
 template <class T>
@@ -104,6 +118,9 @@ struct LayerTable {
                       std::int64_t columns, T* to, std::int64_t to_pitch);
     void (*finish)(const FinishCall<T>&);
     WinogradTable<T> winograd4, winograd2;
+    static constexpr int most_channels = 12;
+    int pointwise_channels;  // the largest block
+    void (*pointwise[most_channels])(const PointwiseCall<T>&);
     int depthwise_places;  // the largest block of the two below
     void (*depthwise[most_places])(const DepthwiseCall<T>&);
     void (*depthwise_gradient[most_places])(const DepthwiseGradientCall<T>&);  // [taps - 1]

@@ -14,12 +14,20 @@ namespace {
 constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2", "fft"};
 
 /// Nanoseconds on one core for a full vector: of multiply-adds, and of samples that are packed,
-/// transformed or stored. Measured with benchmarks/nets.py on the machine of docs/performance.md;
-/// the plateau is wide, because the methods differ in the number of products by factors.
+/// transformed or stored. Measured with benchmarks/benchmarks/nets.py on the machine of
+/// docs/performance.md; the plateau is wide, because the methods differ in the number of products
+/// by factors.
 struct Costs {
-    double product = 0.26, pack = 6, finish = 8, tile = 1.6, weight = 3;
-    double butterfly = 0.8, element = 4;  // of a transform: per point and doubling, per point
+    double product = 0.16, pack = 6, finish = 8, tile = 1.6, weight = 3;
+    // of a transform: per point and doubling; per point, as it comes and goes; the same where
+    // products of matrices stand between, and spread over many frequencies
+    double butterfly = 0.8, element = 5, spread = 20;
+    double stream = 2.5;  // transformed weights from the shared cache
 };
+
+constexpr Index few_channels = 8;
+/// Transformed samples of a block of tiles (layers/conv_spectral.cpp).
+constexpr double block_bytes = 1280 << 10;
 
 class ConvModel {
 public:
@@ -80,14 +88,16 @@ private:
         return {.possible = false, .reason = reason};
     }
 
-    /// Tiles that leave room for outputs.
+    /// Tiles that leave room for outputs. With many channels the weights of small ones are read
+    /// from nearer memory.
     std::vector<Index> lengths(const Axis& axis) const {
         if (axis.k == 1) return {1};
+        const Index most = layer_.inputs >= few_channels && axis.reach() <= 16 ? 32 : 512;
         std::vector<Index> fitting;
         const auto& table = level_.transform_f32;
         for (int i = 0; i < table.length_count; ++i) {
             const Index n = table.lengths[i].n;
-            if (n < axis.reach() + axis.reach() / 4 + 1 || n > 512) continue;
+            if (n < axis.reach() + axis.reach() / 4 + 1 || n > most) continue;
             fitting.push_back(n);
             if (n >= axis.out + axis.reach() - 1) break;  // one tile holds all
         }
@@ -102,8 +112,10 @@ private:
         const Index across = (width.out - 1) / (wide - width.reach() + 1) + 1;
         const double pairs =
             std::ceil(static_cast<double>(layer_.batch * layer_.axes[0].out * down * across) / 2);
-        const double transform = points * (steps * costs_.butterfly + costs_.element);
-        if (layer_.depthwise(lanes_) && layer_.outputs == 1) {
+        const bool alone = layer_.depthwise(lanes_) && layer_.outputs == 1;
+        const double transform =
+            points * (steps * costs_.butterfly + (alone ? costs_.element : costs_.spread));
+        if (alone) {
             const double blocks = vectors(layer_.groups);
             return blocks * (2 * pairs + (prepared_ ? 0 : 1)) * transform + moving();
         }
@@ -113,6 +125,9 @@ private:
         double all =
             groups * pairs * (inputs + outputs) * transform +
             groups * (points / 2 + 2) * 2 * pairs * channels * outputs * 4 * costs_.product;
+        const double pair_bytes = (points + 4) * inputs * 2 * 64;
+        const double blocks = std::ceil(pairs / std::max(3.0, block_bytes / pair_bytes));
+        all += blocks * groups * (points / 2 + 2) * channels * outputs * 2 * costs_.stream;
         if (!prepared_) all += groups * channels * outputs * transform;
         return all + moving();
     }
@@ -123,9 +138,17 @@ private:
     double vectors(Index channels) const {
         return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
     }
+    /// Samples that are packed, and outputs that are stored.
     double moving() const {
-        return count(layer_.samples()) * vectors(layer_.inputs) * costs_.pack +
-               count(layer_.places()) * vectors(layer_.outputs) * costs_.finish;
+        const auto vectors_of = [&](Index channels) {
+            return layer_.depthwise(lanes_)
+                       ? vectors(layer_.groups) * static_cast<double>(channels)
+                       : static_cast<double>(layer_.groups) * vectors(channels);
+        };
+        const auto batch = static_cast<double>(layer_.batch);
+        return batch *
+               (static_cast<double>(layer_.samples()) * vectors_of(layer_.inputs) * costs_.pack +
+                static_cast<double>(layer_.places()) * vectors_of(layer_.outputs) * costs_.finish);
     }
 
     const ConvLayer& layer_;
