@@ -7,6 +7,7 @@ namespace py = pybind11;
 
 namespace faltung::bindings {
 
+void bind_bank(py::module_& module);
 void bind_conv_layer(py::module_& module);
 void bind_convolve(py::module_& module);
 void bind_config(py::module_& module);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     module.attr("__version__") = FALTUNG_VERSION;
     py::register_local_exception_translator(faltung::bindings::translate);
     faltung::bindings::bind_convolve(module);
+    faltung::bindings::bind_bank(module);
     faltung::bindings::bind_conv_layer(module);
     faltung::bindings::bind_config(module);
     faltung::bindings::bind_pooling(module);

@@ -83,18 +83,15 @@ std::size_t Plan::bytes() const {
     return static_cast<std::size_t>(numbers) * size_of(choice.taken().arithmetic);
 }
 
-std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
-                                       const Request& request) {
-    Problem problem = asked;
-    const microkernels::Table& level = current_level();
-    const bool conjugate = !request.flip;
-
-    // 1. the kernel, and what the choice needs to know of it
-    auto kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, conjugate);
+Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Request& request) {
+    Weighed weighed;
+    weighed.kernel =
+        std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip);
+    const Kernel& kernel = *weighed.kernel;
     Traits traits;
-    traits.finite_kernel = kernel->finite();
-    traits.kernel_norm = kernel->norm();
-    traits.listed = direct::sparse_count(problem.taps(), kernel->not_zero());
+    traits.finite_kernel = kernel.finite();
+    traits.kernel_norm = kernel.norm();
+    traits.listed = direct::sparse_count(problem.taps(), kernel.not_zero());
     traits.fft_available = fft::available();
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
@@ -102,29 +99,41 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
     traits.whole_steps = whole.steps;
-    Terms terms;
-    if (worth_factors(problem, *kernel) || request.method == Method::separable)
-        terms = factorise(*kernel, problem.arithmetic,
-                          rank_tolerance(problem, request.kernel_dtype), most_terms(problem));
-    traits.terms = static_cast<int>(terms.size());
-    traits.pass_work = separable_work(terms);
+    if (worth_factors(problem, kernel) || request.method == Method::separable)
+        weighed.terms =
+            factorise(kernel, problem.arithmetic, rank_tolerance(problem, request.kernel_dtype),
+                      most_terms(problem));
+    traits.terms = static_cast<int>(weighed.terms.size());
+    traits.pass_work = separable_work(weighed.terms);
+    weighed.choice = choose(problem, traits, current_level(), request.method);
+    return weighed;
+}
 
-    // 2. the choice
+std::size_t streamed_results() {
+    // a virtual machine may be told of a cache that hundreds of cores share
+    constexpr Index largest = Index{32} << 20;
+    return static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
+}
+
+std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
+                                       const Request& request) {
+    Problem problem = asked;
+    const microkernels::Table& level = current_level();
+
+    // 1. the kernel, and the choice
+    auto [kernel, terms, choice] = weigh(problem, kernel_view, request);
     auto plan = std::make_shared<Plan>();
     plan->level = &level;
-    plan->choice = choose(problem, traits, level, request.method);
+    plan->choice = std::move(choice);
     const Prediction& taken = plan->choice.taken();
     if (taken.arithmetic != problem.arithmetic) {
         problem.arithmetic = taken.arithmetic;
-        kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, conjugate);
+        kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip);
     }
     plan->problem = asked;
 
-    // 3. the executor; results that would wash out a good part of the shared cache are stored past
-    // it
-    // a virtual machine may be told of a cache that hundreds of cores share
-    constexpr Index largest = Index{32} << 20;
-    const auto stream_from = static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
+    // 2. the executor
+    const std::size_t stream_from = streamed_results();
     switch (plan->choice.method) {
         case Method::direct:
             plan->executor = make_dense(problem, kernel, level, stream_from);
@@ -261,9 +270,6 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
     run_plan(*plan, x, out, context);
 }
 
-namespace {
-
-/// A C-contiguous view of the request's shape, without memory: stands for an x that is yet to come.
 ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
     const PerAxis<Axis>& axes = request.problem.axes;
     ArrayView view{
@@ -276,8 +282,6 @@ ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
     }
     return view;
 }
-
-}  // namespace
 
 PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     : request_(std::move(request)), kernel_(k) {

@@ -7,6 +7,7 @@
 
 #include "core/executor.hpp"
 #include "core/kernel.hpp"
+#include "direct/separable.hpp"
 #include "engine/request.hpp"
 
 namespace faltung {
@@ -23,6 +24,18 @@ struct Plan {
     std::size_t bytes() const;
 };
 
+/// The method for one kernel, and what the choice had to find out.
+struct Weighed {
+    std::shared_ptr<const Kernel> kernel;
+    Terms terms;  // of a kernel that is a sum of few outer products
+    Choice choice;
+};
+Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request);
+
+/// Results of this many bytes would wash out a good part of the shared cache, and are stored past
+/// it.
+std::size_t streamed_results();
+
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
                                        const Request& request);
@@ -35,6 +48,10 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
 /// multiplied out.
 void run_factors(const Request& request, ArrayView x, const std::vector<ArrayView>& factors,
                  ArrayView out, const Context& context);
+
+/// A C-contiguous view of the shape of x (or of the answer), without memory: stands for an array
+/// that is yet to come.
+ArrayView absent_view(const Request& request, DType dtype, bool of_result);
 
 /// A kernel that serves many calls. Plans are made once per memory layout of x. Thread-safe.
 class PreparedKernel {

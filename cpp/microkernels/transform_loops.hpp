@@ -227,6 +227,23 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, const Tran
     }
 }
 
+template <class T>
+void inverse_rows(const T* image, const T* spectrum, T* tile, const TileLayout& layout, Size rows,
+                  Size panels_back, const TransformLength& length, const T* twiddles,
+                  const T* twist, T* buffer) {
+    const Steps<T> steps(length, twiddles);
+    const Size panel = length.n * element<T>;
+    for (Size y = 0; y < rows; y += lanes<T>) {
+        for (Size i = 0; i < panel; i += element<T>)
+            store_complex(buffer + i, load_complex(image + i) * load_complex(spectrum + i));
+        inverse_panel(buffer, element<T>, steps);
+        panel_to_rows(buffer, tile + y * element<T>, layout, panels_back, twist);
+        image += panel;
+        spectrum += panel;
+        if (twist) twist += panel;
+    }
+}
+
 }  // namespace transform
 
 template <class T>
@@ -239,6 +256,7 @@ constexpr TransformTable<T> transform_table() {
             transform::convolve<T>,
             transform::convolve_rows<T>,
             transform::forward_rows<T>,
+            transform::inverse_rows<T>,
             transform::load_rows<T>,
             transform::store_rows<T>};
 }

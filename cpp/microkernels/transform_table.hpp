@@ -80,6 +80,13 @@ struct TransformTable {
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                          const TransformLength& length, const T* twiddles, const T* twist, T* out);
 
+    /// The way back from there: `image` times `spectrum`, both as forward_rows leaves them, into
+    /// the first `panels_back` panels of the tile.
+    void (*inverse_rows)(const T* image, const T* spectrum, T* tile, const TileLayout& layout,
+                         std::ptrdiff_t rows, std::ptrdiff_t panels_back,
+                         const TransformLength& length, const T* twiddles, const T* twist,
+                         T* buffer);
+
     /// Writes `rows` rows of n samples, the rest of their panels cleared, and adds to the glances
     /// at re and im, in blocks of `block` (glance_rows, whole_row) rows.
     void (*load)(T* tile, const TileLayout& layout, const Plane<const T>& re,

@@ -180,6 +180,20 @@ void TileFrame<T>::forward(T* tile, T* spectrum) const {
     }
 }
 
+template <class T>
+void TileFrame<T>::back(const T* image, const T* spectrum, T* tile, T* buffer) const {
+    const AxisPlan& y = columns_.back();
+    const Index slab_numbers = 2 * height_ * plan_.width;
+    for (Index s = 0; s < slabs_; ++s) {
+        T* slab = tile + s * slab_stride_;
+        table_.inverse_rows(image + s * slab_numbers, spectrum + s * slab_numbers, slab, layout_,
+                            height_, panels_back_, *rows_.length, rows_.factors.data(), twist_,
+                            buffer);
+        table_.inverse(slab, element(), panels_back_, layout_.panel, *y.length, y.factors.data());
+    }
+    transform_slabs(tile, false);
+}
+
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<float>&);
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<double>&);
 template class TileFrame<float>;

@@ -70,6 +70,8 @@ public:
     void convolve(T* tile, const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
     /// Forward only; destroys the tile.
     void forward(T* tile, T* spectrum) const;
+    /// From the product of two spectra of that kind to a tile. Not for columns.
+    void back(const T* image, const T* spectrum, T* tile, T* buffer) const;
 
 private:
     static constexpr Index spare = 64;

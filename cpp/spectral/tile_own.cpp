@@ -93,6 +93,14 @@ public:
         frame_.convolve(tile, spectrum_.template as<T>(), scratch, ahead);
     }
 
+    std::size_t image_bytes() const override {
+        return frame_.plan().columns ? 0 : frame_.spectrum_numbers() * sizeof(T);
+    }
+    void forward(T* tile, T* image) const override { frame_.forward(tile, image); }
+    void back(const T* image, T* tile, T* scratch) const override {
+        frame_.back(image, spectrum_.template as<T>(), tile, scratch);
+    }
+
     void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
                bool stream) const override {
         const auto& layout = frame_.layout();

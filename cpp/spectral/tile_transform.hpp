@@ -58,6 +58,12 @@ public:
     virtual Index glance_block() const = 0;
     /// Meanwhile fetches what `ahead` names, where the engine can.
     virtual void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const = 0;
+    /// convolve() in two steps, so that many kernels share the first: a tile's spectrum goes to
+    /// `image` (which takes image_bytes(), zero where this is not served), and comes back times
+    /// that of this kernel. All transforms of one shape agree on it.
+    virtual std::size_t image_bytes() const { return 0; }
+    virtual void forward(T* /*tile*/, T* /*image*/) const {}
+    virtual void back(const T* /*image*/, T* /*tile*/, T* /*scratch*/) const {}
     /// The real (part 0) or imaginary (part 1) results of those rows.
     virtual void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
                        bool stream) const = 0;
