@@ -529,7 +529,8 @@ def test_matching_what_has_no_contrast_or_is_not_finite(cp):
     assert actual[5, 30] > 0.9999
     flat = faltung.match_template(cp.asarray(image[:30]), cp.full((4, 4), 0.1, np.float32))
     assert (flat == 0).all()
-    with pytest.raises(ValueError, match="template holds NaN"):
-        faltung.match_template(cp.asarray(image), cp.asarray(image[38:42, 48:52]))
+    # nothing waits for a template that is not finite
+    bad = faltung.match_template(cp.asarray(image[:30]), cp.asarray(image[38:42, 48:52]))
+    assert cp.isnan(bad[20:]).all()
     with pytest.raises(ValueError, match="peaks is not served"):
         faltung.match_template(cp.asarray(image), cp.asarray(template), peaks=1)

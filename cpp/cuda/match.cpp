@@ -1,62 +1,45 @@
 #include "cuda/match.hpp"
 
-#include <cmath>
+#include <algorithm>
 
-#include "core/error.hpp"
-#include "core/kernel.hpp"
 #include "cuda/check.hpp"
 
 namespace faltung::cuda {
-
-namespace {
-
-/// The template less its mean, in float64, and its norm.
-struct Centred {
-    std::vector<double> numbers;
-    double norm = 0;
-};
-
-Centred centred(const ArrayView& pattern) {
-    // converted as kernels are, because that reads every type
-    Problem problem;
-    problem.arithmetic = Arithmetic::f64;
-    const Kernel kernel(problem, pattern, false, false);
-    if (!kernel.finite()) throw ValueError("template holds NaN or infinity");
-    Centred found{.numbers = kernel.planes<double>().real};
-    double mean = 0, largest = 0;
-    for (const double v : found.numbers) mean += v;
-    mean /= static_cast<double>(found.numbers.size());
-    for (double& v : found.numbers) {
-        largest = std::max(largest, std::abs(v));
-        v -= mean;
-        found.norm += v * v;
-    }
-    found.norm = std::sqrt(found.norm);
-    // equal samples leave rounding errors of their mean
-    if (found.norm <= 1e-14 * largest * std::sqrt(static_cast<double>(found.numbers.size())))
-        found.norm = 0;
-    return found;
-}
-
-}  // namespace
 
 void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
                const TypedView& out, int device, cudaStream_t stream) {
     const Problem& problem = request.problem;
     if (problem.outputs() == 0) return;
     const DeviceGuard guard(device);
-    std::vector<std::byte> copied;
+    // 0. the template less its mean; one in the host's memory is copied as it is
+    const Index count = product(pattern.array.view.shape);
     ArrayView given = pattern.array.view;
-    if (pattern.on_device) {
-        copied = copy_to_host(pattern.array, stream);
-        given = packed_view(copied.data(), given);
+    StreamBuffer there;
+    if (!pattern.on_device) {
+        std::vector<std::byte> packed(static_cast<std::size_t>(count) * size_of(given.dtype));
+        std::byte* to = packed.data();
+        for_each_element(given, [&](const std::byte* at) {
+            std::copy_n(at, size_of(given.dtype), to);
+            to += size_of(given.dtype);
+        });
+        there = StreamBuffer(packed.size(), stream);
+        FALTUNG_CHECK(cudaMemcpyAsync(there.get(), packed.data(), packed.size(),
+                                      cudaMemcpyHostToDevice, stream));
+        given = packed_view(there.get<std::byte>(), given);
     }
-    Centred t = centred(given);
-    ArrayView numbers{.data = reinterpret_cast<std::byte*>(t.numbers.data()),
-                      .dtype = DType::float64,
-                      .shape = given.shape,
-                      .strides = given.shape};
-    numbers = packed_view(numbers.data, numbers);
+    TapSource source;
+    source.data = given.data;
+    source.type = pattern.array.type;
+    source.rank = given.rank();
+    for (int a = 0; a < given.rank(); ++a) {
+        source.extent[a] = given.shape[a];
+        source.stride[a] = given.strides[a];
+    }
+    const StreamBuffer centred(static_cast<std::size_t>(count + 1) * sizeof(double), stream);
+    double* norm = centred.get<double>() + count;
+    centre(source, count, centred.get<double>(), norm, stream);
+    ArrayView numbers{.dtype = DType::float64, .shape = given.shape, .strides = given.shape};
+    numbers = packed_view(centred.get<std::byte>(), numbers);
 
     // 1. the correlation with it
     ArrayView top{.dtype = problem.arithmetic == Arithmetic::f32 ? DType::float32 : DType::float64,
@@ -68,7 +51,7 @@ void run_match(const Request& request, const TypedView& x, const KernelArray& pa
     Request correlate = request;
     correlate.kernel_dtype = DType::float64;
     correlate.problem.out_dtype = top.dtype;
-    run_once(correlate, x, {{numbers, Storage::float64}, false},
+    run_once(correlate, x, {{numbers, Storage::float64}, true},
              {top, static_cast<Storage>(top.dtype)}, device, stream);
 
     // 2. sums over the windows, axis by axis, and the scores
@@ -105,7 +88,7 @@ void run_match(const Request& request, const TypedView& x, const KernelArray& pa
             pass.result = nullptr;
             pass.correlation = correlation.get<const std::byte>();
             pass.arithmetic = problem.arithmetic;
-            pass.norm = t.norm;
+            pass.norm = norm;
             pass.scores = out.view.data;
             pass.score_type = out.type;
         } else {

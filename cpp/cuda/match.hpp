@@ -8,7 +8,7 @@
 namespace faltung::cuda {
 
 /// Pearson's coefficient of a template with every window of x. `request` is a correlation that says
-/// which windows; the scores go to `out`. Waits for the stream once, to look at the template.
+/// which windows; the scores go to `out`.
 void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
                const TypedView& out, int device, cudaStream_t stream);
 
@@ -27,12 +27,18 @@ struct WindowSums {
     // the last pass
     const std::byte* correlation = nullptr;  // packed numbers of the arithmetic
     Arithmetic arithmetic = Arithmetic::f32;
-    double count = 1, norm = 1;  // samples of a window; of the template less its mean
+    double count = 1;              // samples of a window
+    const double* norm = nullptr;  // of the template less its mean
     std::byte* scores = nullptr;
     Storage score_type = Storage::float32;
     Index score_stride[max_rank];
 };
 
 void sum_windows(const WindowSums& pass, cudaStream_t stream);
+
+/// The samples of a template less their mean, in float64 and C order, and their norm: 0 where all
+/// are equal.
+void centre(const TapSource& pattern, Index count, double* numbers, double* norm,
+            cudaStream_t stream);
 
 }  // namespace faltung::cuda

@@ -38,9 +38,10 @@ __device__ __forceinline__ void score(const WindowSums& w, double2 sum, Index pa
     const double variance = sum.y - sum.x * sum.x / w.count;
     double value = 0;
     if (not_finite(sum.y))
-        value = sum.y - sum.y;  // NaN
-    else if (variance > flat * sum.y && w.norm > 0)
-        value = max(-1.0, min(1.0, top / (sqrt(variance) * w.norm)));
+        value = sum.y - sum.y;                         // NaN
+    else if (variance > flat * sum.y && *w.norm != 0)  // NaN passes
+        value = top / (sqrt(variance) * *w.norm);
+    if (value < -1 || value > 1) value = value < 0 ? -1 : 1;
     store_any<double>(w.scores + place, w.score_type, value, 0, false);
 }
 
@@ -109,7 +110,55 @@ __global__ void __launch_bounds__(threads)
     }
 }
 
+constexpr int centre_threads = 1024;
+
+/// The sum of a number of every thread of a block.
+__device__ double block_sum(double value) {
+    __shared__ double part[centre_threads / 32];
+    for (int d = 16; d > 0; d /= 2) value += __shfl_down_sync(~0u, value, d);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = value;
+    __syncthreads();
+    double sum = 0;
+    for (int i = 0; i < centre_threads / 32; ++i) sum += part[i];
+    return sum;
+}
+
+__global__ void __launch_bounds__(centre_threads)
+    centre_pattern(const __grid_constant__ TapSource s, Index count, double* numbers,
+                   double* norm) {
+    double sum = 0, square = 0;
+    for (Index i = threadIdx.x; i < count; i += centre_threads) {
+        const std::byte* at = s.data;
+        Index rest = i;
+        for (int a = s.rank - 1; a >= 0; --a) {
+            at += rest % s.extent[a] * s.stride[a];
+            rest /= s.extent[a];
+        }
+        const double v = load_any<double>(at, s.type);
+        numbers[i] = v;
+        sum += v;
+        square += v * v;
+    }
+    const double mean = block_sum(sum) / static_cast<double>(count);
+    const double whole = block_sum(square);
+    double rest = 0;
+    for (Index i = threadIdx.x; i < count; i += centre_threads) {
+        numbers[i] -= mean;
+        rest += numbers[i] * numbers[i];
+    }
+    rest = block_sum(rest);
+    // equal samples leave rounding errors of their mean
+    if (threadIdx.x == 0) *norm = rest <= 1e-26 * whole ? 0 : sqrt(rest);
+}
+
 }  // namespace
+
+void centre(const TapSource& pattern, Index count, double* numbers, double* norm,
+            cudaStream_t stream) {
+    centre_pattern<<<1, centre_threads, 0, stream>>>(pattern, count, numbers, norm);
+    check_launch("centre_pattern");
+}
 
 void sum_windows(const WindowSums& pass, cudaStream_t stream) {
     const Index run = run_of(pass.taps);
