@@ -19,6 +19,10 @@ namespace {
 // Transformed samples of a block of tiles. policy/choose_conv.cpp counts with the same number.
 constexpr Index samples_bytes = Index{1280} << 10;
 
+/// Tiles that are transformed before their frequencies are spread: neighbouring numbers are written
+/// together.
+constexpr Index held_tiles = 4;
+
 /// One axis of a tile.
 template <class T>
 struct TileAxis {
@@ -66,6 +70,18 @@ public:
         if (width_.length)
             table_->forward(tile + first * row_, element_, last - first, row_, *width_.length,
                             width_.factors.data());
+        if (height_.length)
+            table_->forward(tile, row_, width_.n, element_, *height_.length,
+                            height_.factors.data());
+    }
+
+    /// Only the first row and the last `tail` rows are not zero.
+    void forward_wrapped(T* tile, Index tail) const {
+        if (width_.length) {
+            table_->forward(tile, element_, 1, row_, *width_.length, width_.factors.data());
+            table_->forward(tile + (height_.n - tail) * row_, element_, tail, row_, *width_.length,
+                            width_.factors.data());
+        }
         if (height_.length)
             table_->forward(tile, row_, width_.n, element_, *height_.length,
                             height_.factors.data());
@@ -213,7 +229,7 @@ protected:
                 T* to = tile + row * tile_.row() + column * tile_.element();
                 for (Index l = 0; l < lanes; ++l) to[l] = scale * number(y * width.k + x, l);
             }
-        tile_.forward(tile, 0, tile_.height().n);
+        tile_.forward_wrapped(tile, height.reach() - 1);
     }
 
     ConvLayer layer_;
@@ -334,7 +350,7 @@ public:
             const Index first = all * block / blocks, last = all * (block + 1) / blocks;
             const Workspace workspace(workspace_bytes());
             T* const tile = workspace.as<T>();
-            T* const samples = tile + tile_.numbers();
+            T* const samples = tile + held_tiles * tile_.numbers();
             T* const sums = samples + count() * sample_pace();
             T* const line = sums + count() * sum_pace();
             transform_samples(reader, group, first, last - first, tile, samples, line);
@@ -346,7 +362,8 @@ public:
     }
 
     std::size_t workspace_bytes() const override {
-        return static_cast<std::size_t>(tile_.numbers() + count() * (sample_pace() + sum_pace()) +
+        return static_cast<std::size_t>(held_tiles * tile_.numbers() +
+                                        count() * (sample_pace() + sum_pace()) +
                                         Base::line_numbers()) *
                sizeof(T);
     }
@@ -367,26 +384,40 @@ private:
         const Index lanes = loops_->lanes, taps = layer_.taps();
         spectra_.emplace(static_cast<std::size_t>(layer_.groups * packed_) * sizeof(T));
         const auto banks = static_cast<Index>(banks_.size());
-        parallel_for(layer_.groups * banks * layer_.inputs, context, [&](Index task, int) {
-            const Index input = task % layer_.inputs, group = task / layer_.inputs / banks;
-            const Bank& bank = banks_[static_cast<std::size_t>(task / layer_.inputs % banks)];
-            const Workspace space(static_cast<std::size_t>(tile_.numbers()) * sizeof(T));
-            T* const tile = space.as<T>();
-            T* const to =
-                spectra_->template as<T>() + group * packed_ + bank.packed + input * 2 * bank.width;
-            for (Index v = 0; v < bank.width; v += lanes) {
-                const T* w =
-                    kept_.view().data +
-                    ((group * layer_.outputs + bank.first + v) * layer_.inputs + input) * taps;
-                Base::kernel_spectrum(
-                    tile, std::min(lanes, bank.count - v),
-                    [&](Index tap, Index lane) { return w[lane * layer_.inputs * taps + tap]; });
-                for (Index q = 0; q < count(); ++q) {
-                    const T* from = tile + frequencies_[static_cast<std::size_t>(q)].place;
-                    T* u = to + q * layer_.inputs * 2 * bank.width + v;
-                    std::copy_n(from, lanes, u);
-                    std::copy_n(from + lanes, lanes, u + bank.width);
+        const Index blocks = (layer_.inputs - 1) / held_tiles + 1;
+        parallel_for(layer_.groups * banks * blocks, context, [&](Index task, int) {
+            const Index group = task / blocks / banks;
+            const Bank& bank = banks_[static_cast<std::size_t>(task / blocks % banks)];
+            const Index first = task % blocks * held_tiles;
+            const Index inputs = std::min(held_tiles, layer_.inputs - first);
+            const Workspace space(static_cast<std::size_t>(2 * held_tiles * tile_.numbers()) *
+                                  sizeof(T));
+            T* const tiles = space.as<T>();  // [input][vector]
+            const Index vectors = bank.width / lanes;
+            for (Index i = 0; i < inputs; ++i)
+                for (Index v = 0; v < vectors; ++v) {
+                    const T* w =
+                        kept_.view().data +
+                        ((group * layer_.outputs + bank.first + v * lanes) * layer_.inputs + first +
+                         i) *
+                            taps;
+                    Base::kernel_spectrum(tiles + (i * vectors + v) * tile_.numbers(),
+                                          std::min(lanes, bank.count - v * lanes),
+                                          [&](Index tap, Index lane) {
+                                              return w[lane * layer_.inputs * taps + tap];
+                                          });
                 }
+            T* to =
+                spectra_->template as<T>() + group * packed_ + bank.packed + first * 2 * bank.width;
+            for (const Frequency& frequency : frequencies_) {
+                const T* from = tiles + frequency.place;
+                T* u = to;
+                for (Index i = 0; i < inputs; ++i, u += 2 * bank.width)
+                    for (Index v = 0; v < vectors; ++v, from += tile_.numbers()) {
+                        std::copy_n(from, lanes, u + v * lanes);
+                        std::copy_n(from + lanes, lanes, u + bank.width + v * lanes);
+                    }
+                to += layer_.inputs * 2 * bank.width;
             }
         });
     }
@@ -395,13 +426,22 @@ private:
                            T* tile, T* samples, T* line) const {
         const Index lanes = loops_->lanes, slot = input_vectors_ * tile_.element();
         for (Index p = 0; p < pairs; ++p)
-            for (Index v = 0; v < input_vectors_; ++v) {
-                Base::load_pair(reader, 2 * (first + p), group * layer_.inputs + v * lanes,
-                                std::min(lanes, layer_.inputs - v * lanes), tile, line);
+            for (Index v = 0; v < input_vectors_; v += held_tiles) {
+                const Index vectors = std::min(held_tiles, input_vectors_ - v);
+                for (Index i = 0; i < vectors; ++i) {
+                    const Index channel = (v + i) * lanes;
+                    Base::load_pair(reader, 2 * (first + p), group * layer_.inputs + channel,
+                                    std::min(lanes, layer_.inputs - channel),
+                                    tile + i * tile_.numbers(), line);
+                }
                 T* to = samples + p * slot + v * tile_.element();
                 for (const Frequency& frequency : frequencies_) {
-                    std::copy_n(tile + frequency.place, tile_.element(), to);
-                    conjugate(tile + frequency.partner, lanes, to + pairs * slot, lanes);
+                    for (Index i = 0; i < vectors; ++i) {
+                        const T* from = tile + i * tile_.numbers();
+                        T* at = to + i * tile_.element();
+                        std::copy_n(from + frequency.place, tile_.element(), at);
+                        conjugate(from + frequency.partner, lanes, at + pairs * slot, lanes);
+                    }
                     to += sample_pace();
                 }
             }
