@@ -1,6 +1,8 @@
 #include "parallel/parallel_for.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -35,6 +37,44 @@ private:
     std::chrono::steady_clock::time_point next_;
 };
 
+/// The tasks of one parallel region. Each worker has a run of neighbouring tasks of its own, which
+/// the next call with as many tasks gives it again, so that what is in its caches stays of use; who
+/// has finished helps the others.
+class Shares {
+public:
+    Shares(Index tasks, int workers) : count_(std::min(workers, most)) {
+        for (int s = 0; s < count_; ++s) {
+            share_[s].next.store(begin(tasks, s), std::memory_order_relaxed);
+            share_[s].end = begin(tasks, s + 1);
+        }
+    }
+
+    /// A task that nobody has taken yet; -1 if there is none.
+    Index take(int worker) {
+        for (int i = 0; i < count_; ++i) {
+            Share& share = share_[(worker + i) % count_];
+            if (share.next.load(std::memory_order_relaxed) >= share.end) continue;
+            const Index task = share.next.fetch_add(1, std::memory_order_relaxed);
+            if (task < share.end) return task;
+        }
+        return -1;
+    }
+
+private:
+    static constexpr int most = 64;
+    struct alignas(64) Share {
+        std::atomic<Index> next{0};
+        Index end = 0;
+    };
+
+    Index begin(Index tasks, int share) const {
+        return tasks / count_ * share + std::min<Index>(tasks % count_, share);
+    }
+
+    const int count_;
+    std::array<Share, most> share_;
+};
+
 }  // namespace
 
 namespace detail {
@@ -50,7 +90,7 @@ void parallel_for(Index tasks, const Context& context, void* object, TaskBody bo
         return;
     }
 
-    std::atomic<Index> next{0};
+    Shares shares(tasks, workers);
     std::atomic<bool> stop{false};
     std::exception_ptr failure;
     std::mutex failure_mutex;
@@ -60,8 +100,8 @@ void parallel_for(Index tasks, const Context& context, void* object, TaskBody bo
         Poller poller(worker == 0 ? context.interrupt : nullptr);
         try {
             while (!stop.load(std::memory_order_relaxed)) {
-                const Index task = next.fetch_add(1, std::memory_order_relaxed);
-                if (task >= tasks) break;
+                const Index task = shares.take(worker);
+                if (task < 0) break;
                 body(object, task, worker);
                 if (poller.interrupted()) throw Cancelled();
             }

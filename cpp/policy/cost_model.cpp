@@ -12,7 +12,7 @@ namespace {
 // Nanoseconds unless said otherwise; benchmarks/calibrate.py's machine, rough within a factor of
 // two, and felt by small calls only.
 constexpr double direct_call = 300, direct_row = 20, direct_kernel_row = 2;
-constexpr double separable_call = 1500;
+constexpr double separable_call = 1500, separable_row = 30, separable_row_tap = 3;
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 constexpr double listed_tap = 4;
 constexpr double tile_call = 4000, whole_call = 15000;
@@ -37,10 +37,10 @@ constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6
 // Seconds that calls took over the sums of the figures above, in the geometric mean over the random
 // problems of benchmarks/regret.py: short rows, borders, and fresh memory, which calibration on
 // large warm images does not see.
-constexpr double direct_in_life = 1.5, direct_one_tap = 4;
-constexpr double separable_in_life_2d = 2, separable_in_life_3d = 4, separable_in_life_1d = 1.1;
-constexpr double whole_in_life = 2, whole_in_life_3d = 3.6;
-constexpr double tiles_in_life = 2, tiles_in_life_3d = 2.2, interleaved_tiles = 1.4;
+constexpr double direct_in_life = 1.3, direct_one_tap = 4;
+constexpr double separable_in_life_2d = 1.3, separable_in_life_3d = 2, separable_in_life_1d = 0.8;
+constexpr double whole_in_life = 1.3, whole_in_life_3d = 2;
+constexpr double tiles_in_life = 1.4, tiles_in_life_3d = 1.7, interleaved_tiles = 1.05;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
@@ -120,8 +120,11 @@ Prediction CostModel::separable() const {
     const double in_life = convolved_ > 2   ? separable_in_life_3d
                            : convolved_ > 1 ? separable_in_life_2d
                                             : separable_in_life_1d;
-    const double ns =
-        in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
+    const Axis& last = problem_.axes.back();
+    const double rows =
+        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
+    double ns = in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
+    ns += planes * rows * (separable_row + separable_row_tap * traits_.pass_work);
     result.terms = traits_.terms;
     result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
     return result;
