@@ -218,6 +218,32 @@ def test_filters(name, arguments, dtype, border, rng):
     np.testing.assert_array_equal(alone, ours)
 
 
+@pytest.mark.parametrize("output", [None, np.int8, np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("sobel", (0,)), ("prewitt", (1,)), ("uniform_filter", ([3, 254],)), ("uniform_filter", (5,))],
+)
+def test_whole_numbers_wrap_around_in_every_pass(name, arguments, dtype, output, rng):
+    info = np.iinfo(dtype)
+    x = rng.integers(info.min, info.max, size=(70, 300), endpoint=True).astype(dtype)
+    x[:30] = rng.integers(info.max - 1, info.max, size=(30, 300), endpoint=True)
+    ours, theirs = (
+        getattr(module, name)(x, *arguments, output=output)
+        for module in (compat.ndimage, scipy_ndimage)
+    )
+    agree(ours, theirs)
+    assert everything_served()
+
+
+def test_samples_are_cut_off_between_passes(rng):
+    x = rng.uniform(0, 200, size=(40, 50))
+    ours, theirs = (
+        module.gaussian_filter(x, 2, output=np.uint8) for module in (compat.ndimage, scipy_ndimage)
+    )
+    assert (ours != theirs).mean() < 0.01
+
+
 def test_what_the_core_does_not_do_is_scipys(rng):
     x = rng.normal(size=20).astype(np.longdouble)
     np.testing.assert_array_equal(compat.signal.convolve(x, x), scipy_signal.convolve(x, x))

@@ -156,6 +156,14 @@ void bind_convolve(py::module_& module) {
         .def_property_readonly("workspace_bytes", &BoundPlan::workspace)
         .def("explain", &BoundPlan::explain);
 
+    module.def(
+        "chosen_method",
+        [](const Request& asked, const py::array& k_given) {
+            const py::array k = well_behaved(k_given);
+            return std::string(name_of(choice_for(asked, view_of(k, asked.kernel_dtype)).method));
+        },
+        py::arg("request"), py::arg("k"));
+
     module.def("clear_plans", [] { plan_cache().clear(); });
 }
 

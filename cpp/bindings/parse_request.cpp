@@ -26,7 +26,7 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                     const py::dtype& out_dtype, const std::vector<int>& axes,
                     const std::vector<Index>& strides, const std::vector<Index>& dilations,
                     const std::string& mode, const std::string& method, const std::string& boundary,
-                    const py::array& cval, bool flip,
+                    const py::array& cval, bool flip, bool c_casts,
                     const std::optional<std::vector<std::pair<Index, Index>>>& lags) {
     RequestFields fields{.x_shape = extents_of(x_shape, "x"),
                          .k_shape = extents_of(k_shape, "k"),
@@ -41,6 +41,7 @@ Request new_request(const py::tuple& x_shape, const py::dtype& x_dtype, const py
                          .boundary = parse("boundary", boundary, boundaries),
                          .cval = {},
                          .flip = flip,
+                         .c_casts = c_casts,
                          .method = parse("method", method, methods),
                          .lags = {}};
     if (lags) {
@@ -73,7 +74,8 @@ void bind_request(py::class_<Request>& type) {
     type.def(py::init(&new_request), py::arg("x_shape"), py::arg("x_dtype"), py::arg("k_shape"),
              py::arg("k_dtype"), py::arg("result_dtype"), py::arg("out_dtype"), py::arg("axes"),
              py::arg("strides"), py::arg("dilations"), py::arg("mode"), py::arg("method"),
-             py::arg("boundary"), py::arg("cval"), py::arg("flip"), py::arg("lags"))
+             py::arg("boundary"), py::arg("cval"), py::arg("flip"), py::arg("c_casts"),
+             py::arg("lags"))
         .def_property_readonly("out_shape", [](const Request& request) {
             py::tuple shape(static_cast<std::size_t>(request.problem.axes.size()));
             for (int a = 0; a < request.problem.axes.size(); ++a)

@@ -50,7 +50,8 @@ std::size_t Problem::hash() const {
                   static_cast<std::uint64_t>(boundary) << 24 |
                   static_cast<std::uint64_t>(complex_samples) << 32 |
                   static_cast<std::uint64_t>(complex_kernel) << 33 |
-                  static_cast<std::uint64_t>(unsigned_result) << 34);
+                  static_cast<std::uint64_t>(unsigned_result) << 34 |
+                  static_cast<std::uint64_t>(c_casts) << 35);
     mix(seed, static_cast<std::uint64_t>(inner));
     mix(seed, static_cast<std::uint64_t>(cval.integer) ^ std::bit_cast<std::uint64_t>(cval.real));
     for (const Axis& axis : axes)

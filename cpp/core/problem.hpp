@@ -53,9 +53,10 @@ struct Problem {
     bool complex_kernel = false;   // implies complex_samples
     Boundary boundary = Boundary::zero;
     bool unsigned_result = false;  // integers: the exact answer is read as uint64
-    double sample_bound = 0;       // integers: |x| is at most this, a power of two
-    Constant cval;                 // what x~ is outside x for Boundary::constant
-    PerAxis<Axis> axes;            // slowest first; never empty
+    bool c_casts = false;     // to integers as C casts them; otherwise rounded to even, saturated
+    double sample_bound = 0;  // integers: |x| is at most this, a power of two
+    Constant cval;            // what x~ is outside x for Boundary::constant
+    PerAxis<Axis> axes;       // slowest first; never empty
     Index inner = 1;  // samples per position of the last axis: channels of a photograph, contiguous
                       // in x and out
 

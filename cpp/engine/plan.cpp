@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <span>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/exactness.hpp"
@@ -283,14 +284,29 @@ ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
     return view;
 }
 
+namespace {
+
+/// The canonical problem of a C-contiguous x, and the kernel that belongs to it.
+std::pair<Problem, ArrayView> expected(const Request& request, const ArrayView& k) {
+    ArrayView x = absent_view(request, request.problem.x_dtype, false);
+    ArrayView out = absent_view(request, request.problem.out_dtype, true);
+    ArrayView kernel = request.spread(k);
+    Problem problem = request.problem;
+    canonicalise(problem, x, kernel, out);
+    if (request.exact_integers) settle_integers(problem, nullptr, tap_sums(kernel));
+    return {problem, kernel};
+}
+
+}  // namespace
+
+Choice choice_for(const Request& request, const ArrayView& k) {
+    const auto [problem, kernel] = expected(request, k);
+    return weigh(problem, kernel, request).choice;
+}
+
 PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     : request_(std::move(request)), kernel_(k) {
-    ArrayView x = absent_view(request_, request_.problem.x_dtype, false);
-    ArrayView out = absent_view(request_, request_.problem.out_dtype, true);
-    ArrayView kernel = request_.spread(kernel_);
-    Problem problem = request_.problem;
-    canonicalise(problem, x, kernel, out);
-    if (request_.exact_integers) settle_integers(problem, nullptr, tap_sums(kernel));
+    const auto [problem, kernel] = expected(request_, kernel_);
     usual_ = build_plan(problem, kernel, request_);
 }
 

@@ -40,6 +40,9 @@ std::size_t streamed_results();
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
                                        const Request& request);
 
+/// What a plan for a C-contiguous x would take; nothing is prepared.
+Choice choice_for(const Request& request, const ArrayView& k);
+
 /// One call, arrays in the user's axis order; plans of small kernels come from the plan cache.
 void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView out,
               const Context& context);

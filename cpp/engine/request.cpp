@@ -46,6 +46,7 @@ Request make_request(const RequestFields& fields) {
     problem.complex_samples =
         is_complex(fields.x_dtype) || is_complex(fields.out_dtype) || is_complex(fields.k_dtype);
     problem.unsigned_result = fields.result_dtype == DType::uint64;
+    problem.c_casts = fields.c_casts;
     problem.boundary = fields.boundary;
     problem.cval = fields.cval;
     request.kernel_dtype = fields.k_dtype;

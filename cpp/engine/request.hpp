@@ -33,6 +33,7 @@ struct RequestFields {
     Boundary boundary;
     Constant cval;
     bool flip;
+    bool c_casts;
     std::optional<Method> method;
     struct Lags {
         Index first, last;  // both included

@@ -19,7 +19,11 @@ LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out,
         throw std::logic_error("complex samples and a real result, or the other way round");
     const DType stored = real_dtype(problem.out_dtype);
     const microkernels::ConvertRows<T>& rows = conversions<T>(table);
-    store_ = (problem.unsigned_result ? rows.store_unsigned : rows.store)[static_cast<int>(stored)];
+    const int kind = static_cast<int>(stored);
+    store_ = problem.unsigned_result ? rows.store_unsigned[kind] : rows.store[kind];
+    // whole numbers may come out of a transform: what is cut would lose one where it fell short
+    if (problem.c_casts && is_integer(stored))
+        store_ = problem.sample_bound > 0 ? rows.store_wrapped[kind] : rows.store_cut[kind];
     same_ = stored == dtype_of<T>;
     if (std::is_same_v<T, std::int64_t> && problem.unsigned_result) same_ = stored == DType::uint64;
     for (int a = 0; a < outer_; ++a) strides_[a] = out.strides[a];

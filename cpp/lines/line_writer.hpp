@@ -1,5 +1,5 @@
 // Writes lines of results: from the arithmetic type to any dtype and stride, rounding and
-// saturating.
+// saturating, or as C casts where the problem says so.
 #pragma once
 
 #include "core/array_view.hpp"

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "microkernels/convert_cut.hpp"
 #include "microkernels/convert_half.hpp"
 #include "microkernels/convert_round.hpp"
 #include "microkernels/convert_table.hpp"
@@ -85,6 +86,16 @@ void store(const T* source, void* target, std::int64_t count) {
     }
 }
 
+template <class T, class To, bool round>
+void store_as_c(const T* source, void* target, std::int64_t count) {
+    if constexpr (is_float<To> || same<To, Half> || same<To, T>)
+        store<T, T, To>(source, target, count);
+    else if constexpr (round)
+        wrap_all<To, T>(source, static_cast<To*>(target), count);
+    else
+        cut_all<To, T>(source, static_cast<To*>(target), count);
+}
+
 template <class T>
 void split(const T* __restrict pairs, T* __restrict real, T* __restrict imag, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
@@ -116,6 +127,8 @@ constexpr ConvertRows<T> rows() {
     return {{load<Elements, T>...},
             {store<T, T, Elements>...},
             {store<Unsigned, T, Elements>...},
+            {store_as_c<T, Elements, false>...},
+            {store_as_c<T, Elements, true>...},
             split<T>,
             join<T>,
             widen<T>};

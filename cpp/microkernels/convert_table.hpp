@@ -22,6 +22,12 @@ struct ConvertRows {
     Store store[real_dtypes];
     Store store_unsigned[real_dtypes];  // int64: the bits are a uint64; otherwise the same as store
 
+    /// To integers, otherwise the same as store: fractions cut off, what is out of range wraps
+    /// around as SciPy's does on x86 (beyond the 32 or 64 bits on the way, and NaN: the lowest of
+    /// these). `wrapped` is for whole numbers that may have lost some digits: rounded, not cut.
+    Store store_cut[real_dtypes];
+    Store store_wrapped[real_dtypes];
+
     /// Complex pairs: (re, im) to two planes and back; `count` counts pairs.
     void (*split)(const T* pairs, T* real, T* imag, std::int64_t count);
     void (*join)(const T* real, const T* imag, T* pairs, std::int64_t count);

@@ -68,15 +68,17 @@ def windows(
     out: Array | None = None,
     dtype: Any = None,
     stride: int = 1,
+    c_casts: bool = False,
 ) -> Array:
     """``out[j] = sum over t of k[t] * x[first + j*stride + t]``, `count` of them along each of `axes`.
 
-    k is turned around if `flip`, else conjugated. What `faltung.compat` stands on.
+    k is turned around if `flip`, else conjugated. What `faltung.compat` stands on. To integers the
+    answer is rounded and saturated, with `c_casts` cut off and wrapped around.
     """
     lags = tuple([(f, f + (c - 1) * stride) for f, c in zip(first, count, strict=True)])
     request = _request(
         x.shape, x.dtype, k.shape, k.dtype, "full", "auto", axes, boundary, cval, type(cval), dtype, flip,
-        lags if len(lags) > 1 else lags[0], stride, 1,
+        lags if len(lags) > 1 else lags[0], stride, 1, c_casts,
     )  # fmt: skip
     return _core.run(request, x, k, out, None)
 
@@ -111,11 +113,12 @@ def _new_request(
     lags: Any,
     stride: Any,
     dilation: Any,
+    c_casts: bool = False,
 ) -> _core.Request:
     request: _core.Request = make_request(
         x_shape, x_dtype, k_shape, k_dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=flip, lags=lags,
-        stride=stride, dilation=dilation,
+        stride=stride, dilation=dilation, c_casts=c_casts,
     )  # fmt: skip
     return request
 
@@ -274,10 +277,11 @@ def separable(
     dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
     flip: bool = True,
+    c_casts: bool = False,
 ) -> Array:
     """Convolve with the outer product of one-dimensional factors, one per axis, without multiplying it out.
 
-    What `faltung.filters` stands on; `convolve` finds such kernels by itself.
+    What `faltung.filters` stands on; `convolve` finds such kernels by itself. `c_casts` as in `windows`.
     """
     x = as_array(x, "x")
     taps = [as_array(factor, "factors") for factor in factors]
@@ -288,7 +292,7 @@ def separable(
     make = _request if _plain(axes) else _new_request
     request = make(
         x.shape, x.dtype, tuple([factor.size for factor in taps]), common, mode, "separable", axes, boundary,
-        cval, type(cval), dtype, flip, None, 1, 1,
+        cval, type(cval), dtype, flip, None, 1, 1, c_casts,
     )  # fmt: skip
     return _core.run_separable(
         request,

@@ -228,6 +228,7 @@ def make_request(
     lags: Any = None,
     stride: Any = 1,
     dilation: Any = 1,
+    c_casts: bool = False,
     kind: Any = _core.Request,
 ) -> Any:
     x_native, k_native = served(x_dtype, "x"), served(k_dtype, "k")
@@ -251,5 +252,6 @@ def make_request(
         boundary=resolve_boundary(boundary),
         cval=resolve_cval(cval, result),
         flip=flip,
+        c_casts=c_casts,
         lags=resolve_lags(lags, len(resolved_axes)),
     )

@@ -39,6 +39,7 @@ class Request:
         boundary: str,
         cval: _Array,
         flip: bool,
+        c_casts: bool,
         lags: list[tuple[int, int]] | None,
     ) -> None: ...
     @property
@@ -179,6 +180,7 @@ def pool_backward(
 def run(
     request: Request, x: _Array, k: _Array, out: _Array | None, workers: int | None
 ) -> _Array: ...
+def chosen_method(request: Request, k: _Array) -> str: ...
 def run_separable(
     request: Request, x: _Array, factors: list[_Array], out: _Array | None, workers: int | None
 ) -> _Array: ...

@@ -195,6 +195,7 @@ def match_template(
         boundary=resolve_boundary(boundary),
         cval=resolve_cval(cval, result),
         flip=False,
+        c_casts=False,
         lags=None,
     )
     scores = _core.match(

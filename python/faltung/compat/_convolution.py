@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from faltung import _api
-from faltung._arguments import MODES, Array
+from faltung import _api, _core
+from faltung._arguments import MODES, Array, make_request
 from faltung.compat._routing import PassOn, routed
 from faltung.compat._windows import as_numbers, narrowed
 
@@ -91,7 +91,11 @@ def choose_conv_method(
         largest = abs(complex(np.abs(x).max())) * abs(complex(np.abs(k).max()))
         if not largest * min(x.size, k.size) < 2**52:
             return "direct"
-    method = _api.plan(k, x.shape, mode, x_dtype=x.dtype).method
+    request = make_request(
+        x.shape, x.dtype, k.shape, k.dtype,
+        mode=mode, method="auto", axes=None, boundary="zero", cval=0, dtype=None, flip=True,
+    )  # fmt: skip
+    method = _core.chosen_method(request, k)
     return "direct" if method in ("direct", "separable") else "fft"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from faltung import _core
 from faltung._api import windows
 from faltung._arguments import Array
 from faltung._recursive import recursive_filter
@@ -38,8 +39,10 @@ def _part(array: Array, axis: int, begin: int | None, end: int | None) -> Array:
 @routed("signal")
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """Stand-in for ``scipy.signal.lfilter``."""
-    numerator, denominator = np.atleast_1d(as_numbers(b)), np.atleast_1d(as_numbers(a))
-    samples = as_numbers(x)
+    numerator, denominator, samples = as_numbers(b), as_numbers(a), as_numbers(x)
+    if zi is None and _plain(numerator, denominator, samples):
+        return _recursive(numerator, denominator, samples, axis)
+    numerator, denominator = np.atleast_1d(numerator), np.atleast_1d(denominator)
     if numerator.ndim != 1 or denominator.ndim != 1 or samples.ndim == 0:
         raise PassOn
     if numerator.size == 0 or denominator.size == 0 or samples.size == 0 or denominator[0] == 0:
@@ -67,6 +70,29 @@ def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
         numerator, denominator, samples, place, None if zi is None else state, dtype=due
     )
     return answer if zi is None else (answer, final)
+
+
+def _plain(b: Array, a: Array, x: Array) -> bool:
+    """Nothing to convert and nothing wrong: most calls. Of short signals, checking is what takes time."""
+    dtype = x.dtype
+    return (
+        (dtype == np.float64 or dtype == np.float32)
+        and dtype == b.dtype == a.dtype
+        and b.ndim == a.ndim == 1
+        and b.size > 0
+        and a.size > 1
+        and bool(a[0])
+        and x.ndim > 0
+        and x.size > 0
+    )
+
+
+def _recursive(b: Array, a: Array, x: Array, axis: Any) -> Array:
+    place, lead = _axis(axis, x.ndim), a[0]
+    if lead != 1:
+        b, a = b / lead, a / lead
+    answer, _ = _core.recursive_filter(b[np.newaxis], a[np.newaxis], x, place, None, x.dtype, None)
+    return answer
 
 
 def _moving_sum(taps: Array, x: Array, axis: int, due: np.dtype[Any]) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
 import operator
 import warnings
 from collections.abc import Iterable, Sequence
@@ -48,6 +51,10 @@ class Target:
             raise PassOn
         self.dtype = dtype
 
+    def after(self, passes_to_come: int) -> Array | np.dtype[Any]:
+        """What a pass has for `output`: the array that was asked for is the last one's."""
+        return self.dtype if passes_to_come or self.array is None else self.array
+
     def direct(self, dtype: np.dtype[Any]) -> Array | None:
         """The array to write to, where an answer of `dtype` may go there as it is."""
         return self.array if self.array is not None and self.array.dtype == dtype else None
@@ -68,7 +75,8 @@ class Target:
                 if self.dtype.char in "LQ":
                     return answer.astype(self.dtype)
                 # cuts off; what is too large for the target then wraps around
-                answer = answer.astype(np.int32 if self.dtype.itemsize < 4 else np.int64)
+                short = self.dtype.itemsize < 4 or self.dtype.char == "i"
+                answer = answer.astype(np.int32 if short else np.int64)
         return answer.astype(self.dtype)
 
 
@@ -85,22 +93,18 @@ class Samples:
         self.weights = np.dtype(np.float32 if single else np.float64)
         self.whole_numbers = self.x.dtype.kind in "iu"
 
-    def answer_dtype(self) -> np.dtype[Any]:
-        """Of a sum with inexact weights: as it is asked for if inexact, to be cast otherwise."""
-        if self.target.dtype.kind in "fc":
-            return self.target.dtype.newbyteorder("=")
-        return np.dtype(np.float64)
+        self.due = self.target.dtype.newbyteorder("=")
+        self.c_casts = self.due.kind in "iu"
 
     def _rounded(self, weights: Array) -> Array:
         """The weights in the type computed in; the largest takes up what rounding took from their sum."""
         if weights.dtype.kind == "c":
             return weights.astype(np.result_type(self.weights, np.complex64))
-        rounded = weights.astype(self.weights)
-        if weights.dtype.char == "d" and rounded.dtype.char == "f":
-            lost = float(weights.sum()) - float(rounded.sum(dtype=np.float64))
-            if np.isfinite(lost):
-                rounded.flat[np.abs(rounded).argmax()] += np.float32(lost)
-        return rounded
+        if weights.dtype.char == "d" and self.weights.char == "f":
+            if weights.nbytes > 4096:
+                return _singles(weights)
+            return _remembered_singles(weights.tobytes(), weights.shape)
+        return weights.astype(self.weights, copy=False)
 
     def summed(
         self, weights: Array, axes: Sequence[int], origins: Sequence[int], mode: Any, cval: Any
@@ -117,19 +121,15 @@ class Samples:
         if self.whole_numbers and _whole(weights) and (boundary != "constant" or _whole(cval)):
             taps = weights.astype(np.int64)
             constant = int(cval) if boundary == "constant" else 0
-            try:
+            with contextlib.suppress(OverflowError):
                 answer = _api.windows(
-                    self.x, taps, tuple(axes), first, count,
-                    flip=False, boundary=boundary, cval=constant,
+                    self.x, taps, tuple(axes), first, count, flip=False, boundary=boundary,
+                    cval=constant, dtype=self.due, out=self.target.direct(self.due), c_casts=self.c_casts,
                 )  # fmt: skip
-            except OverflowError:
-                pass
-            else:
                 return self.target.deliver(answer)
-        due = self.answer_dtype()
         answer = _api.windows(
-            self.x, self._rounded(weights), tuple(axes), first, count, flip=False,
-            boundary=boundary, cval=cval, dtype=due, out=self.target.direct(due),
+            self.x, self._rounded(weights), tuple(axes), first, count, flip=False, boundary=boundary,
+            cval=cval, dtype=self.due, out=self.target.direct(self.due), c_casts=self.c_casts,
         )  # fmt: skip
         return self.target.deliver(answer)
 
@@ -137,19 +137,45 @@ class Samples:
         self, factors: Sequence[Array], axes: Sequence[int], mode: Any, cval: Any
     ) -> Array | None:
         """The passes over all axes at once, where that gives what SciPy's passes one by one give."""
-        if self.whole_numbers and self.target.dtype.kind not in "fc":
-            return None  # each of SciPy's passes rounds
+        whole = self.whole_numbers and all(map(_whole, factors))
+        if self.c_casts and not (whole and self._only_wraps(factors)):
+            return None  # each of SciPy's passes cuts off
         if not isinstance(mode, str) or len(axes) < 2:
             return None
         boundary, cval = checked_boundary(mode, cval, self.x)
         if boundary == "constant":
             return None  # each pass sees the constant anew
-        due = self.answer_dtype()
+        if whole:
+            with contextlib.suppress(OverflowError):
+                taps = [f.astype(np.int64, copy=False) for f in factors]
+                return self._separated(taps, axes, boundary)
+        return self._separated([self._rounded(f) for f in factors], axes, boundary)
+
+    def _only_wraps(self, factors: Sequence[Array]) -> bool:
+        """Whether whole numbers wrap around in each pass, which one wrapping at the end comes to."""
+        if self.x.dtype.itemsize > 2 or self.due.itemsize > 2:
+            return False
+        return math.prod(int(np.abs(f).sum()) for f in factors) <= 1 << 15
+
+    def _separated(self, factors: list[Array], axes: Sequence[int], boundary: str) -> Array:
         answer = _api.separable(
-            self.x, [self._rounded(f) for f in factors], tuple(axes), mode="same",
-            boundary=boundary, dtype=due, out=self.target.direct(due), flip=False,
+            self.x, factors, tuple(axes), mode="same", boundary=boundary, dtype=self.due,
+            out=self.target.direct(self.due), flip=False, c_casts=self.c_casts,
         )  # fmt: skip
         return self.target.deliver(answer)
+
+
+@functools.lru_cache(64)
+def _remembered_singles(weights: bytes, shape: tuple[int, ...]) -> Array:
+    return _singles(np.frombuffer(weights).reshape(shape))
+
+
+def _singles(weights: Array) -> Array:
+    rounded: Array = weights.astype(np.float32)
+    lost = float(weights.sum()) - float(rounded.sum(dtype=np.float64))
+    if np.isfinite(lost):
+        rounded.flat[np.abs(rounded).argmax()] += np.float32(lost)
+    return rounded
 
 
 def checked_boundary(mode: Any, cval: Any, x: Array) -> tuple[str, Any]:
