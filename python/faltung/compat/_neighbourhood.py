@@ -182,7 +182,8 @@ def checked_boundary(mode: Any, cval: Any, x: Array) -> tuple[str, Any]:
     if not isinstance(mode, str) or mode not in BOUNDARIES:
         raise PassOn
     boundary = BOUNDARIES[mode]
-    if np.ndim(cval) != 0 or (np.iscomplexobj(cval) and x.dtype.kind != "c"):
+    plain = type(cval) is float or type(cval) is int
+    if not plain and (np.ndim(cval) != 0 or (np.iscomplexobj(cval) and x.dtype.kind != "c")):
         raise PassOn
     if boundary != "constant":
         return boundary, 0
@@ -214,7 +215,7 @@ def chosen_axes(axes: Any, ndim: int) -> tuple[int, ...]:
 
 
 def per_axis(value: Any, rank: int) -> list[Any]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if type(value) in (int, float, str) or not isinstance(value, Iterable):
         return [value] * rank
     values = list(value)
     if len(values) != rank:
