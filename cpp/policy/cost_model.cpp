@@ -65,13 +65,16 @@ double CostModel::workers_for(double nanoseconds, double tasks) const {
         1.0, std::min({static_cast<double>(traits_.workers), tasks, nanoseconds / task_share}));
 }
 
+double CostModel::rows() const {
+    return static_cast<double>(problem_.outputs()) /
+           static_cast<double>(problem_.axes.back().out * problem_.inner);
+}
+
 double CostModel::numbers() const {
     const Axis& last = problem_.axes.back();
     const double lanes = level_.vector_bytes / bytes_of(problem_.arithmetic);
     const double row = static_cast<double>(last.out) * static_cast<double>(problem_.lanes());
-    const double rows =
-        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
-    return rows * rounded_up(row, lanes);
+    return rows() * rounded_up(row, lanes);
 }
 
 Prediction CostModel::direct() const {
@@ -86,14 +89,12 @@ Prediction CostModel::direct() const {
                           : convolved_ == 1 ? costs.line
                           : taps <= few     ? costs.image
                                             : costs.wide;
-    const double rows =
-        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
     const double planes = problem_.complex_kernel ? 2 : 1;
     const double step = static_cast<double>(last.step);  // a stepped row is computed in full
     double ns = planes * numbers() * step * (cost.output + taps * cost.tap);
-    ns += rows * (direct_row + direct_kernel_row * taps / static_cast<double>(last.k));
+    ns += rows() * (direct_row + direct_kernel_row * taps / static_cast<double>(last.k));
     ns *= convolved_ == 0 ? direct_one_tap : direct_in_life;
-    result.seconds = 1e-9 * (direct_call + ns / workers_for(ns, rows + numbers() / 4096));
+    result.seconds = 1e-9 * (direct_call + ns / workers_for(ns, rows() + numbers() / 4096));
     return result;
 }
 
@@ -120,11 +121,8 @@ Prediction CostModel::separable() const {
     const double in_life = convolved_ > 2   ? separable_in_life_3d
                            : convolved_ > 1 ? separable_in_life_2d
                                             : separable_in_life_1d;
-    const Axis& last = problem_.axes.back();
-    const double rows =
-        static_cast<double>(problem_.outputs()) / static_cast<double>(last.out * problem_.inner);
     double ns = in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
-    ns += planes * rows * (separable_row + separable_row_tap * traits_.pass_work);
+    ns += planes * rows() * (separable_row + separable_row_tap * traits_.pass_work);
     result.terms = traits_.terms;
     result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
     return result;

@@ -24,6 +24,7 @@ private:
     std::string transform_objection(double points) const;
     /// How many workers find something to do.
     double workers_for(double nanoseconds, double tasks) const;
+    double rows() const;     // of outputs along the last axis
     double numbers() const;  // that the direct loops write
     double tile_nanoseconds(const Extents& tile) const;
     PerAxis<Index> tile_candidates(int axis) const;

@@ -106,10 +106,11 @@ def _check_p(p: Any) -> float:
     return power
 
 
-def _whole(x: Array) -> tuple[int, ...]:
+def _whole(x: npt.ArrayLike, layout: str) -> tuple[int, ...]:
     """The size of a window over everything."""
-    check_axes(x.ndim)
-    return x.shape[2:]
+    array = channels_first(as_array(x, "x"), is_channels_last(layout))
+    check_axes(array.ndim)
+    return array.shape[2:]
 
 
 @overload
@@ -492,7 +493,7 @@ def global_max_pool(x: npt.ArrayLike, *, layout: str = "NCHW", workers: int | No
     --------
     max_pool : dtypes and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return max_pool(x, size, layout=layout, workers=workers)
 
 
@@ -523,7 +524,7 @@ def global_max_pool_backward(
     --------
     max_pool_backward : parameters and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return max_pool_backward(grad, x, size, layout=layout, workers=workers)
 
 
@@ -546,7 +547,7 @@ def global_avg_pool(x: npt.ArrayLike, *, layout: str = "NCHW", workers: int | No
     --------
     avg_pool : dtypes and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return avg_pool(x, size, layout=layout, workers=workers)
 
 
@@ -577,7 +578,7 @@ def global_avg_pool_backward(
     --------
     avg_pool_backward : parameters and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return avg_pool_backward(grad, x, size, layout=layout, workers=workers)
 
 
@@ -602,7 +603,7 @@ def global_lp_pool(
     --------
     lp_pool : dtypes and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return lp_pool(x, size, p=p, layout=layout, workers=workers)
 
 
@@ -634,5 +635,5 @@ def global_lp_pool_backward(
     --------
     lp_pool_backward : parameters and errors.
     """
-    size = _whole(channels_first(as_array(x, "x"), is_channels_last(layout)))
+    size = _whole(x, layout)
     return lp_pool_backward(grad, x, size, p=p, layout=layout, workers=workers)
