@@ -147,7 +147,7 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
                 make_dense(problem, kernel, level, stream_from);
             std::function<std::unique_ptr<Executor>()> by_tiles;
             if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
-                by_tiles = [problem, kernel, tile = tiled.tile, dense, &level] {
+                by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
                     return make_overlap_save(problem, kernel, tile, dense, level);
                 };
             plan->executor = make_whole(problem, kernel, dense, std::move(by_tiles), level);

@@ -36,7 +36,7 @@ FALTUNG_INLINE Int cut(T x) {
         const std::uint64_t top = upper ? std::uint64_t{1} << 63 : 0;
         return static_cast<Int>(static_cast<std::uint64_t>(cut<std::int64_t>(low)) ^ top);
     } else {
-        x = (x >= -end) & (x < end) ? x : -end;  // NaN too
+        x = ((x >= -end) & (x < end)) ? x : -end;  // NaN too
         return static_cast<Int>(static_cast<typename Way::type>(x));
     }
 }

@@ -66,6 +66,11 @@ inline Half narrow_half(double x) { return narrow_half(round_to_odd(x)); }
 
 #if defined(__F16C__) || defined(__aarch64__)
 using Floats8 = float __attribute__((vector_size(32)));
+#if defined(__aarch64__)
+using Halves8 = __fp16 __attribute__((vector_size(16)));  // g++ 12 has no _Float16 here
+#elif defined(__clang__)
+using Halves8 = _Float16 __attribute__((vector_size(16)));
+#endif
 
 inline void widen_halves_8(const void* from, float* to) {
 #if defined(__F16C__) && !defined(__clang__)  // g++ 12 does not find the instruction by itself
@@ -74,7 +79,6 @@ inline void widen_halves_8(const void* from, float* to) {
     std::memcpy(&halves, from, sizeof halves);
     const Floats8 wide = __builtin_ia32_vcvtph2ps256(halves);
 #else
-    using Halves8 = _Float16 __attribute__((vector_size(16)));
     Halves8 halves;
     std::memcpy(&halves, from, sizeof halves);
     const Floats8 wide = __builtin_convertvector(halves, Floats8);
@@ -88,7 +92,6 @@ inline void narrow_halves_8(const float* from, void* to) {
 #if defined(__F16C__) && !defined(__clang__)
     const auto halves = __builtin_ia32_vcvtps2ph256(wide, 0);  // half to even
 #else
-    using Halves8 = _Float16 __attribute__((vector_size(16)));
     const Halves8 halves = __builtin_convertvector(wide, Halves8);
 #endif
     std::memcpy(to, &halves, sizeof halves);

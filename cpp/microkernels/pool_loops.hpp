@@ -31,7 +31,7 @@ FALTUNG_INLINE void write(T* to, typename Pack<T, bytes>::V v) {
 
 template <class V>
 FALTUNG_INLINE V larger(V a, V b) {  // b where b is NaN, a where a is
-    return (a > b) | (a != a) ? a : b;
+    return ((a > b) | (a != a)) ? a : b;
 }
 
 template <Combine how, class V>
