@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
 #include "parallel/parallel_for.hpp"
@@ -40,24 +41,16 @@ public:
             writers.emplace_back(channels, *table_);
         }
         const std::vector<T> bias = sorted_bias(ending);
-        const Index depths = layer_.axes[0].out;
-        const Index row_boxes = (layer_.axes[1].out - 1) / rows_ + 1;
-        const Index column_boxes = (layer_.axes[2].out - 1) / columns_ + 1;
-        parallel_for(layer_.batch * blocks_ * depths * row_boxes * column_boxes, context,
-                     [&](Index task, int) {
-                         Box box{};
-                         box.column = task % column_boxes * columns_;
-                         task /= column_boxes;
-                         box.row = task % row_boxes * rows_;
-                         task /= row_boxes;
-                         box.depth = task % depths;
-                         task /= depths;
-                         box.block = task % blocks_;
-                         box.sample = task / blocks_;
-                         box.rows = std::min(rows_, layer_.axes[1].out - box.row);
-                         box.columns = std::min(columns_, layer_.axes[2].out - box.column);
-                         run_box(reader, writers, bias, ending.relu, box);
-                     });
+        const BoxGrid grid{.samples = layer_.batch,
+                           .groups = blocks_,
+                           .depths = layer_.axes[0].out,
+                           .rows = layer_.axes[1].out,
+                           .box_rows = rows_,
+                           .columns = layer_.axes[2].out,
+                           .box_columns = columns_};
+        parallel_for(grid.tasks(), context, [&](Index task, int) {
+            run_box(reader, writers, bias, ending.relu, grid.at(task));
+        });
     }
 
     std::size_t workspace_bytes() const override {
@@ -66,10 +59,6 @@ public:
     }
 
 private:
-    struct Box {
-        Index sample, block, depth, row, column, rows, columns;
-    };
-
     Index in_rows() const { return (rows_ - 1) * layer_.axes[1].step + layer_.axes[1].reach(); }
     Index in_columns() const {
         return (columns_ - 1) * layer_.axes[2].step + layer_.axes[2].reach();
@@ -96,12 +85,8 @@ private:
         while ((!fits() && rows_ > few) || (work() > wanted && rows_ > few))
             rows_ = (rows_ + 1) / 2;
         while (!fits() && columns_ > 8 * loops_->depthwise_places) columns_ = (columns_ + 1) / 2;
-        const auto level = [](Index extent, Index piece) {
-            const Index pieces = (extent - 1) / piece + 1;
-            return (extent - 1) / pieces + 1;
-        };
-        rows_ = level(layer_.axes[1].out, rows_);
-        columns_ = level(layer_.axes[2].out, columns_);
+        rows_ = even_piece(layer_.axes[1].out, rows_);
+        columns_ = even_piece(layer_.axes[2].out, columns_);
     }
 
     /// [block][output][tap][lane], zeros beyond the last channel.
@@ -136,9 +121,9 @@ private:
     }
 
     void run_box(const ChannelReader<T>& reader, const std::vector<ChannelWriter<T>>& writers,
-                 const std::vector<T>& bias, bool relu, const Box& box) const {
+                 const std::vector<T>& bias, bool relu, const OutputBox& box) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
-        const Index lanes = loops_->lanes, channel = box.block * lanes;
+        const Index lanes = loops_->lanes, channel = box.group * lanes;
         const Index channels = std::min(lanes, layer_.groups - channel);
         const Workspace workspace(workspace_bytes());
         T* const samples = workspace.as<T>();
@@ -178,13 +163,13 @@ private:
         }
     }
 
-    void sum_line(const Box& box, Index output, Index plane, Index row, const T* samples,
+    void sum_line(const OutputBox& box, Index output, Index plane, Index row, const T* samples,
                   Index line, T* to, bool accumulate) const {
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
         const Index lanes = loops_->lanes, taps = height.k * width.k;
         const T* w =
             coefficients_->as<T>() +
-            ((box.block * layer_.outputs + output) * layer_.axes[0].k + plane) * taps * lanes;
+            ((box.group * layer_.outputs + output) * layer_.axes[0].k + plane) * taps * lanes;
         // Lines of taps that meet nothing but zeros are left out.
         Index first = 0, last = height.k;
         if (layer_.boundary == Boundary::zero) {

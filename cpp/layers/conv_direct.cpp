@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 
+#include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
 #include "layers/conv_pointwise.hpp"
@@ -53,28 +54,19 @@ public:
             return pointwise_->run(x, out, ending, context);
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
         const ChannelWriter<T> writer(out, *table_);
-        const Index depths = layer_.axes[0].out;
-        const Index row_boxes = (layer_.axes[1].out - 1) / rows_ + 1;
-        const Index column_boxes = (layer_.axes[2].out - 1) / columns_ + 1;
-        const Index tasks =
-            layer_.batch * layer_.groups * depths * row_boxes * column_boxes * bank_parts_;
-        parallel_for(tasks, context, [&](Index task, int) {
-            const Index part = task % bank_parts_;
-            task /= bank_parts_;
-            Box box{};
-            box.column = task % column_boxes * columns_;
-            task /= column_boxes;
-            box.row = task % row_boxes * rows_;
-            task /= row_boxes;
-            box.depth = task % depths;
-            task /= depths;
-            box.group = task % layer_.groups;
-            box.sample = task / layer_.groups;
-            box.rows = std::min(rows_, layer_.axes[1].out - box.row);
-            box.columns = std::min(columns_, layer_.axes[2].out - box.column);
+        const BoxGrid grid{.samples = layer_.batch,
+                           .groups = layer_.groups,
+                           .depths = layer_.axes[0].out,
+                           .rows = layer_.axes[1].out,
+                           .box_rows = rows_,
+                           .columns = layer_.axes[2].out,
+                           .box_columns = columns_,
+                           .parts = bank_parts_};
+        parallel_for(grid.tasks(), context, [&](Index task, int) {
+            const OutputBox box = grid.at(task);
             const auto count = static_cast<Index>(banks_.size());
-            run_box(reader, writer, ending, box, count * part / bank_parts_,
-                    count * (part + 1) / bank_parts_);
+            run_box(reader, writer, ending, box, count * box.part / bank_parts_,
+                    count * (box.part + 1) / bank_parts_);
         });
     }
 
@@ -92,9 +84,6 @@ private:
     struct Block {
         Index offset;  // of its first run among offsets_
         Index runs, run;
-    };
-    struct Box {
-        Index sample, group, depth, row, column, rows, columns;
     };
 
     Index in_rows() const { return (rows_ - 1) * layer_.axes[1].step + layer_.axes[1].reach(); }
@@ -139,12 +128,8 @@ private:
             rows_ = (rows_ + 1) / 2;
         while (work() > most_work * static_cast<double>(bank_parts_) && columns_ > loops_->places)
             columns_ = std::max<Index>(loops_->places, (columns_ + 1) / 2);
-        const auto level = [](Index extent, Index piece) {
-            const Index pieces = (extent - 1) / piece + 1;
-            return (extent - 1) / pieces + 1;
-        };
-        rows_ = level(height.out, rows_);
-        columns_ = level(width.out, columns_);
+        rows_ = even_piece(height.out, rows_);
+        columns_ = even_piece(width.out, columns_);
     }
 
     /// Where samples stand in a packed box, and where every run of steps starts.
@@ -226,7 +211,8 @@ private:
     }
 
     void run_box(const ChannelReader<T>& reader, const ChannelWriter<T>& writer,
-                 const Ending& ending, const Box& box, Index first_bank, Index last_bank) const {
+                 const Ending& ending, const OutputBox& box, Index first_bank,
+                 Index last_bank) const {
         const Workspace workspace(workspace_bytes());
         T* const sums = workspace.as<T>();
         T* const samples = sums + sums_numbers();
@@ -248,7 +234,8 @@ private:
         }
     }
 
-    void read_box(const ChannelReader<T>& reader, const Box& box, T* samples, T* scratch) const {
+    void read_box(const ChannelReader<T>& reader, const OutputBox& box, T* samples,
+                  T* scratch) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
         const Index begin = width.first + box.column * width.step;
         const Index end = begin + (box.columns - 1) * width.step + width.reach();
@@ -266,7 +253,7 @@ private:
                                 scratch);
     }
 
-    void sum_bank(const Bank& bank, const Box& box, const T* samples, T* sums) const {
+    void sum_bank(const Bank& bank, const OutputBox& box, const T* samples, T* sums) const {
         const T* coefficients = coefficients_->as<T>() + box.group * packed_ + bank.packed;
         const auto& products = loops_->product[bank.width / loops_->lanes - 1];
         const Index tiles = (box.columns - 1) / loops_->places + 1;

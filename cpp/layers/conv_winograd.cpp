@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
 #include "parallel/parallel_for.hpp"
@@ -58,28 +59,19 @@ public:
              const Context& context) const override {
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
         const ChannelWriter<T> writer(out, *table_);
-        const Index depths = layer_.axes[0].out;
-        const Index row_blocks = (tile_rows() - 1) / rows_ + 1;
-        const Index column_blocks = (tile_columns() - 1) / columns_ + 1;
-        const Index tasks =
-            layer_.batch * layer_.groups * depths * row_blocks * column_blocks * bank_parts_;
-        parallel_for(tasks, context, [&](Index task, int) {
-            const Index part = task % bank_parts_;
-            task /= bank_parts_;
-            Block block{};
-            block.column = task % column_blocks * columns_;
-            task /= column_blocks;
-            block.row = task % row_blocks * rows_;
-            task /= row_blocks;
-            block.depth = task % depths;
-            task /= depths;
-            block.group = task % layer_.groups;
-            block.sample = task / layer_.groups;
-            block.rows = std::min(rows_, tile_rows() - block.row);
-            block.columns = std::min(columns_, tile_columns() - block.column);
+        const BoxGrid grid{.samples = layer_.batch,
+                           .groups = layer_.groups,
+                           .depths = layer_.axes[0].out,
+                           .rows = tile_rows(),
+                           .box_rows = rows_,
+                           .columns = tile_columns(),
+                           .box_columns = columns_,
+                           .parts = bank_parts_};
+        parallel_for(grid.tasks(), context, [&](Index task, int) {
+            const OutputBox block = grid.at(task);
             const auto count = static_cast<Index>(banks_.size());
-            run_block(reader, writer, x, out, ending, block, count * part / bank_parts_,
-                      count * (part + 1) / bank_parts_);
+            run_block(reader, writer, x, out, ending, block, count * block.part / bank_parts_,
+                      count * (block.part + 1) / bank_parts_);
         });
     }
 
@@ -96,10 +88,6 @@ private:
     };
     struct Run {
         Index offset, length;
-    };
-    /// Tiles: from where, and how many.
-    struct Block {
-        Index sample, group, depth, row, column, rows, columns;
     };
 
     Index tile_rows() const { return (layer_.axes[1].out - 1) / outputs_ + 1; }
@@ -123,12 +111,8 @@ private:
     void choose_block() {
         const Index bytes = points_ * planes_ * pitch_ * static_cast<Index>(sizeof(T));
         const Index most = std::max<Index>(loops_->places, samples_bytes / bytes);
-        const auto level = [](Index extent, Index piece) {
-            const Index pieces = (extent - 1) / piece + 1;
-            return (extent - 1) / pieces + 1;
-        };
-        columns_ = level(tile_columns(), std::min(most, tile_columns()));
-        rows_ = level(tile_rows(), std::clamp<Index>(most / columns_, 1, tile_rows()));
+        columns_ = even_piece(tile_columns(), std::min(most, tile_columns()));
+        rows_ = even_piece(tile_rows(), std::clamp<Index>(most / columns_, 1, tile_rows()));
         const double per_tile = static_cast<double>(points_) *
                                 static_cast<double>(planes_ * layer_.inputs) *
                                 static_cast<double>(layer_.outputs);
@@ -150,7 +134,7 @@ private:
             while (work() > wanted && rows_ > 1 && (rows_ + 1) / 2 * columns_ >= loops_->places)
                 rows_ = (rows_ + 1) / 2;
         }
-        rows_ = level(tile_rows(), rows_);
+        rows_ = even_piece(tile_rows(), rows_);
     }
 
     void transform(const Context& context) {
@@ -172,7 +156,7 @@ private:
 
     void run_block(const ChannelReader<T>& reader, const ChannelWriter<T>& writer,
                    const ArrayView& x, const ArrayView& out, const Ending& ending,
-                   const Block& block, Index first_bank, Index last_bank) const {
+                   const OutputBox& block, Index first_bank, Index last_bank) const {
         const Workspace workspace(workspace_bytes());
         T* const watch = workspace.as<T>();  // one vector
         T* const results = watch + loops_->lanes;
@@ -220,8 +204,8 @@ private:
         }
     }
 
-    void transform_samples(const ChannelReader<T>& reader, const Block& block, T* box, T* samples,
-                           T* scratch) const {
+    void transform_samples(const ChannelReader<T>& reader, const OutputBox& block, T* box,
+                           T* samples, T* scratch) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
         const Index begin = width.first + block.column * outputs_;
         const Index end = begin + block.columns * outputs_ + 2;
@@ -244,7 +228,7 @@ private:
         }
     }
 
-    void multiply(const Bank& bank, const Block& block, const T* samples, T* sums) const {
+    void multiply(const Bank& bank, const OutputBox& block, const T* samples, T* sums) const {
         const auto& products = loops_->product[bank.width / loops_->lanes - 1];
         const Index tiles = block.rows * block.columns;
         const Index parts = (tiles - 1) / loops_->places + 1;
