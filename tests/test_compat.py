@@ -236,6 +236,65 @@ def test_whole_numbers_wrap_around_in_every_pass(name, arguments, dtype, output,
     assert everything_served()
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_means_of_bytes_are_cut_off_where_they_should_be(dtype, rng):
+    info = np.iinfo(dtype)
+    x = rng.integers(info.min, info.max, size=(40, 2000), endpoint=True).astype(dtype)
+    x[10:20] = rng.choice([info.min, info.max - 1, info.max], size=(10, 2000))
+    x[20:30] = rng.integers(0, 3, size=(10, 2000))
+    x[30:] = np.repeat(rng.integers(info.min, info.max, size=(10, 40)), 50, axis=1)
+    for size in range(1, 26):
+        agree(
+            compat.ndimage.uniform_filter1d(x, size, 1),
+            scipy_ndimage.uniform_filter1d(x, size, 1),
+        )
+        agree(
+            compat.ndimage.uniform_filter1d(x.T, size, 0),
+            scipy_ndimage.uniform_filter1d(x.T, size, 0),
+        )
+    assert everything_served()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+def test_flat_parts_of_an_image_stay_as_they_are(dtype):
+    info = np.iinfo(dtype)
+    levels = np.linspace(info.min, info.max, 256).astype(dtype)
+    x = np.broadcast_to(levels[:, np.newaxis, np.newaxis], (256, 20, 30))
+    for sigma in (0.5, 1, 2, 3, 7.3):
+        flat = compat.ndimage.gaussian_filter(x, (0, sigma, sigma))
+        np.testing.assert_array_equal(flat, x)
+    for side in (3, 5, 7):
+        mean = np.full((1, side, side), 1 / side**2)
+        np.testing.assert_array_equal(compat.ndimage.correlate(x, mean), x)
+
+
+def test_equal_arguments_of_other_types_are_other_arguments(rng):
+    x = rng.normal(size=(6, 7))
+    compat.ndimage.sobel(x, 0)
+    compat.ndimage.gaussian_filter(x, 1, order=(0, 1))
+    compat.ndimage.gaussian_filter(x, 1, axes=[0])
+    assert everything_served()
+    with pytest.raises(TypeError):
+        compat.ndimage.sobel(x, 0.0)
+    for options in ({"order": (0.0, 1.0)}, {"axes": [0.0]}):
+        with pytest.raises(TypeError):
+            scipy_ndimage.gaussian_filter(x, 1, **options)
+        with pytest.raises(TypeError):
+            compat.ndimage.gaussian_filter(x, 1, **options)
+
+
+def test_weights_may_change_between_calls(rng):
+    x, weights = rng.normal(size=(9, 9)), rng.normal(size=(3, 3))
+    for scale in (1, 2):
+        weights *= scale
+        agree(compat.ndimage.correlate(x, weights), scipy_ndimage.correlate(x, weights))
+    many = rng.normal(size=(50, 50))
+    for scale in (1, 2):
+        many *= scale
+        agree(compat.ndimage.convolve(x, many), scipy_ndimage.convolve(x, many))
+    assert everything_served()
+
+
 def test_samples_are_cut_off_between_passes(rng):
     x = rng.uniform(0, 200, size=(40, 50))
     ours, theirs = (
@@ -334,7 +393,7 @@ def test_counting_threads():
 def test_numpy_is_followed():
     for n, m in [(9, 4), (4, 9), (5, 5)]:
         a, v = np.arange(n) + 1j, np.arange(m) * (1 - 2j)
-        for mode in MODES:
+        for mode in (*MODES, 0, 1, 2):
             for name in ("convolve", "correlate"):
                 agree(getattr(compat.numpy, name)(a, v, mode), getattr(np, name)(a, v, mode))
     assert everything_served()

@@ -62,25 +62,43 @@ def windows(
     first: tuple[int, ...],
     count: tuple[int, ...],
     *,
-    flip: bool,
-    boundary: str = "zero",
-    cval: Any = 0,
     out: Array | None = None,
-    dtype: Any = None,
-    stride: int = 1,
-    c_casts: bool = False,
+    **options: Any,
 ) -> Array:
     """``out[j] = sum over t of k[t] * x[first + j*stride + t]``, `count` of them along each of `axes`.
 
-    k is turned around if `flip`, else conjugated. What `faltung.compat` stands on. To integers the
-    answer is rounded and saturated, with `c_casts` cut off and wrapped around.
+    What `faltung.compat` stands on; the options are those of `windows_request`.
+    """
+    request = windows_request(x.shape, x.dtype, k.shape, k.dtype, axes, first, count, **options)
+    return _core.run(request, x, k, out, None)
+
+
+def windows_request(
+    x_shape: tuple[int, ...],
+    x_dtype: np.dtype[Any],
+    k_shape: tuple[int, ...],
+    k_dtype: np.dtype[Any],
+    axes: tuple[int, ...],
+    first: tuple[int, ...],
+    count: tuple[int, ...],
+    *,
+    flip: bool,
+    boundary: str = "zero",
+    cval: Any = 0,
+    dtype: Any = None,
+    stride: int = 1,
+    c_casts: bool = False,
+) -> _core.Request:
+    """The request that `windows` runs.
+
+    k is turned around if `flip`, else conjugated. To integers the answer is rounded and saturated, with
+    `c_casts` cut off and wrapped around.
     """
     lags = tuple([(f, f + (c - 1) * stride) for f, c in zip(first, count, strict=True)])
-    request = _request(
-        x.shape, x.dtype, k.shape, k.dtype, "full", "auto", axes, boundary, cval, type(cval), dtype, flip,
+    return _request(
+        x_shape, x_dtype, k_shape, k_dtype, "full", "auto", axes, boundary, cval, type(cval), dtype, flip,
         lags if len(lags) > 1 else lags[0], stride, 1, c_casts,
     )  # fmt: skip
-    return _core.run(request, x, k, out, None)
 
 
 def _request(*arguments: Any) -> _core.Request:
@@ -277,11 +295,10 @@ def separable(
     dtype: npt.DTypeLike | None = None,
     workers: int | None = None,
     flip: bool = True,
-    c_casts: bool = False,
 ) -> Array:
     """Convolve with the outer product of one-dimensional factors, one per axis, without multiplying it out.
 
-    What `faltung.filters` stands on; `convolve` finds such kernels by itself. `c_casts` as in `windows`.
+    What `faltung.filters` stands on; `convolve` finds such kernels by itself.
     """
     x = as_array(x, "x")
     taps = [as_array(factor, "factors") for factor in factors]
@@ -289,10 +306,9 @@ def separable(
     for factor in taps:
         if factor.ndim != 1:
             raise ValueError(f"factors must be one-dimensional; one has {factor.ndim} axes")
-    make = _request if _plain(axes) else _new_request
-    request = make(
-        x.shape, x.dtype, tuple([factor.size for factor in taps]), common, mode, "separable", axes, boundary,
-        cval, type(cval), dtype, flip, None, 1, 1, c_casts,
+    request = separable_request(
+        x.shape, x.dtype, tuple([factor.size for factor in taps]), common, axes,
+        mode=mode, boundary=boundary, cval=cval, dtype=dtype, flip=flip,
     )  # fmt: skip
     return _core.run_separable(
         request,
@@ -301,6 +317,28 @@ def separable(
         check_out(out),
         resolve_workers(workers),
     )
+
+
+def separable_request(
+    x_shape: tuple[int, ...],
+    x_dtype: np.dtype[Any],
+    sizes: tuple[int, ...],
+    dtype_of_factors: np.dtype[Any],
+    axes: int | tuple[int, ...] | None = None,
+    *,
+    mode: str = "same",
+    boundary: str = "zero",
+    cval: complex = 0,
+    dtype: npt.DTypeLike | None = None,
+    flip: bool = True,
+    c_casts: bool = False,
+) -> _core.Request:
+    """The request that `separable` runs, for factors of these sizes; `c_casts` as in `windows_request`."""
+    make = _request if _plain(axes) else _new_request
+    return make(
+        x_shape, x_dtype, sizes, dtype_of_factors, mode, "separable", axes, boundary, cval, type(cval), dtype,
+        flip, None, 1, 1, c_casts,
+    )  # fmt: skip
 
 
 def plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -39,6 +39,11 @@ def gaussian_factors(
 
 
 def gaussian_1d(sigma: float, order: int, radius: int) -> Array:
+    return _gaussian_1d(sigma, order, radius).copy()
+
+
+@lru_cache(64)
+def _gaussian_1d(sigma: float, order: int, radius: int) -> Array:
     if sigma == 0:
         if order:
             raise ValueError(f"sigma must be positive for a derivative (order = {order}), not 0")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from faltung import _core
-from faltung._api import windows
+from faltung._api import windows, windows_request
 from faltung._arguments import Array
 from faltung._recursive import recursive_filter
 from faltung.compat._routing import PassOn, routed
@@ -40,8 +40,11 @@ def _part(array: Array, axis: int, begin: int | None, end: int | None) -> Array:
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """Stand-in for ``scipy.signal.lfilter``."""
     numerator, denominator, samples = as_numbers(b), as_numbers(a), as_numbers(x)
-    if zi is None and _plain(numerator, denominator, samples):
-        return _recursive(numerator, denominator, samples, axis)
+    if _plain(numerator, denominator, samples):
+        if zi is None:
+            return _recursive(numerator, denominator, samples, axis)[0]
+        if type(zi) is np.ndarray and zi.dtype == samples.dtype and zi.ndim == samples.ndim:
+            return _recursive(numerator, denominator, samples, axis, zi)
     numerator, denominator = np.atleast_1d(numerator), np.atleast_1d(denominator)
     if numerator.ndim != 1 or denominator.ndim != 1 or samples.ndim == 0:
         raise PassOn
@@ -87,12 +90,24 @@ def _plain(b: Array, a: Array, x: Array) -> bool:
     )
 
 
-def _recursive(b: Array, a: Array, x: Array, axis: Any) -> Array:
+def _recursive(
+    b: Array, a: Array, x: Array, axis: Any, zi: Array | None = None
+) -> tuple[Array, Array | None]:
     place, lead = _axis(axis, x.ndim), a[0]
+    state = None
+    if zi is not None:
+        states = max(b.size, a.size) - 1
+        if zi.shape[place] != states:
+            raise PassOn
+        wanted = _with_length(x, place, states)
+        state = (zi if zi.shape == wanted else np.broadcast_to(zi, wanted))[np.newaxis]
+        state = state.astype(np.float64, copy=False)
     if lead != 1:
         b, a = b / lead, a / lead
-    answer, _ = _core.recursive_filter(b[np.newaxis], a[np.newaxis], x, place, None, x.dtype, None)
-    return answer
+    answer, final = _core.recursive_filter(
+        b[np.newaxis], a[np.newaxis], x, place, state, x.dtype, None
+    )
+    return answer, final if final is None else final[0].astype(x.dtype, copy=False)
 
 
 def _moving_sum(taps: Array, x: Array, axis: int, due: np.dtype[Any]) -> Array:
@@ -184,25 +199,55 @@ def upfirdn(
         boundary = "zero"
     length = ((n - 1) * up + taps.size - 1) // down + 1
     common = math.gcd(up, down)
-    phases, stride = up // common, down // common
+    phases = up // common
     if phases > 8 and length > 1 << 16:
         raise PassOn  # each phase would walk through all of a result that leaves the cache
-    if phases == 1 and up == 1:
-        return windows(
-            samples, taps, (place,), (1 - taps.size,), (length,),
-            flip=True, boundary=boundary, cval=cval, dtype=due, stride=stride,
-        )  # fmt: skip
-    answer = np.zeros(_with_length(samples, place, length), due)
+    parts = _phases(
+        samples.shape, samples.dtype, taps.size, due, up, down, place, length, boundary, cval
+    )
+    whole, _ = parts[0]
+    if up == 1 and whole is not None:
+        return _core.run(whole, samples, taps, None, None)
+    answer = np.empty(_with_length(samples, place, length), due)
+    along = (slice(None),) * place
+    for phase, (request, offset) in enumerate(parts):
+        part = answer[(*along, slice(phase, None, phases))]
+        if request is None:
+            part[...] = 0
+        else:
+            _core.run(request, samples, taps[offset::up], part, None)
+    return answer
+
+
+@functools.lru_cache(256, typed=True)
+def _phases(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    taps: int,
+    due: np.dtype[Any],
+    up: int,
+    down: int,
+    axis: int,
+    length: int,
+    boundary: str,
+    cval: Any,
+) -> list[tuple[_core.Request | None, int]]:
+    """For each phase of upfirdn what to ask for, and the first of its taps; None where it has none."""
+    common = math.gcd(up, down)
+    phases, stride = up // common, down // common
+    parts: list[tuple[_core.Request | None, int]] = []
     for phase in range(min(phases, length)):
         newest, offset = divmod(phase * down, up)  # the last sample seen, and its tap
-        seen = taps[offset::up]
-        part = answer[(slice(None),) * place + (slice(phase, None, phases),)]
-        if seen.size:
-            windows(
-                samples, seen, (place,), (newest + 1 - seen.size,), (part.shape[place],),
-                flip=True, boundary=boundary, cval=cval, dtype=due, stride=stride, out=part,
+        seen = len(range(offset, taps, up))
+        count = len(range(phase, length, phases))
+        request = None
+        if seen:
+            request = windows_request(
+                shape, dtype, (seen,), due, (axis,), (newest + 1 - seen,), (count,),
+                flip=True, boundary=boundary, cval=cval, dtype=due, stride=stride,
             )  # fmt: skip
-    return answer
+        parts.append((request, offset))
+    return parts
 
 
 @routed("signal")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import operator
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,8 +11,8 @@ import numpy as np
 
 from faltung import _api
 from faltung._arguments import Array
+from faltung.compat._recipes import Into, Quotient, Recipe, Step, Sum
 from faltung.compat._routing import PassOn
-from faltung.compat._windows import as_numbers
 
 BOUNDARIES = {
     "reflect": "symmetric",
@@ -29,145 +26,179 @@ BOUNDARIES = {
 }
 
 
-class Target:
-    """Where an answer goes, and in which dtype: what `output` says."""
+class Reading:
+    """The samples that a filter reads, the answer it owes, and what decides what is computed in.
 
-    def __init__(self, output: Any, x: Array, *, complex_answer: bool) -> None:
-        self.array: Array | None = None
+    Parameters
+    ----------
+    shape, dtype
+        Of the samples.
+    output : None, dtype_like or Into
+        ndimage's argument.
+    weights_are_complex : bool
+        So is the answer then.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        output: Any,
+        weights_are_complex: bool = False,
+    ) -> None:
+        if not shape or 0 in shape or dtype.kind == "b":
+            raise PassOn
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+        complex_answer = dtype.kind == "c" or weights_are_complex
+        self.promoted = False
         if output is None:
-            dtype = np.promote_types(x.dtype, np.complex64) if complex_answer else x.dtype
-        elif isinstance(output, type | np.dtype | str):
-            dtype = np.dtype(output)
+            self.target = np.promote_types(dtype, np.complex64) if complex_answer else dtype
+        elif isinstance(output, Into):
+            self.target = output.dtype
         else:
-            if type(output) is not np.ndarray or output.shape != x.shape:
-                raise PassOn
-            self.array, dtype = output, output.dtype
-        if dtype.kind not in "iufc" or dtype.char in "egG":
+            self.target = np.dtype(output)
+        if self.target.kind not in "iufc" or self.target.char in "egG":
             raise PassOn
-        if complex_answer and dtype.kind != "c" and isinstance(output, type | np.dtype):
-            warnings.warn("promoting specified output dtype to complex", stacklevel=6)
-            dtype = np.promote_types(dtype, np.complex64)
-        if complex_answer != (dtype.kind == "c"):
+        if complex_answer and self.target.kind != "c" and isinstance(output, type | np.dtype):
+            self.target = np.promote_types(self.target, np.complex64)
+            self.promoted = True
+        if complex_answer != (self.target.kind == "c"):
             raise PassOn
-        self.dtype = dtype
-
-    def after(self, passes_to_come: int) -> Array | np.dtype[Any]:
-        """What a pass has for `output`: the array that was asked for is the last one's."""
-        return self.dtype if passes_to_come or self.array is None else self.array
-
-    def direct(self, dtype: np.dtype[Any]) -> Array | None:
-        """The array to write to, where an answer of `dtype` may go there as it is."""
-        return self.array if self.array is not None and self.array.dtype == dtype else None
-
-    def deliver(self, answer: Array) -> Array:
-        """`answer` in the array and the dtype that were asked for, cast as C casts."""
-        if self.array is None:
-            return self._cast(answer)
-        if answer is not self.array:
-            self.array[...] = self._cast(answer)
-        return self.array
-
-    def _cast(self, answer: Array) -> Array:
-        if answer.dtype == self.dtype:
-            return answer
-        if answer.dtype.kind == "f" and self.dtype.kind in "iu":
-            with np.errstate(invalid="ignore"):
-                if self.dtype.char in "LQ":
-                    return answer.astype(self.dtype)
-                # cuts off; what is too large for the target then wraps around
-                short = self.dtype.itemsize < 4 or self.dtype.char == "i"
-                answer = answer.astype(np.int32 if short else np.int64)
-        return answer.astype(self.dtype)
-
-
-class Samples:
-    """The array that a filter reads, and everything that decides what is computed in."""
-
-    def __init__(self, x: Any, output: Any, weights_are_complex: bool = False) -> None:
-        self.x = as_numbers(x)
-        if self.x.size == 0 or self.x.ndim == 0 or self.x.dtype.kind == "b":
-            raise PassOn
-        self.complex = self.x.dtype.kind == "c" or weights_are_complex
-        self.target = Target(output, self.x, complex_answer=self.complex)
-        single = self.x.dtype.char in "fF" and self.target.dtype.char in "fF"
+        single = dtype.char in "fF" and self.target.char in "fF"
         self.weights = np.dtype(np.float32 if single else np.float64)
-        self.whole_numbers = self.x.dtype.kind in "iu"
-
-        self.due = self.target.dtype.newbyteorder("=")
+        self.whole_numbers = dtype.kind in "iu"
+        self.due = self.target.newbyteorder("=")
         self.c_casts = self.due.kind in "iu"
+
+    def then(self) -> Reading:
+        """What the next pass reads: this one's answer."""
+        return Reading(self.shape, self.due, self.target)
+
+    def recipe(self, *steps: Step) -> Recipe:
+        return Recipe(list(steps), self.target, self.promoted)
+
+    def sum(
+        self, weights: Array, axes: Sequence[int], origins: Sequence[int], mode: Any, cval: Any
+    ) -> Sum:
+        """``sum of weights[t] * x[j - size//2 - origin + t]``; complex weights are conjugated."""
+        boundary, cval = checked_boundary(mode, cval, self.dtype)
+        inexact = self._asked(self._rounded(weights), axes, origins, boundary, cval)
+        if self.whole_numbers and is_whole(weights) and (boundary != "constant" or is_whole(cval)):
+            constant = int(cval) if boundary == "constant" else 0
+            taps = weights.astype(np.int64)
+            return self._asked(taps, axes, origins, boundary, constant, inexact)
+        return inexact
+
+    def _asked(
+        self,
+        taps: Array,
+        axes: Sequence[int],
+        origins: Sequence[int],
+        boundary: str,
+        cval: Any,
+        otherwise: Sum | None = None,
+    ) -> Sum:
+        if not axes:
+            raise PassOn
+        for origin, size in zip(origins, taps.shape, strict=True):
+            if not -(size // 2) <= origin <= (size - 1) // 2:
+                raise PassOn
+        first = tuple(-(s // 2) - o for s, o in zip(taps.shape, origins, strict=True))
+        request = _api.windows_request(
+            self.shape, self.dtype, taps.shape, taps.dtype, tuple(axes), first,
+            tuple(self.shape[a] for a in axes),
+            flip=False, boundary=boundary, cval=cval, dtype=self.due, c_casts=self.c_casts,
+        )  # fmt: skip
+        return Sum(request, taps, otherwise)
+
+    def separable(
+        self, factors: Sequence[Array], axes: Sequence[int], mode: Any, cval: Any
+    ) -> Sum | None:
+        """The passes over all axes at once, where that gives what SciPy's passes one by one give."""
+        whole = self.whole_numbers and all(map(is_whole, factors))
+        if self.c_casts and not (whole and self._only_wraps(factors)):
+            return None  # each of SciPy's passes cuts off
+        if not isinstance(mode, str) or len(axes) < 2:
+            return None
+        boundary, cval = checked_boundary(mode, cval, self.dtype)
+        if boundary == "constant":
+            return None  # each pass sees the constant anew
+
+        def asked(taps: list[Array], otherwise: Sum | None = None) -> Sum:
+            request = _api.separable_request(
+                self.shape, self.dtype, tuple([t.size for t in taps]), taps[0].dtype, tuple(axes),
+                boundary=boundary, dtype=self.due, flip=False, c_casts=self.c_casts,
+            )  # fmt: skip
+            return Sum(request, taps, otherwise)
+
+        inexact = asked([self._rounded(f) for f in factors])
+        if whole:
+            return asked([f.astype(np.int64) for f in factors], inexact)
+        return inexact
+
+    def _only_wraps(self, factors: Sequence[Array]) -> bool:
+        """Whether whole numbers wrap around in each pass, which one wrapping at the end comes to."""
+        if self.dtype.itemsize > 2 or self.due.itemsize > 2:
+            return False
+        return math.prod(int(np.abs(f).sum()) for f in factors) <= 1 << 15
+
+    def mean(self, size: int, axis: int, mode: Any, cval: Any, origin: int) -> Step:
+        """The mean of `size` neighbours along an axis."""
+        if size < 1:
+            raise PassOn
+        if not (self.whole_numbers and self.c_casts):
+            return self.sum(np.full(size, 1 / size), (axis,), (origin,), mode, cval)
+        constant = mode in ("constant", "grid-constant") and cval != 0
+        # means that are whole numbers must not fall short of them before they are cut off. A factor
+        # of 1 + f lifts them by f or more, which has to exceed all rounding; the others lie 1/size
+        # or more from the next whole number, which f and rounding must not reach
+        if self.dtype.itemsize == 1 and size <= 21 and not constant:
+            # float32: rounding is within (size + 2) 2^-24 of the mean of |x|, and that is 2^7 at most
+            # where x has signs. What it and f can reach: size (size + 2) (2^-9 + 2^-16) < 1
+            taps = np.full(size, np.float32((1 + (size + 2) * 2**-17) / size))
+            boundary, cval = checked_boundary(mode, cval, self.dtype)
+            return self._asked(taps, (axis,), (origin,), boundary, cval)
+        if self.dtype.itemsize <= 2 and size < 256 and not constant:
+            # float64: rounding is within 2^-28, the factor adds less than 1 / (2 size)
+            taps = np.full(size, (1 + 2**-25) / size)
+            return self.sum(taps, (axis,), (origin,), mode, cval)
+        # the exact sum, then one division
+        total = Reading(self.shape, self.dtype, np.float64)
+        return Quotient(total.sum(np.ones(size), (axis,), (origin,), mode, cval), size, self.due)
 
     def _rounded(self, weights: Array) -> Array:
         """The weights in the type computed in; the largest takes up what rounding took from their sum."""
         if weights.dtype.kind == "c":
             return weights.astype(np.result_type(self.weights, np.complex64))
         if weights.dtype.char == "d" and self.weights.char == "f":
-            if weights.nbytes > 4096:
-                return _singles(weights)
-            return _remembered_singles(weights.tobytes(), weights.shape)
-        return weights.astype(self.weights, copy=False)
-
-    def summed(
-        self, weights: Array, axes: Sequence[int], origins: Sequence[int], mode: Any, cval: Any
-    ) -> Array:
-        """``sum of weights[t] * x[j - size//2 - origin + t]``, delivered; complex weights are conjugated."""
-        boundary, cval = checked_boundary(mode, cval, self.x)
-        if not axes:
-            raise PassOn
-        for origin, size in zip(origins, weights.shape, strict=True):
-            if not -(size // 2) <= origin <= (size - 1) // 2:
-                raise PassOn
-        first = tuple(-(s // 2) - o for s, o in zip(weights.shape, origins, strict=True))
-        count = tuple(self.x.shape[a] for a in axes)
-        if self.whole_numbers and _whole(weights) and (boundary != "constant" or _whole(cval)):
-            taps = weights.astype(np.int64)
-            constant = int(cval) if boundary == "constant" else 0
-            with contextlib.suppress(OverflowError):
-                answer = _api.windows(
-                    self.x, taps, tuple(axes), first, count, flip=False, boundary=boundary,
-                    cval=constant, dtype=self.due, out=self.target.direct(self.due), c_casts=self.c_casts,
-                )  # fmt: skip
-                return self.target.deliver(answer)
-        answer = _api.windows(
-            self.x, self._rounded(weights), tuple(axes), first, count, flip=False, boundary=boundary,
-            cval=cval, dtype=self.due, out=self.target.direct(self.due), c_casts=self.c_casts,
-        )  # fmt: skip
-        return self.target.deliver(answer)
-
-    def separable(
-        self, factors: Sequence[Array], axes: Sequence[int], mode: Any, cval: Any
-    ) -> Array | None:
-        """The passes over all axes at once, where that gives what SciPy's passes one by one give."""
-        whole = self.whole_numbers and all(map(_whole, factors))
-        if self.c_casts and not (whole and self._only_wraps(factors)):
-            return None  # each of SciPy's passes cuts off
-        if not isinstance(mode, str) or len(axes) < 2:
-            return None
-        boundary, cval = checked_boundary(mode, cval, self.x)
-        if boundary == "constant":
-            return None  # each pass sees the constant anew
-        if whole:
-            with contextlib.suppress(OverflowError):
-                taps = [f.astype(np.int64, copy=False) for f in factors]
-                return self._separated(taps, axes, boundary)
-        return self._separated([self._rounded(f) for f in factors], axes, boundary)
-
-    def _only_wraps(self, factors: Sequence[Array]) -> bool:
-        """Whether whole numbers wrap around in each pass, which one wrapping at the end comes to."""
-        if self.x.dtype.itemsize > 2 or self.due.itemsize > 2:
-            return False
-        return math.prod(int(np.abs(f).sum()) for f in factors) <= 1 << 15
-
-    def _separated(self, factors: list[Array], axes: Sequence[int], boundary: str) -> Array:
-        answer = _api.separable(
-            self.x, factors, tuple(axes), mode="same", boundary=boundary, dtype=self.due,
-            out=self.target.direct(self.due), flip=False, c_casts=self.c_casts,
-        )  # fmt: skip
-        return self.target.deliver(answer)
+            return _singles(weights)
+        rounded = weights.astype(self.weights)
+        if (
+            self.c_casts
+            and self.whole_numbers
+            and self.dtype.itemsize <= 2
+            and (rounded >= 0).all()
+        ):
+            # a sum that is a whole number, as in every flat part of an image, must not fall short of
+            # it by its rounding before it is cut off
+            rounded *= 1 + 2**-42
+        return rounded
 
 
-@functools.lru_cache(64)
-def _remembered_singles(weights: bytes, shape: tuple[int, ...]) -> Array:
-    return _singles(np.frombuffer(weights).reshape(shape))
+def passes(reading: Reading, factors: Sequence[tuple[int, Array, Any]], cval: Any) -> Recipe:
+    """Correlations (axis, weights, mode) one after another, all in one go where that comes to the same."""
+    if not factors:
+        raise PassOn
+    axes, taps, modes = zip(*factors, strict=True)
+    if all(mode == modes[0] for mode in modes):
+        together = reading.separable(taps, axes, modes[0], cval)
+        if together is not None:
+            return reading.recipe(together)
+    steps, read = [], reading
+    for axis, one, mode in factors:
+        steps.append(read.sum(one, (axis,), (0,), mode, cval))
+        read = read.then()
+    return reading.recipe(*steps)
 
 
 def _singles(weights: Array) -> Array:
@@ -178,12 +209,12 @@ def _singles(weights: Array) -> Array:
     return rounded
 
 
-def checked_boundary(mode: Any, cval: Any, x: Array) -> tuple[str, Any]:
+def checked_boundary(mode: Any, cval: Any, dtype: np.dtype[Any]) -> tuple[str, Any]:
+    """Our boundary and constant, for samples of `dtype`."""
     if not isinstance(mode, str) or mode not in BOUNDARIES:
         raise PassOn
     boundary = BOUNDARIES[mode]
-    plain = type(cval) is float or type(cval) is int
-    if not plain and (np.ndim(cval) != 0 or (np.iscomplexobj(cval) and x.dtype.kind != "c")):
+    if np.ndim(cval) != 0 or (np.iscomplexobj(cval) and dtype.kind != "c"):
         raise PassOn
     if boundary != "constant":
         return boundary, 0
@@ -192,7 +223,7 @@ def checked_boundary(mode: Any, cval: Any, x: Array) -> tuple[str, Any]:
     return boundary, complex(cval) if np.iscomplexobj(cval) else float(cval)
 
 
-def _whole(weights: Any) -> bool:
+def is_whole(weights: Any) -> bool:
     values = np.asarray(weights)
     if values.dtype.kind in "biu":
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from faltung._arguments import Array
 from faltung._kernel_parts import gaussian_1d
-from faltung.compat._neighbourhood import Samples, Target, chosen_axes, per_axis
+from faltung.compat._neighbourhood import Reading, chosen_axes, passes, per_axis
+from faltung.compat._recipes import Accumulation, Recipe, Weights, comparable, filtered, remembered
 from faltung.compat._routing import PassOn, routed
 from faltung.compat._windows import as_numbers
 
@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+# Every function has a recipe, which is worked out from the samples' shape and dtype and from the arguments.
+
+
 @routed("ndimage")
 def correlate1d(
     input: Any,
@@ -42,7 +45,8 @@ def correlate1d(
     origin: int = 0,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.correlate1d``."""
-    return _line(input, as_numbers(weights), axis, output, mode, cval, operator.index(origin))
+    taps = comparable(as_numbers(weights))
+    return filtered(_line, input, output, taps, axis, mode, cval, origin, False)
 
 
 @routed("ndimage")
@@ -56,20 +60,31 @@ def convolve1d(
     origin: int = 0,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.convolve1d``."""
-    taps = as_numbers(weights)
-    if taps.ndim != 1:
-        raise PassOn
-    origin = -operator.index(origin) - (taps.size % 2 == 0)
-    return _line(input, taps[::-1].conj(), axis, output, mode, cval, origin)
+    taps = comparable(as_numbers(weights))
+    return filtered(_line, input, output, taps, axis, mode, cval, origin, True)
 
 
-def _line(x: Any, taps: Array, axis: Any, output: Any, mode: Any, cval: Any, origin: int) -> Array:
-    """One pass: a correlation along one axis."""
+@remembered
+def _line(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    weights: Weights | Array,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    turn: bool,
+) -> Recipe:
+    taps = _array(weights)
     if taps.ndim != 1 or taps.size == 0:
         raise PassOn
-    samples = Samples(x, output, taps.dtype.kind == "c")
-    place = chosen_axes(operator.index(axis), samples.x.ndim)
-    return samples.summed(taps, place, (origin,), mode, cval)
+    taps, (shift,) = (
+        _turned(taps, [operator.index(origin)]) if turn else (taps, [operator.index(origin)])
+    )
+    reading = Reading(shape, dtype, output, taps.dtype.kind == "c")
+    place = chosen_axes(operator.index(axis), reading.ndim)
+    return reading.recipe(reading.sum(taps, place, (shift,), mode, cval))
 
 
 @routed("ndimage")
@@ -84,7 +99,8 @@ def correlate(
     axes: Any = None,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.correlate``."""
-    return _box(input, as_numbers(weights), output, mode, cval, origin, axes, turn=False)
+    taps = comparable(as_numbers(weights))
+    return filtered(_box, input, output, taps, mode, cval, origin, axes, False)
 
 
 @routed("ndimage")
@@ -99,14 +115,25 @@ def convolve(
     axes: Any = None,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.convolve``."""
-    return _box(input, as_numbers(weights), output, mode, cval, origin, axes, turn=True)
+    taps = comparable(as_numbers(weights))
+    return filtered(_box, input, output, taps, mode, cval, origin, axes, True)
 
 
+@remembered
 def _box(
-    x: Any, taps: Array, output: Any, mode: Any, cval: Any, origin: Any, axes: Any, *, turn: bool
-) -> Array:
-    samples = Samples(x, output, taps.dtype.kind == "c")
-    named = chosen_axes(axes, samples.x.ndim)
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    weights: Weights | Array,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    axes: Any,
+    turn: bool,
+) -> Recipe:
+    taps = _array(weights)
+    reading = Reading(shape, dtype, output, taps.dtype.kind == "c")
+    named = chosen_axes(axes, reading.ndim)
     if taps.ndim != len(named) or taps.size == 0:
         raise PassOn
     # the axes of the weights belong to those of the samples in rising order, however they are named
@@ -114,9 +141,18 @@ def _box(
     over = tuple(sorted(named))
     shifts = [origins[axis] for axis in over]
     if turn:
-        shifts = [-o - (size % 2 == 0) for o, size in zip(shifts, taps.shape, strict=True)]
-        taps = taps[(slice(None, None, -1),) * taps.ndim].conj()
-    return samples.summed(taps, over, shifts, mode, cval)
+        taps, shifts = _turned(taps, shifts)
+    return reading.recipe(reading.sum(taps, over, shifts, mode, cval))
+
+
+def _array(weights: Weights | Array) -> Array:
+    return weights.array() if isinstance(weights, Weights) else weights
+
+
+def _turned(taps: Array, origins: list[int]) -> tuple[Array, list[int]]:
+    """Weights and origins of the correlation that a convolution is."""
+    shifts = [-o - (size % 2 == 0) for o, size in zip(origins, taps.shape, strict=True)]
+    return taps[(slice(None, None, -1),) * taps.ndim].conj(), shifts
 
 
 # Gaussians
@@ -128,13 +164,7 @@ def _gaussian(sigma: Any, order: Any, truncate: Any, radius: Any) -> Array:
     reach = int(float(truncate) * deviation + 0.5) if radius is None else operator.index(radius)
     if derivative < 0 or reach < 0 or not deviation > 0:
         raise PassOn
-    return _gaussian_weights(deviation, derivative, reach)
-
-
-@functools.lru_cache(64)
-def _gaussian_weights(deviation: float, derivative: int, reach: int) -> Array:
     weights: Array = gaussian_1d(deviation, derivative, reach)[::-1]
-    weights.flags.writeable = False
     return weights
 
 
@@ -152,7 +182,28 @@ def gaussian_filter1d(
     radius: int | None = None,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.gaussian_filter1d``."""
-    return _line(input, _gaussian(sigma, order, truncate, radius), axis, output, mode, cval, 0)
+    return filtered(
+        _blurred_line, input, output, sigma, axis, order, mode, cval, truncate, radius
+    )  # fmt: skip
+
+
+@remembered
+def _blurred_line(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    sigma: Any,
+    axis: Any,
+    order: Any,
+    mode: Any,
+    cval: Any,
+    truncate: Any,
+    radius: Any,
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    place = chosen_axes(operator.index(axis), reading.ndim)
+    taps = _gaussian(sigma, order, truncate, radius)
+    return reading.recipe(reading.sum(taps, place, (0,), mode, cval))
 
 
 @routed("ndimage")
@@ -169,24 +220,26 @@ def gaussian_filter(
     axes: Any = None,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.gaussian_filter``."""
-    return _blurred(input, sigma, order, output, mode, cval, truncate, radius, axes)
+    return filtered(_blurred, input, output, sigma, order, mode, cval, truncate, radius, axes)
 
 
+@remembered
 def _blurred(
-    x: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
     sigma: Any,
     order: Any,
-    output: Any,
     mode: Any,
     cval: Any,
     truncate: Any = 4.0,
     radius: Any = None,
     axes: Any = None,
-) -> Array:
-    samples = Samples(x, output)
-    over = chosen_axes(axes, samples.x.ndim)
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    over = chosen_axes(axes, reading.ndim)
     rank = len(over)
-    passes = [
+    factors = [
         (axis, _gaussian(s, o, truncate, r), m)
         for axis, s, o, r, m in zip(
             over, per_axis(sigma, rank), per_axis(order, rank), per_axis(radius, rank),
@@ -194,22 +247,7 @@ def _blurred(
         )
         if s > 1e-15
     ]  # fmt: skip
-    return _passes(samples, passes, cval)
-
-
-def _passes(samples: Samples, passes: list[tuple[int, Array, Any]], cval: Any) -> Array:
-    """Correlations along one axis after another, all in one go where that comes to the same."""
-    if not passes:
-        raise PassOn
-    axes, factors, modes = zip(*passes, strict=True)
-    if all(mode == modes[0] for mode in modes):
-        answer = samples.separable(factors, axes, modes[0], cval)
-        if answer is not None:
-            return answer
-    x = samples.x
-    for to_come, (axis, taps, mode) in zip(reversed(range(len(passes))), passes, strict=True):
-        x = Samples(x, samples.target.after(to_come)).summed(taps, (axis,), (0,), mode, cval)
-    return x
+    return passes(reading, factors, cval)
 
 
 @routed("ndimage")
@@ -224,7 +262,10 @@ def gaussian_laplace(
     **kwargs: Any,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.gaussian_laplace``."""
-    return _accumulated(input, sigma, 2, output, mode, cval, axes, kwargs, square=False)
+    truncate, radius = _options(kwargs)
+    return filtered(
+        _accumulated, input, output, sigma, 2, mode, cval, axes, truncate, radius, False
+    )  # fmt: skip
 
 
 @routed("ndimage")
@@ -241,43 +282,48 @@ def gaussian_gradient_magnitude(
     """Stand-in for ``scipy.ndimage.gaussian_gradient_magnitude``."""
     if axes is not None:
         raise PassOn  # SciPy's deviations and modes belong to other axes here than anywhere else
-    return _accumulated(input, sigma, 1, output, mode, cval, None, kwargs, square=True)
+    truncate, radius = _options(kwargs)
+    return filtered(
+        _accumulated, input, output, sigma, 1, mode, cval, None, truncate, radius, True
+    )  # fmt: skip
 
 
+def _options(given: dict[str, Any]) -> tuple[Any, Any]:
+    if not set(given) <= {"truncate", "radius"}:
+        raise PassOn
+    return given.get("truncate", 4.0), given.get("radius")
+
+
+@remembered
 def _accumulated(
-    x: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
     sigma: Any,
     order: int,
-    output: Any,
     mode: Any,
     cval: Any,
     axes: Any,
-    options: dict[str, Any],
-    *,
+    truncate: Any,
+    radius: Any,
     square: bool,
-) -> Array:
+) -> Recipe:
     """The sum of the derivatives of this order along each axis, or the root of the sum of their squares."""
-    samples = as_numbers(x)
-    if not set(options) <= {"truncate", "radius"} or samples.ndim == 0:
-        raise PassOn
-    over = chosen_axes(axes, samples.ndim)
-    deviations, modes = [0.0] * samples.ndim, per_axis(mode, len(over))
+    reading = Reading(shape, dtype, output)
+    over = chosen_axes(axes, reading.ndim)
+    deviations, modes = [0.0] * reading.ndim, per_axis(mode, len(over))
     for axis, deviation in zip(over, per_axis(sigma, len(over)), strict=True):
         deviations[axis] = deviation
-    target = Target(output, samples, complex_answer=samples.dtype.kind == "c")
-    if not over or (square and target.dtype.kind not in "fc"):
+    if not over or (square and reading.due.kind not in "fc"):
         raise PassOn
-
-    def part(place: int) -> Array:
-        orders = [0] * samples.ndim
-        orders[over[place]] = order
-        answer = _blurred(samples, deviations, orders, target.dtype, modes[place], cval, **options)
-        return np.multiply(answer, answer, answer) if square else answer
-
-    total = part(0)
-    for place in range(1, len(over)):
-        total += part(place)
-    return target.deliver(np.sqrt(total, total) if square else total)
+    parts = []
+    for axis, mode in zip(over, modes, strict=True):
+        orders = [0] * reading.ndim
+        orders[axis] = order
+        parts.append(
+            _blurred(shape, dtype, reading.due, deviations, orders, mode, cval, truncate, radius)
+        )
+    return reading.recipe(Accumulation(parts, square))
 
 
 # Small derivatives
@@ -290,7 +336,7 @@ def prewitt(
     input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0
 ) -> Array:
     """Stand-in for ``scipy.ndimage.prewitt``."""
-    return _slope(SUM_OF_3, input, axis, output, mode, cval)
+    return filtered(_slope, input, output, axis, mode, cval, False)
 
 
 @routed("ndimage")
@@ -298,16 +344,27 @@ def sobel(
     input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0
 ) -> Array:
     """Stand-in for ``scipy.ndimage.sobel``."""
-    return _slope(BINOMIAL, input, axis, output, mode, cval)
+    return filtered(_slope, input, output, axis, mode, cval, True)
 
 
-def _slope(smooth: Array, x: Any, axis: Any, output: Any, mode: Any, cval: Any) -> Array:
-    samples = Samples(x, output)
-    (along,) = chosen_axes(operator.index(axis), samples.x.ndim)
-    modes = per_axis(mode, samples.x.ndim)
-    order = [along, *(a for a in range(samples.x.ndim) if a != along)]
-    taps = [DIFFERENCE if a == along else smooth for a in order]
-    return _passes(samples, list(zip(order, taps, [modes[a] for a in order], strict=True)), cval)
+@remembered
+def _slope(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    binomial: bool,
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    (along,) = chosen_axes(operator.index(axis), reading.ndim)
+    modes = per_axis(mode, reading.ndim)
+    smooth = BINOMIAL if binomial else SUM_OF_3
+    order = [along, *(a for a in range(reading.ndim) if a != along)]
+    return passes(
+        reading, [(a, DIFFERENCE if a == along else smooth, modes[a]) for a in order], cval
+    )
 
 
 @routed("ndimage")
@@ -315,8 +372,15 @@ def laplace(
     input: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None
 ) -> Array:
     """Stand-in for ``scipy.ndimage.laplace``."""
-    samples = Samples(input, output)
-    over = chosen_axes(axes, samples.x.ndim)
+    return filtered(_laplacian, input, output, mode, cval, axes)
+
+
+@remembered
+def _laplacian(
+    shape: tuple[int, ...], dtype: np.dtype[Any], output: Any, mode: Any, cval: Any, axes: Any
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    over = chosen_axes(axes, reading.ndim)
     modes = per_axis(mode, len(over))
     if not over or any(one != modes[0] for one in modes):
         raise PassOn
@@ -324,7 +388,7 @@ def laplace(
     for axis in range(len(over)):
         lines = np.moveaxis(taps, axis, -1)
         lines[(1,) * (len(over) - 1)] += (1, -2, 1)
-    return samples.summed(taps, over, (0,) * len(over), modes[0], cval)
+    return reading.recipe(reading.sum(taps, over, (0,) * len(over), modes[0], cval))
 
 
 # Means
@@ -341,26 +405,24 @@ def uniform_filter1d(
     origin: int = 0,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.uniform_filter1d``."""
-    samples = Samples(input, output)
-    (place,) = chosen_axes(operator.index(axis), samples.x.ndim)
-    return _mean(samples, operator.index(size), place, mode, cval, operator.index(origin))
+    return filtered(_mean_of_line, input, output, size, axis, mode, cval, origin)
 
 
-def _mean(samples: Samples, size: int, axis: int, mode: Any, cval: Any, origin: int) -> Array:
-    if size < 1:
-        raise PassOn
-    if not (samples.whole_numbers and samples.c_casts):
-        return samples.summed(np.full(size, 1 / size), (axis,), (origin,), mode, cval)
-    constant = mode in ("constant", "grid-constant") and cval != 0
-    if samples.x.dtype.itemsize <= 2 and size < 256 and not constant:
-        # means that are whole numbers must not fall short of them before they are cut off. Rounding
-        # misses them by less than 2^-28, so by this factor they come out above; the others lie 1/size
-        # or more from the next whole number, which is twice what the factor adds at most
-        taps = np.full(size, (1 + 2**-25) / size)
-        return samples.summed(taps, (axis,), (origin,), mode, cval)
-    # the exact sum, then one division
-    total = Samples(samples.x, np.float64).summed(np.ones(size), (axis,), (origin,), mode, cval)
-    return samples.target.deliver(np.divide(total, size, total))
+@remembered
+def _mean_of_line(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    size: Any,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    (place,) = chosen_axes(operator.index(axis), reading.ndim)
+    mean = reading.mean(operator.index(size), place, mode, cval, operator.index(origin))
+    return reading.recipe(mean)
 
 
 @routed("ndimage")
@@ -375,25 +437,38 @@ def uniform_filter(
     axes: Any = None,
 ) -> Array:
     """Stand-in for ``scipy.ndimage.uniform_filter``."""
-    samples = Samples(input, output)
-    over = chosen_axes(axes, samples.x.ndim)
+    return filtered(_mean, input, output, size, mode, cval, origin, axes)
+
+
+@remembered
+def _mean(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    output: Any,
+    size: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    axes: Any,
+) -> Recipe:
+    reading = Reading(shape, dtype, output)
+    over = chosen_axes(axes, reading.ndim)
     rank = len(over)
-    passes = [
+    means = [
         (axis, int(s), operator.index(o), m)
         for axis, s, o, m in zip(
             over, per_axis(size, rank), per_axis(origin, rank), per_axis(mode, rank), strict=True
         )
         if s > 1
     ]
-    if not passes:
+    if not means:
         raise PassOn
-    if not any(origin for _, _, origin, _ in passes):
-        factors = [(axis, np.full(size, 1 / size), mode) for axis, size, _, mode in passes]
-        if not (samples.whole_numbers and samples.target.dtype.kind in "iu"):
-            return _passes(samples, factors, cval)
-    x = samples.x
-    for to_come, (axis, size, origin, mode) in zip(
-        reversed(range(len(passes))), passes, strict=True
-    ):
-        x = _mean(Samples(x, samples.target.after(to_come)), size, axis, mode, cval, origin)
-    return x
+    if not any(origin for _, _, origin, _ in means):
+        factors = [(axis, np.full(size, 1 / size), mode) for axis, size, _, mode in means]
+        if not (reading.whole_numbers and reading.c_casts):
+            return passes(reading, factors, cval)
+    steps = []
+    for axis, size, origin, mode in means:
+        steps.append(reading.mean(size, axis, mode, cval, origin))
+        reading = reading.then()
+    return Recipe(steps, reading.target)

@@ -14,27 +14,32 @@ from faltung.compat._windows import as_numbers, narrowed
 __all__ = ["convolve", "correlate"]
 
 
-def _operands(a: Any, v: Any, mode: Any) -> tuple[Array, Array]:
+NUMBERED = ("valid", "same", "full")  # NumPy takes a mode's number too
+
+
+def _operands(a: Any, v: Any, mode: Any) -> tuple[Array, Array, str]:
     x, k = np.atleast_1d(as_numbers(a, "e")), np.atleast_1d(as_numbers(v, "e"))
+    if type(mode) is int and 0 <= mode < 3:
+        mode = NUMBERED[mode]
     if x.ndim != 1 or k.ndim != 1 or x.size == 0 or k.size == 0 or mode not in MODES:
         raise PassOn
-    return x, k
+    return x, k, mode
 
 
 @routed("numpy")
 def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
     """Stand-in for ``numpy.convolve``: the longer of the two counts as the samples."""
-    x, k = _operands(a, v, mode)
+    x, k, name = _operands(a, v, mode)
     if k.size > x.size:
         x, k = k, x
-    return narrowed(_api.convolve(x, k, mode), np.result_type(x, k))
+    return narrowed(_api.convolve(x, k, name), np.result_type(x, k))
 
 
 @routed("numpy")
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Array:
     """Stand-in for ``numpy.correlate``."""
-    x, k = _operands(a, v, mode)
+    x, k, name = _operands(a, v, mode)
     if k.size > x.size:
-        turned = _api.correlate(k, x, mode)[::-1].conj()
+        turned = _api.correlate(k, x, name)[::-1].conj()
         return narrowed(turned, np.result_type(x, k))
-    return narrowed(_api.correlate(x, k, mode), np.result_type(x, k))
+    return narrowed(_api.correlate(x, k, name), np.result_type(x, k))
