@@ -2,14 +2,15 @@
 
     python benchmarks/stand_ins.py [WORDS ...] [--sides 512 1024] [--lengths 100000 1000000] [--seconds 0.4]
 
-Medians in microseconds of the stand-in, of the native call that computes the same, and of SciPy; all three in turns,
-each called once before it is timed, so that memory and workers are as warm for one as for the other. "Native" is the
-public call with the same weights, boundary and dtype that docs/semantics.md names beside SciPy's; where SciPy cuts uint8
-off between the axes, a native call for each axis. WORDS choose rows: those whose name holds all of them. The last lines
-tell how far stand-ins are above native calls of 100 us or more.
+Medians in microseconds of the stand-in, of the native call that computes the same, and of SciPy; all three in turns, in
+all orders, each called once before it is timed, so that memory and workers are as warm for one as for the other. The
+native call is the public one with the same weights, boundary and dtype that docs/semantics.md names beside SciPy's; where
+SciPy cuts uint8 off between the axes, one for each axis. WORDS choose rows: those whose name holds all of them. The last
+lines tell how far stand-ins are above native calls of 100 us or more.
 """
 
 import argparse
+import itertools
 import math
 import statistics
 import time
@@ -130,16 +131,15 @@ def timed(call, count):
 
 
 def medians(calls, seconds):
-    """Of `calls`, in turns, until their time is spent."""
+    """Of `calls`, in all orders, until their time is spent: who follows SciPy finds the caches full of its results."""
     times = [[] for _ in calls]
     once = [min(timed(call, 2)) for call in calls]
     end = time.perf_counter() + seconds
-    turn = 0
-    while turn < 3 or time.perf_counter() < end:
-        for i in range(len(calls)):
-            which = (i + turn) % len(calls)
-            times[which] += timed(calls[which], 5 if once[which] < 2e-3 else 1)
-        turn += 1
+    for turn, order in enumerate(itertools.cycle(itertools.permutations(range(len(calls))))):
+        if turn >= 6 and time.perf_counter() > end:
+            break
+        for i in order:
+            times[i] += timed(calls[i], 7 if once[i] < 2e-3 else 1)
     return [statistics.median(each) for each in times]
 
 
