@@ -1,7 +1,5 @@
 #include "direct/dense_pass.hpp"
 
-#include <optional>
-
 namespace faltung::direct {
 
 namespace {
@@ -83,6 +81,7 @@ template <class T>
 void DensePass<T>::run(const Box& box) const {
     const Axis& axis = plan_.last();
     const int last = plan_.outer;
+    StripMemory memory;
     const Index begin = box.begin[last], end = box.end[last], strip = strip_positions();
     for (int a = 0; a <= last; ++a)
         if (box.begin[a] >= box.end[a]) return;
@@ -98,7 +97,7 @@ void DensePass<T>::run(const Box& box) const {
     if ((to - from) * lanes_ < worth_splitting) {
         for (Index j = begin; j < end; j += strip) {
             const Index range[1][2] = {{j, std::min(end, j + strip)}};
-            run_strip(box, range, 1);
+            run_strip(box, range, 1, memory);
         }
         return;
     }
@@ -115,7 +114,7 @@ void DensePass<T>::run(const Box& box) const {
         if (j == from && begin < from) add(begin, std::min(end, std::max(from, begin + border)));
         add(j, std::min(to, j + strip));
         if (j + strip >= to && to < end) add(std::max(begin, std::min(to, end - border)), end);
-        run_strip(box, ranges, count);
+        run_strip(box, ranges, count, memory);
     }
 }
 
@@ -164,7 +163,8 @@ Index DensePass<T>::rows_of_band(Index rows) const {
 }
 
 template <class T>
-void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count) const {
+void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count,
+                             StripMemory& strip_memory) const {
     const bool planes = plan_.walks_planes();
     const int axis = plan_.row_axis;
     Segment segments[max_segments];
@@ -191,12 +191,7 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
     }
     if (planes) pointers += static_cast<std::size_t>(plan_.depth * window_rows(plan_));
 
-    // Small calls must not wait for an allocator.
-    alignas(line_bytes) std::byte small[16 * 1024];
-    const std::size_t bytes = numbers * sizeof(T) + pointers * sizeof(T*);
-    std::optional<Workspace> large;
-    std::byte* memory = small;
-    if (bytes > sizeof small) memory = large.emplace(bytes).data();
+    std::byte* const memory = strip_memory.room(numbers * sizeof(T) + pointers * sizeof(T*));
     T* free = reinterpret_cast<T*>(memory);
     const T** free_pointers = reinterpret_cast<const T**>(memory + numbers * sizeof(T));
     if (staged > 0) {

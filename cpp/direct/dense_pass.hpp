@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include "core/box.hpp"
 #include "core/workspace.hpp"
@@ -29,6 +30,25 @@ private:
     static constexpr Index max_group = 12;
     static constexpr int max_segments = 3;
     static constexpr std::size_t line_bytes = 64;
+
+    /// Memory for one strip after another. Taking a block anew for each would have the workers wait
+    /// for each other, where a strip takes less than a microsecond; small calls must not wait for
+    /// an allocator at all.
+    class StripMemory {
+    public:
+        std::byte* room(std::size_t bytes) {
+            if (bytes <= sizeof small_) return small_;
+            if (!large_ || large_->size() < bytes) {
+                large_.reset();
+                large_.emplace(bytes);
+            }
+            return large_->data();
+        }
+
+    private:
+        alignas(line_bytes) std::byte small_[16 * 1024];
+        std::optional<Workspace> large_;
+    };
 
     /// A stretch of the last axis whose rows come the same way: all from x, or all through buffers.
     struct Segment {
@@ -61,7 +81,8 @@ private:
         T* imag[max_group];
     };
 
-    void run_strip(const Box& box, const Index (*ranges)[2], int segments) const;
+    void run_strip(const Box& box, const Index (*ranges)[2], int segments,
+                   StripMemory& memory) const;
     Segment segment(Index begin, Index end) const;
     WindowShape shape(const Segment& segment) const;
     void walk(const Box& box, Segment* segments, int count, const Stage& stage) const;
