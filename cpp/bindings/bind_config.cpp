@@ -59,7 +59,8 @@ void bind_config(py::module_& module) {
             if (name && *name != "own" && *name != "library")
                 throw ValueError("engine is '" + *name + "'; allowed are 'own', 'library'");
             TileOverride forced = tile_override();
-            forced.engine = name && *name == "library" ? TileEngine::library : TileEngine::own;
+            forced.engine =
+                name && *name == "library" ? TransformEngine::library : TransformEngine::own;
             set_tile_override(forced);
         },
         py::arg("name"));

@@ -134,7 +134,7 @@ public:
           random_(table.random),
           reader_(problem, x, table),
           writer_(problem, out, table) {
-        const std::vector<T>& taps = kernel.planes<T>().real;
+        const Taps<T>& taps = kernel.planes<T>().real;
         std::vector<double> magnitudes(taps.size());
         for (std::size_t t = 0; t < taps.size(); ++t) magnitudes[t] = std::abs(double{taps[t]});
         double total = 0;

@@ -3,18 +3,18 @@
 #pragma once
 
 #include <variant>
-#include <vector>
 
 #include "core/array_view.hpp"
 #include "core/problem.hpp"
+#include "core/taps.hpp"
 
 namespace faltung {
 
 /// A complex kernel is two real ones.
 template <class T>
 struct KernelPlanes {
-    std::vector<T> real;
-    std::vector<T> imag;  // empty for a real kernel
+    Taps<T> real;
+    Taps<T> imag;  // empty for a real kernel
 };
 
 class Kernel {

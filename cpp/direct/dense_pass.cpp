@@ -405,7 +405,7 @@ void DensePass<T>::correlate_sparse(const Segment& s, const Rows& input,
 
 template <class T>
 void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input,
-                             const std::vector<T>& taps, T* const* out, Index rows,
+                             const Taps<T>& taps, T* const* out, Index rows,
                              bool accumulate) const {
     const microkernels::CorrelateTable<T>& micro = *plan_.micro;
     microkernels::CorrelateCall<T> call{};

@@ -100,8 +100,8 @@ private:
     void correlate_sparse(const Segment& s, const Rows& input,
                           const std::vector<microkernels::SparseTap<T>>& taps, T* const* out,
                           Index rows) const;
-    void correlate(const TapBox& box, const Segment& s, const Rows& input,
-                   const std::vector<T>& taps, T* const* out, Index rows, bool accumulate) const;
+    void correlate(const TapBox& box, const Segment& s, const Rows& input, const Taps<T>& taps,
+                   T* const* out, Index rows, bool accumulate) const;
     void finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const;
     Index aligned_start(const Box& box, Index from, Index limit) const;

@@ -182,7 +182,7 @@ Terms terms_of(const Tensor<F>& kernel, double tolerance, double norm, int most)
 
 /// The kernel's numbers as integers, if that is what they all are.
 template <class T>
-std::optional<std::vector<std::int64_t>> as_integers(const std::vector<T>& values) {
+std::optional<std::vector<std::int64_t>> as_integers(const Taps<T>& values) {
     std::vector<std::int64_t> integers;
     integers.reserve(values.size());
     for (T value : values) {
@@ -202,7 +202,8 @@ Terms factorise_planes(const Kernel& kernel, double tolerance, int most) {
     const KernelPlanes<T>& planes = kernel.planes<T>();
     const Extents& shape = kernel.shape();
     if constexpr (std::is_same_v<T, std::int64_t>) {
-        return one_term(factorise_exactly({shape, planes.real}));
+        const std::vector<T> values(planes.real.begin(), planes.real.end());
+        return one_term(factorise_exactly({shape, values}));
     } else {
         if (!kernel.finite()) return {};
         if (kernel.is_complex()) {

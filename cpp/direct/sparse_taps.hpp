@@ -22,7 +22,7 @@ inline Index sparse_count(Index taps, Index not_zero) {
 
 /// `plane` holds depth * ky * kx numbers; `step` numbers lie between neighbouring taps of a row.
 template <class T>
-std::vector<microkernels::SparseTap<T>> sparse_taps(const std::vector<T>& plane, Index ky, Index kx,
+std::vector<microkernels::SparseTap<T>> sparse_taps(const Taps<T>& plane, Index ky, Index kx,
                                                     Index step) {
     std::vector<microkernels::SparseTap<T>> taps;
     for (Index i = 0; i < static_cast<Index>(plane.size()); ++i) {

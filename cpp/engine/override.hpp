@@ -1,16 +1,16 @@
-// What tests and calibration may force on overlap-save, in place of what the policy chose.
+// What tests and calibration may force on transforms, in place of what the policy chose.
 #pragma once
 
 #include <optional>
 
 #include "core/extents.hpp"
-#include "spectral/tile_transform.hpp"
+#include "spectral/transform_engine.hpp"
 
 namespace faltung {
 
 struct TileOverride {
     std::optional<Extents> tile;  // transform length per axis of the canonical problem
-    TileEngine engine = TileEngine::own;
+    TransformEngine engine = TransformEngine::own;
 };
 
 TileOverride tile_override();

@@ -78,7 +78,7 @@ void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Contex
 
 std::size_t Plan::bytes() const {
     double numbers = static_cast<double>(problem.taps());
-    if (choice.method == Method::fft) numbers = 2 * whole_work(problem).points;
+    if (choice.method == Method::fft) numbers = 2 * whole_work(problem, *level).points;
     if (choice.method == Method::overlap_save)
         numbers = 2 * static_cast<double>(product(choice.taken().tile));
     return static_cast<std::size_t>(numbers) * size_of(choice.taken().arithmetic);
@@ -96,10 +96,11 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     traits.fft_available = fft::available();
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
-    const WholeWork whole = whole_work(problem);
+    const WholeWork whole = whole_work(problem, current_level());
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
     traits.whole_steps = whole.steps;
+    traits.whole_is_own = whole.own;
     if (worth_factors(problem, kernel) || request.method == Method::separable)
         weighed.terms =
             factorise(kernel, problem.arithmetic, rank_tolerance(problem, request.kernel_dtype),
@@ -117,7 +118,7 @@ std::size_t streamed_results() {
 }
 
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
-                                       const Request& request) {
+                                       const Request& request, const Context& context) {
     Problem problem = asked;
     const microkernels::Table& level = current_level();
 
@@ -148,16 +149,17 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
             std::function<std::unique_ptr<Executor>()> by_tiles;
             if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
                 by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
-                    return make_overlap_save(problem, kernel, tile, dense, level);
+                    return make_overlap_save(problem, kernel, tile, dense, level, Context{});
                 };
-            plan->executor = make_whole(problem, kernel, dense, std::move(by_tiles), level);
+            plan->executor = make_whole(problem, kernel, dense, std::move(by_tiles), level,
+                                        tile_override().engine);
             break;
         }
         case Method::overlap_save: {
             const TileOverride forced = tile_override();
             plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
                                                make_dense(problem, kernel, level, stream_from),
-                                               level, forced.engine);
+                                               level, context, forced.engine);
             break;
         }
     }
@@ -171,7 +173,7 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
     canonicalise(problem, x, kernel, out);
     if (request.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
-    const auto make = [&] { return build_plan(problem, kernel, request); };
+    const auto make = [&] { return build_plan(problem, kernel, request, context); };
     std::shared_ptr<const Plan> plan;
     if (static_cast<std::size_t>(product(kernel.shape)) * size_of(kernel.dtype) <=
         PlanCache::most_kernel_bytes)
@@ -307,7 +309,7 @@ Choice choice_for(const Request& request, const ArrayView& k) {
 PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     : request_(std::move(request)), kernel_(k) {
     const auto [problem, kernel] = expected(request_, kernel_);
-    usual_ = build_plan(problem, kernel, request_);
+    usual_ = build_plan(problem, kernel, request_, {.workers = default_workers()});
 }
 
 void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) const {
@@ -324,7 +326,7 @@ void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) con
             if (known->problem == problem) plan = known;
     }
     if (!plan) {
-        plan = build_plan(problem, kernel, request_);
+        plan = build_plan(problem, kernel, request_, context);
         const std::lock_guard lock(mutex_);
         others_.push_back(plan);
     }

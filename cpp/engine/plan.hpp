@@ -38,7 +38,7 @@ std::size_t streamed_results();
 
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
-                                       const Request& request);
+                                       const Request& request, const Context& context);
 
 /// What a plan for a C-contiguous x would take; nothing is prepared.
 Choice choice_for(const Request& request, const ArrayView& k);

@@ -11,7 +11,9 @@ namespace {
 Problem in_float64() { return {.arithmetic = Arithmetic::f64}; }
 
 std::vector<double> numbers_of(const ArrayView& view) {
-    return Kernel(in_float64(), view, false, false).planes<double>().real;
+    const Kernel taken(in_float64(), view, false, false);
+    const Taps<double>& taps = taken.planes<double>().real;
+    return {taps.begin(), taps.end()};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The loops behind SpectrumTable.
 #pragma once
 
+#include "microkernels/magnitude.hpp"
 #include "microkernels/simd.hpp"
 #include "microkernels/spectrum_table.hpp"
 #include "microkernels/transpose.hpp"
@@ -278,38 +279,15 @@ void unfold_columns(const T* from, Size from_stride, Size rows, Size columns, co
         for (Size c = 0; c < columns; ++c) single(r, c);
 }
 
-/// The bits of a number, and what turns an exponent too large for a transform into a carry to the
-/// sign: the sums of many such samples might overflow where no output does.
-template <class T>
-struct Bits;
-template <>
-struct Bits<float> {
-    using Word = std::uint32_t;
-    static constexpr Word exponent = 0x7f800000u, unit = 24 * 0x00800000u;
-};
-template <>
-struct Bits<double> {
-    using Word = std::uint64_t;
-    static constexpr Word exponent = 0x7ff0000000000000u, unit = 64 * 0x0010000000000000u;
-};
-
 template <class T>
 bool moderate(const T* numbers, Size n) {
-    using Word = typename Bits<T>::Word;
-    typedef Word Words __attribute__((vector_size(vector_bytes)));
-    Words carries{};
+    Magnitudes<T> seen;
     Size i = 0;
-    for (; i + lanes<T> <= n; i += lanes<T>)
-        carries |=
-            (reinterpret_cast<Words>(loadu(numbers + i)) & Bits<T>::exponent) + Bits<T>::unit;
-    Word carry = 0;
-    for (int l = 0; l < lanes<T>; ++l) carry |= carries[l];
-    for (; i < n; ++i) {
-        Word bits;
-        __builtin_memcpy(&bits, numbers + i, sizeof bits);
-        carry |= (bits & Bits<T>::exponent) + Bits<T>::unit;
-    }
-    return carry >> (8 * sizeof(Word) - 1) == 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) seen.see(loadu(numbers + i));
+    Vec<T> rest{};
+    for (Size l = 0; i < n; ++i, ++l) rest[l] = numbers[i];
+    seen.see(rest);
+    return seen.moderate();
 }
 
 }  // namespace spectrum

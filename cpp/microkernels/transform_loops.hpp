@@ -5,9 +5,11 @@
 // for each place.
 #pragma once
 
+#include "microkernels/transform_fold.hpp"
 #include "microkernels/transform_lengths.hpp"
 #include "microkernels/transform_passes.hpp"
 #include "microkernels/transform_rows.hpp"
+#include "microkernels/transform_store.hpp"
 #include "microkernels/transform_table.hpp"
 #include "microkernels/transpose.hpp"
 
@@ -118,11 +120,13 @@ void convolve(T* data, Size stride, Size count, Size distance, const TransformLe
 enum class Twist { none, before, after };
 
 /// One block of lanes x lanes complex numbers from one panel to another, transposed; multiplied by
-/// `twist` before the turn (by its conjugate) or after it. The twist lies beside the rows' own
-/// panel.
+/// the twist before the turn (by its conjugate) or after it. Number i of a row has the twist
+/// fine[i] * coarse[0], a vector of `lanes` rows each.
 template <Twist when, class T>
-FALTUNG_INLINE void turn_block(const T* from, T* to, const T* twist) {
+FALTUNG_INLINE void turn_block(const T* from, T* to, const T* fine, const T* coarse) {
     constexpr int n = lanes<T>;
+    Complex<T> outer{};
+    if constexpr (when != Twist::none) outer = load_complex(coarse);
     constexpr Size e = element<T>;
     Vec<T> rows[n];
     alignas(64) T held[when == Twist::before ? n * n : 1];
@@ -130,7 +134,7 @@ FALTUNG_INLINE void turn_block(const T* from, T* to, const T* twist) {
     for (int i = 0; i < n; ++i) {
         if constexpr (when == Twist::before) {
             const Complex<T> x =
-                times_conjugate(load_complex(from + i * e), load_complex(twist + i * e));
+                times_conjugate(load_complex(from + i * e), load_complex(fine + i * e) * outer);
             rows[i] = x.re;
             store<T>(held + i * n, x.im);
         } else {
@@ -151,36 +155,44 @@ FALTUNG_INLINE void turn_block(const T* from, T* to, const T* twist) {
     FALTUNG_UNROLL
     for (int i = 0; i < n; ++i) {
         if constexpr (when == Twist::after)
-            store_complex(to + i * e,
-                          Complex<T>{load(to + i * e), rows[i]} * load_complex(twist + i * e));
+            store_complex(to + i * e, Complex<T>{load(to + i * e), rows[i]} *
+                                          (load_complex(fine + i * e) * outer));
         else
             store<T>(to + i * e + n, rows[i]);
     }
+}
+
+/// Numbers of the twist of `lanes` rows: one vector for each lane, then one for each panel.
+template <class T>
+FALTUNG_INLINE Size twist_numbers(const TileLayout& layout) {
+    return (lanes<T> + layout.panels) * element<T>;
 }
 
 /// `lanes` rows of a tile become one panel of row elements, and back.
 template <class T>
 FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, T* panel,
                                     const T* twist) {
-    const Size block = lanes<T> * element<T>;
+    constexpr Size block = lanes<T> * element<T>;
     for (Size p = 0; p < layout.panels; ++p) {
         if (twist)
-            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block,
-                                        twist + p * block);
+            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block, twist,
+                                        twist + block + p * element<T>);
         else
-            turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr);
+            turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr,
+                                       nullptr);
     }
 }
 template <class T>
 FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout, Size panels,
                                     const T* twist) {
-    const Size block = lanes<T> * element<T>;
+    constexpr Size block = lanes<T> * element<T>;
     for (Size p = 0; p < panels; ++p) {
         if (twist)
-            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel,
-                                         twist + p * block);
+            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel, twist,
+                                         twist + block + p * element<T>);
         else
-            turn_block<Twist::none, T>(panel + p * block, tile + p * layout.panel, nullptr);
+            turn_block<Twist::none, T>(panel + p * block, tile + p * layout.panel, nullptr,
+                                       nullptr);
     }
 }
 
@@ -211,7 +223,7 @@ void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_bac
         fetch(ahead, y + lanes<T> / 2, y + lanes<T>);
         panel_to_rows(buffer, group, layout, panels_back, twist);
         spectrum += panel;
-        if (twist) twist += panel;
+        if (twist) twist += twist_numbers<T>(layout);
     }
 }
 
@@ -223,7 +235,7 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, const Tran
     for (Size y = 0; y < rows; y += lanes<T>, out += panel) {
         rows_to_panel(tile + y * element<T>, layout, out, twist);
         forward_panel(out, element<T>, steps);
-        if (twist) twist += panel;
+        if (twist) twist += twist_numbers<T>(layout);
     }
 }
 
@@ -240,7 +252,7 @@ void inverse_rows(const T* image, const T* spectrum, T* tile, const TileLayout& 
         panel_to_rows(buffer, tile + y * element<T>, layout, panels_back, twist);
         image += panel;
         spectrum += panel;
-        if (twist) twist += panel;
+        if (twist) twist += twist_numbers<T>(layout);
     }
 }
 
@@ -258,7 +270,10 @@ constexpr TransformTable<T> transform_table() {
             transform::forward_rows<T>,
             transform::inverse_rows<T>,
             transform::load_rows<T>,
-            transform::store_rows<T>};
+            transform::store_rows<T>,
+            transform::store_interleaved<T>,
+            transform::fold<T>,
+            transform::unfold<T>};
 }
 
 }  // namespace

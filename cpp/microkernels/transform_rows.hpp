@@ -1,4 +1,4 @@
-// Rows of samples into the panels of a tile, and rows of results out of them.
+// Rows of samples into the panels of a tile.
 #pragma once
 
 #include "microkernels/transform_complex.hpp"
@@ -15,13 +15,6 @@ FALTUNG_INLINE Vec<T> gather(const T* from, std::ptrdiff_t sample, std::ptrdiff_
     alignas(64) T held[lanes<T>] = {};
     for (std::ptrdiff_t i = 0; i < count; ++i) held[i] = from[i * sample];
     return load(held);
-}
-
-template <class T>
-FALTUNG_INLINE void scatter(T* to, std::ptrdiff_t sample, std::ptrdiff_t count, Vec<T> v) {
-    alignas(64) T held[lanes<T>];
-    store<T>(held, v);
-    for (std::ptrdiff_t i = 0; i < count; ++i) to[i * sample] = held[i];
 }
 
 /// Lane i of the answer is number i * pace of a run of `pace` registers. The last register is
@@ -231,67 +224,6 @@ void load_rows(T* tile, const TileLayout& layout, const Plane<const T>& re,
                       : re.sample == 4                           ? load_planes<Stand::fours, T>
                                                                  : load_planes<Stand::anyhow, T>;
     load(tile, layout, re, im, rows, n, block, re_glance, im_glance);
-}
-
-/// Fewer numbers than a line of memory holds.
-template <class T>
-FALTUNG_INLINE void copy_few(T* to, const T* from, std::ptrdiff_t count) {
-    constexpr std::ptrdiff_t line = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
-    std::ptrdiff_t at = 0;
-    FALTUNG_UNROLL
-    for (std::ptrdiff_t some = line / 2; some > 0; some /= 2) {
-        if (!(count & some)) continue;
-        for (std::ptrdiff_t i = 0; i < some; ++i) to[at + i] = from[at + i];
-        at += some;
-    }
-}
-
-/// A row of results past the caches, wherever it begins: whole lines of memory are streamed from a
-/// copy of the row, what is left at its ends is stored as usual.
-template <class T>
-FALTUNG_INLINE void stream_row(const T* row, const TileLayout& layout, T* to, std::ptrdiff_t n) {
-    constexpr std::ptrdiff_t width = lanes<T>, most = 1024;
-    constexpr std::ptrdiff_t line = 64 / static_cast<std::ptrdiff_t>(sizeof(T));
-    alignas(64) T held[most];
-    for (; n > 0; n -= most, to += most) {
-        const std::ptrdiff_t count = n < most ? n : most;
-        for (std::ptrdiff_t i = 0; i < count; i += width, row += layout.panel)
-            store<T>(held + i, load(row));
-        const auto past = reinterpret_cast<std::uintptr_t>(to) % 64 / sizeof(T);
-        std::ptrdiff_t i = past ? line - static_cast<std::ptrdiff_t>(past) : 0;
-        if (i > count) i = count;
-        copy_few(to, held, i);
-        for (; i + line <= count; i += line) FALTUNG_UNROLL
-        for (std::ptrdiff_t j = 0; j < line; j += width) stream<T>(to + i + j, loadu(held + i + j));
-        copy_few(to + i, held + i, count - i);
-    }
-}
-
-template <class T>
-void store_rows(const T* tile, const TileLayout& layout, int part, const Plane<T>& plane,
-                std::ptrdiff_t rows, std::ptrdiff_t n, bool past_cache) {
-    constexpr std::ptrdiff_t width = lanes<T>;
-    for (std::ptrdiff_t y = 0; y < rows; ++y) {
-        const T* row = tile + y * 2 * width + part * width;
-        T* to = plane.data + y * plane.row;
-        std::ptrdiff_t p = 0;
-        if (plane.sample == 1 && past_cache) {
-            if (reinterpret_cast<std::uintptr_t>(to) % 64 != 0) {
-                stream_row(row, layout, to, n);
-                continue;
-            }
-            for (; (p + 1) * width <= n; ++p)
-                stream<T>(to + p * width, load(row + p * layout.panel));
-        } else if (plane.sample == 1) {
-            for (; (p + 1) * width <= n; ++p)
-                storeu<T>(to + p * width, load(row + p * layout.panel));
-        }
-        for (; p * width < n; ++p) {
-            const std::ptrdiff_t left = n - p * width;
-            scatter<T>(to + p * width * plane.sample, plane.sample, left < width ? left : width,
-                       load(row + p * layout.panel));
-        }
-    }
 }
 
 }  // namespace transform

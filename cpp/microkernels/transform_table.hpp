@@ -69,8 +69,10 @@ struct TransformTable {
     /// Along the rows of a tile with `rows` (a multiple of lanes) elements per panel: transposed
     /// panel by panel into `buffer` (2 * n * lanes numbers), convolved there and put back, the
     /// first `panels_back` panels of it. `spectrum` is what forward_rows made of the kernel.
-    /// `twist` (or null), laid out like it, multiplies what goes in, and its conjugate what comes
-    /// out: a long line that was folded into a tile. Fetches `ahead`.
+    /// `twist` (or null) multiplies what goes in, and its conjugate what comes out: a long line
+    /// that was folded into a tile. Of each `lanes` rows it holds vectors with a number per row:
+    /// `lanes` fine ones, then a coarse one per panel; element e has fine[e % lanes] * coarse[e /
+    /// lanes]. Fetches `ahead`.
     void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                           std::ptrdiff_t panels_back, const TransformLength& length,
                           const T* twiddles, const T* spectrum, const T* twist, T* buffer,
@@ -96,6 +98,20 @@ struct TransformTable {
     /// the caches, where whole lines of memory are written.
     void (*store)(const T* tile, const TileLayout& layout, int part, const Plane<T>& to,
                   std::ptrdiff_t rows, std::ptrdiff_t n, bool stream);
+    /// `count` (2 to 4) planes at once, one number of each in turn. Row 0 of plane c starts at
+    /// from[c], its other rows and panels lie as in the tile; `stride` numbers from row to row of
+    /// `to`.
+    void (*store_interleaved)(const T* const* from, int count, const TileLayout& layout, T* to,
+                              std::ptrdiff_t stride, std::ptrdiff_t rows, std::ptrdiff_t n,
+                              bool stream);
+
+    /// Rows of whole panels of a long real line: (a + i b) * w, where w is the row's pair of
+    /// `twist`; null `b`, or null `a` and `b`: zeros. Answers what SpectrumTable::moderate would.
+    bool (*fold)(T* tile, const TileLayout& layout, std::ptrdiff_t rows, const T* a, const T* b,
+                 std::ptrdiff_t stride, const T* twist);
+    /// The way back, by the conjugate; a null `a` or `b` is not wanted.
+    void (*unfold)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows, const T* twist,
+                   T* a, T* b, std::ptrdiff_t stride);
 };
 
 }  // namespace faltung::microkernels

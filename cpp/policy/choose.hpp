@@ -27,6 +27,7 @@ struct Traits {
     // a transform of the whole array: blocks of so many complex points, so many butterfly levels
     // each way
     double whole_blocks = 1, whole_points = 1, whole_steps = 0;
+    bool whole_is_own = false;  // by transforms of our own
 };
 
 /// What one method would take, or why it cannot serve.

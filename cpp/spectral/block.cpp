@@ -2,6 +2,7 @@
 
 #include "spectral/grid.hpp"
 #include "spectral/long_row.hpp"
+#include "spectral/long_tile.hpp"
 
 namespace faltung {
 
@@ -61,14 +62,21 @@ double GridShape::points() const {
 
 template <class T>
 std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& shape,
-                                                              const microkernels::Table& table) {
-    if (shape.is_long()) return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));
-    return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
+                                                              const microkernels::Table& table,
+                                                              TransformEngine engine) {
+    if (!shape.is_long()) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
+    if (engine == TransformEngine::own) {
+        TilePlan plan = plan_long_tile(shape.row_points(), table);
+        plan.quarter = shape.row == Row::real;
+        if (plan.good && plan.column_lengths[0] * plan.width == shape.row_points())
+            return std::make_unique<LongTile<T>>(shape, plan, table);
+    }
+    return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));
 }
 
 template std::unique_ptr<const BlockTransform<float>> make_block_transform(
-    const GridShape&, const microkernels::Table&);
+    const GridShape&, const microkernels::Table&, TransformEngine);
 template std::unique_ptr<const BlockTransform<double>> make_block_transform(
-    const GridShape&, const microkernels::Table&);
+    const GridShape&, const microkernels::Table&, TransformEngine);
 
 }  // namespace faltung

@@ -1,5 +1,5 @@
 // One N-D block of numbers, convolved cyclically with a kernel's spectrum: what it looks like,
-// where its samples come from and where its outputs go. Grid and LongRow do it.
+// where its samples come from and where its outputs go. Grid and LongLine do it.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "core/workspace.hpp"
 #include "microkernels/table.hpp"
 #include "spectral/span.hpp"
+#include "spectral/transform_engine.hpp"
 
 namespace faltung {
 
@@ -113,6 +114,13 @@ public:
     /// A real kernel, or a complex one for Row::complex and Row::flat.
     virtual Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const = 0;
 
+    /// The spectrum that this transform's counterpart in float64 made, rounded once.
+    virtual Spectrum<T> rounded(const Spectrum<double>& exact, const Context&) const {
+        Spectrum<T> result(exact.points());
+        std::copy_n(exact.data(), exact.points(), result.data());
+        return result;
+    }
+
     virtual void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
                      const Context& context) const = 0;
 };
@@ -141,9 +149,11 @@ struct BlockPass {
     std::size_t worker_bytes;
 };
 
-/// A Grid, or for one long line a LongRow.
+/// A Grid, or for one long line a LongTile where transforms of our own serve its length, else a
+/// LongRow.
 template <class T>
-std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& shape,
-                                                              const microkernels::Table& table);
+std::unique_ptr<const BlockTransform<T>> make_block_transform(
+    const GridShape& shape, const microkernels::Table& table,
+    TransformEngine engine = TransformEngine::own);
 
 }  // namespace faltung

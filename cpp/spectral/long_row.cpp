@@ -12,7 +12,6 @@ namespace faltung {
 namespace {
 
 constexpr Index task_points = Index{1} << 15;
-constexpr Index chunk = Index{1} << 16;  // samples fed or delivered by one task
 constexpr Index line_bytes = 64;
 constexpr Index gathered_bytes = Index{1} << 18;
 
@@ -22,7 +21,7 @@ Index round_up(Index value, Index unit) { return (value + unit - 1) / unit * uni
 
 template <class T>
 LongRow<T>::LongRow(const GridShape& shape, const microkernels::SpectrumTable<T>& loops)
-    : shape_(shape),
+    : LongLine<T>(shape),
       loops_(loops),
       split_(split_of(shape.row_points())),
       points_(shape.row_points()) {
@@ -205,23 +204,33 @@ bool LongRow<T>::forward(const T* samples, Index have, const Pass& pass) const {
     return finite;
 }
 
-/// Row transforms, product, and back; with `keep`, forward only.
 template <class T>
-void LongRow<T>::middle(const Complex* spectrum, Complex* keep, const Pass& pass) const {
-    const Index columns = split_.columns, group = std::max<Index>(1, task_points / columns);
-    const T scale = static_cast<T>(1 / static_cast<double>(points_));
+template <class Body>
+void LongRow<T>::for_rows(const Pass& pass, Body&& body) const {
+    const Index group = std::max<Index>(1, task_points / split_.columns);
     parallel_for((split_.rows + group - 1) / group, pass.context, [&](Index task, int worker) {
-        Complex* bins = pass.scratch(worker);
-        for (Index r = task * group; r < std::min(split_.rows, (task + 1) * group); ++r) {
-            Complex* row = pass.block + r * pitch_;
-            row_there_->execute(row, bins);
-            if (keep) {
-                for (Index c = 0; c < columns; ++c) keep[r * columns + c] = bins[c] * scale;
-                continue;
-            }
-            loops_.multiply(numbers_of(bins), numbers_of(spectrum + r * columns), columns);
-            row_back_->execute(bins, row);
-        }
+        for (Index r = task * group; r < std::min(split_.rows, (task + 1) * group); ++r)
+            body(r, pass.block + r * pitch_, pass.scratch(worker));
+    });
+}
+
+template <class T>
+void LongRow<T>::keep(const Spectrum<T>& spectrum, const Pass& pass) const {
+    const T scale = static_cast<T>(1 / static_cast<double>(points_));
+    for_rows(pass, [&](Index r, Complex* row, Complex* bins) {
+        row_there_->execute(row, bins);
+        Complex* const to = spectrum.data() + r * split_.columns;
+        for (Index c = 0; c < split_.columns; ++c) to[c] = bins[c] * scale;
+    });
+}
+
+template <class T>
+void LongRow<T>::middle(const Spectrum<T>& spectrum, const Pass& pass) const {
+    const Index columns = split_.columns;
+    for_rows(pass, [&](Index r, Complex* row, Complex* bins) {
+        row_there_->execute(row, bins);
+        loops_.multiply(numbers_of(bins), numbers_of(spectrum.data() + r * columns), columns);
+        row_back_->execute(bins, row);
     });
 }
 
@@ -243,80 +252,6 @@ void LongRow<T>::backward(T* outputs, const Pass& pass) const {
         }
         scatter(lines, c0, count, outputs);
     });
-}
-
-/// All samples, scrubbed, in `memory`.
-template <class T>
-const T* LongRow<T>::staged(Feed<T>& feed, T* memory, const Pass& pass) const {
-    const Index have = shape_.span.have, per = shape_.row == Row::real ? 1 : 2;
-    parallel_for((have + chunk - 1) / chunk, pass.context, [&](Index task, int) {
-        const Index begin = task * chunk, end = std::min(have, begin + chunk);
-        T* here = memory + begin * per;
-        const T* numbers = feed.line(nullptr, begin, end, here);
-        if (numbers != here) std::copy_n(numbers, (end - begin) * per, here);
-    });
-    return memory;
-}
-
-/// From the wanted points to the outputs among them.
-template <class T>
-void LongRow<T>::deliver(T* outputs, Drain<T>& drain, const Pass& pass) const {
-    const Span& span = shape_.span;
-    const Index per = shape_.row == Row::real ? 1 : 2;
-    parallel_for((span.out + chunk - 1) / chunk, pass.context, [&](Index task, int) {
-        const Index begin = task * chunk, end = std::min(span.out, begin + chunk);
-        if (span.step == 1 && !span.periodic)
-            return drain.line(nullptr, begin, end, outputs + begin * per);
-        const Workspace picked(static_cast<std::size_t>((end - begin) * per) * sizeof(T));
-        T* numbers = picked.as<T>();
-        for (Index j = begin; j < end; ++j)
-            std::copy_n(outputs + (span.place(j) - span.wanted_begin()) * per, per,
-                        numbers + (j - begin) * per);
-        drain.line(nullptr, begin, end, numbers);
-    });
-}
-
-template <class T>
-void LongRow<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
-                     const Context& context) const {
-    const Pass pass(*this, context);
-    const Span& span = shape_.span;
-    const std::size_t per = shape_.row == Row::real ? 1 : 2;
-    const std::size_t in_bytes = static_cast<std::size_t>(span.have) * per * sizeof(T);
-    const T* samples = feed.in_place();
-    if (!samples || !forward(samples, span.have, pass)) {
-        const Workspace memory(in_bytes);
-        forward(staged(feed, memory.as<T>(), pass), span.have, pass);
-    }
-    middle(spectrum.data(), nullptr, pass);
-    drain.begin(context);
-    if (T* outputs = span.step == 1 && !span.periodic ? drain.in_place() : nullptr)
-        return backward(outputs, pass);
-    const Workspace memory(static_cast<std::size_t>(span.wanted_end() - span.wanted_begin()) * per *
-                           sizeof(T));
-    backward(memory.as<T>(), pass);
-    deliver(memory.as<T>(), drain, pass);
-}
-
-template <class T>
-Spectrum<T> LongRow<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {
-    const Pass pass(*this, context);
-    const Index points = shape_.span.kernel_points();
-    Spectrum<T> result(points_);
-    if (std::is_same_v<T, double> && shape_.row == Row::real) {
-        forward(reinterpret_cast<const T*>(kernel.real), points, pass);
-    } else {
-        const Index per = shape_.row == Row::real ? 1 : 2;
-        const Workspace memory(static_cast<std::size_t>(points * per) * sizeof(T));
-        T* numbers = memory.as<T>();
-        for (Index i = 0; i < points; ++i) {
-            numbers[i * per] = static_cast<T>(kernel.real[i]);
-            if (per == 2) numbers[2 * i + 1] = kernel.imag ? static_cast<T>(kernel.imag[i]) : T(0);
-        }
-        forward(numbers, points, pass);
-    }
-    middle(nullptr, result.data(), pass);
-    return result;
 }
 
 template class LongRow<float>;

@@ -1,20 +1,18 @@
-// Convolution of one long line: its transform of n = rows x columns points is made of short ones
-// (the four-step method), so that all workers share it, every task fits the cache, and no task is
-// long.
+// A long line by the library's transforms, for lengths that the microkernels' do not serve.
 #pragma once
 
 #include <complex>
 #include <memory>
 #include <vector>
 
-#include "spectral/block.hpp"
 #include "spectral/fft.hpp"
 #include "spectral/good_size.hpp"
+#include "spectral/long_line.hpp"
 
 namespace faltung {
 
 template <class T>
-class LongRow final : public BlockTransform<T> {
+class LongRow final : public LongLine<T> {
 public:
     using Complex = std::complex<T>;
 
@@ -23,23 +21,22 @@ public:
 
     std::size_t block_bytes() const override;
     std::size_t worker_bytes() const override;
-    Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const override;
-    void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
-             const Context& context) const override;
 
 private:
     using Pass = BlockPass<T>;
 
-    bool forward(const T* samples, Index have, const Pass& pass) const;
-    void middle(const Complex* spectrum, Complex* keep, const Pass& pass) const;
-    void backward(T* outputs, const Pass& pass) const;
+    using LongLine<T>::shape_;
+
+    bool forward(const T* samples, Index have, const Pass& pass) const override;
+    void keep(const Spectrum<T>& spectrum, const Pass& pass) const override;
+    void middle(const Spectrum<T>& spectrum, const Pass& pass) const override;
+    void backward(T* outputs, const Pass& pass) const override;
+    template <class Body>
+    void for_rows(const Pass& pass, Body&& body) const;
     void gather(const T* samples, Index have, Index column, Index count, Complex* lines) const;
     void scatter(const Complex* lines, Index column, Index count, T* outputs) const;
-    const T* staged(Feed<T>& feed, T* memory, const Pass& pass) const;
-    void deliver(T* outputs, Drain<T>& drain, const Pass& pass) const;
     Index line_pitch() const;
 
-    GridShape shape_;
     const microkernels::SpectrumTable<T>& loops_;
     Split split_;  // rows x columns; point number c + columns * r stands in row r
     Index points_, pitch_, block_;

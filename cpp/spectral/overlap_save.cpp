@@ -25,15 +25,15 @@ class OverlapSave final : public Executor {
 public:
     OverlapSave(const Problem& problem, const Kernel& kernel, const Extents& tile,
                 std::shared_ptr<const Dense> dense, const microkernels::Table& table,
-                TileEngine engine)
+                const Context& context, TransformEngine engine)
         : problem_(problem),
           table_(table),
           dense_(std::move(dense)),
           grid_(problem, tile, transforms_of<T>(table).lanes),
           group_(problem.lanes() % 2 == 0 ? 1 : 2),
           planes_(group_ * problem.lanes() / 2) {
-        if (engine == TileEngine::own)
-            transform_ = make_own_tile<T>(problem, kernel, grid_.shape(), table);
+        if (engine == TransformEngine::own)
+            transform_ = make_own_tile<T>(problem, kernel, grid_.shape(), table, context);
         if (!transform_) transform_ = make_library_tile<T>(problem, kernel, grid_.shape());
         groups_ = (grid_.tiles() + group_ - 1) / group_;
         const Index points = grid_.shape().rows() * grid_.shape().length.back() * planes_;
@@ -147,14 +147,15 @@ private:
 std::unique_ptr<Executor> make_overlap_save(const Problem& problem,
                                             std::shared_ptr<const Kernel> kernel,
                                             const Extents& tile, std::shared_ptr<const Dense> dense,
-                                            const microkernels::Table& table, TileEngine engine) {
+                                            const microkernels::Table& table,
+                                            const Context& context, TransformEngine engine) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
             return std::make_unique<OverlapSave<float>>(problem, *kernel, tile, std::move(dense),
-                                                        table, engine);
+                                                        table, context, engine);
         case Arithmetic::f64:
             return std::make_unique<OverlapSave<double>>(problem, *kernel, tile, std::move(dense),
-                                                         table, engine);
+                                                         table, context, engine);
         default: throw std::logic_error("overlap-save does not compute in integers");
     }
 }

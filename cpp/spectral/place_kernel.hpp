@@ -1,12 +1,20 @@
 // A kernel put where a block's transform wants it.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 
 #include "parallel/parallel_for.hpp"
 #include "spectral/block.hpp"
 
 namespace faltung {
+
+inline void fill_zeros(double* numbers, Index count, const Context& context) {
+    constexpr Index chunk = Index{1} << 17;
+    parallel_for((count + chunk - 1) / chunk, context, [&](Index task, int) {
+        const Index begin = task * chunk, end = std::min(count, begin + chunk);
+        std::fill(numbers + begin, numbers + end, 0.0);
+    });
+}
 
 /// The reversed kernel in GridShape::kernel_points() numbers at `placed`; `value(tap)` is what
 /// stands for a tap.
@@ -15,7 +23,7 @@ void place_kernel(const GridShape& shape, Value&& value, double* placed, const C
     PerAxis<const Span*> spans;
     for (const Span& axis : shape.columns) spans.push_back(&axis);
     if (shape.row != Row::flat) spans.push_back(&shape.span);
-    std::memset(placed, 0, static_cast<std::size_t>(shape.kernel_points()) * sizeof(double));
+    fill_zeros(placed, shape.kernel_points(), context);
 
     const int outer = spans.size() - 1;
     const Span& row = *spans[outer];
@@ -42,8 +50,14 @@ void place_kernel(const GridShape& shape, Value&& value, double* placed, const C
                 rest /= span.taps;
             }
             double* to = placed + start * row.kernel_points();
+            const Index tap = line * row.taps;
+            if (row.reach <= row.length) {  // nothing folds
+                to += row.reach - 1;
+                for (Index t = begin; t < end; ++t) to[-t * row.dilation] += value(tap + t);
+                continue;
+            }
             for (Index t = begin; t < end; ++t)
-                to[(row.reach - 1 - t * row.dilation) % row.length] += value(line * row.taps + t);
+                to[(row.reach - 1 - t * row.dilation) % row.length] += value(tap + t);
         }
     });
 }

@@ -217,7 +217,7 @@ void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) 
     const auto one = [](auto) { return 1.0; };
     const std::vector<double> present = count(one, one);
 
-    const auto outcome = [&](const std::vector<T>& taps) {
+    const auto outcome = [&](const Taps<T>& taps) {
         const auto tap_sign = [&](Index t) {
             return sign_of(static_cast<double>(taps[static_cast<std::size_t>(t)]));
         };

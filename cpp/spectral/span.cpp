@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "spectral/good_size.hpp"
 
 namespace faltung {
 namespace {
@@ -20,7 +19,7 @@ Index sum(Index a, Index b) {
 }  // namespace
 
 Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple,
-               Index (*round)(Index)) {
+               const std::function<Index(Index)>& round) {
     Span span;
     span.reach = axis.reach();
     span.taps = axis.k;
@@ -57,7 +56,7 @@ Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index 
     }
     Index least = std::max(sum(span.offset, need), sum(span.have, span.reach - 1 - span.offset));
     least = std::max({least, span.have, span.reach, Index{1}});
-    span.length = multiple * (round ? round : good_size)((least + multiple - 1) / multiple);
+    span.length = multiple * round((least + multiple - 1) / multiple);
     return span;
 }
 

@@ -6,7 +6,10 @@
 // is wanted, whatever its sign.
 #pragma once
 
+#include <functional>
+
 #include "core/problem.hpp"
+#include "spectral/good_size.hpp"
 
 namespace faltung {
 
@@ -33,6 +36,6 @@ struct Span {
 /// if nothing else) says. With `may_be_periodic`, a wrapped axis of good size is transformed as it
 /// is.
 Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index multiple = 1,
-               Index (*round)(Index) = nullptr);
+               const std::function<Index(Index)>& round = good_size);
 
 }  // namespace faltung

@@ -1,41 +1,16 @@
 #include "spectral/tile_frame.hpp"
 
-#include <cmath>
-#include <cstdint>
-#include <numbers>
+#include <algorithm>
+
+#include "parallel/parallel_for.hpp"
+#include "spectral/roots.hpp"
 
 namespace faltung {
 
 namespace {
 
 constexpr Index line_bytes = 64;
-
-/// exp(-2 pi i m / n) for every m < n, from two small tables, to within two roundings of double.
-class Roots {
-public:
-    explicit Roots(Index n) : n_(n) {
-        while ((Index{1} << 2 * shift_) < n) ++shift_;
-        for (Index m = 0; m < Index{1} << shift_; ++m) {
-            low_.push_back(root(m));
-            high_.push_back(root(m << shift_));
-        }
-    }
-    std::pair<double, double> operator()(Index m) const {
-        const auto [lr, li] = low_[static_cast<std::size_t>(m & ((Index{1} << shift_) - 1))];
-        const auto [hr, hi] = high_[static_cast<std::size_t>(m >> shift_)];
-        return {lr * hr - li * hi, lr * hi + li * hr};
-    }
-
-private:
-    std::pair<double, double> root(Index m) const {
-        const double angle =
-            -2 * std::numbers::pi * static_cast<double>(m % n_) / static_cast<double>(n_);
-        return {std::cos(angle), std::sin(angle)};
-    }
-    Index n_;
-    int shift_ = 0;
-    std::vector<std::pair<double, double>> low_, high_;
-};
+constexpr Index task_points = Index{1} << 15;  // less is not worth a second worker
 
 }  // namespace
 
@@ -102,20 +77,39 @@ TileFrame<T>::TileFrame(const TilePlan& plan, const microkernels::TransformTable
     rows_.factors = pass_factors<T>(*rows_.length);
     if (!plan.fold) return;
 
+    lay_twist();
+}
+
+/// Point x of row y is multiplied by the power x * f of the transform's root, where f is the
+/// frequency that the columns' transform leaves in the row.
+template <class T>
+void TileFrame<T>::lay_twist() {
     const std::vector<Index> frequency = frequency_at(*columns_.back().length);
-    const Roots root(height_ * plan.width);
-    twist_storage_.resize(spectrum_numbers() + static_cast<std::size_t>(in_line));
-    const auto address = reinterpret_cast<std::uintptr_t>(twist_storage_.data());
-    T* twist = twist_storage_.data() + (line_bytes - address % line_bytes) % line_bytes / sizeof(T);
-    for (Index y = 0; y < height_; ++y) {
-        T* place = twist + spectrum_at(y, 0);
-        for (Index x = 0; x < plan.width; ++x, place += element()) {
-            const auto [re, im] = root(frequency[static_cast<std::size_t>(y)] * x);
-            place[0] = static_cast<T>(re);
-            place[imag_offset()] = static_cast<T>(im);
+    const Index quarter = plan_.quarter ? 4 : 1, shift = plan_.quarter ? -1 : 0;
+    const Index order = quarter * height_ * plan_.width;
+    const Roots root(order);
+    twist_.emplace(static_cast<std::size_t>(height_ / lanes() * twist_numbers()) * sizeof(T));
+    T* twist = twist_->template as<T>();
+    for (Index group = 0; group < height_; group += lanes()) {
+        for (Index l = 0; l < lanes(); ++l) {
+            const Index f = quarter * frequency[static_cast<std::size_t>(group + l)] + shift;
+            T* place = twist + l;
+            const auto put = [&](Index count, Index step) {
+                step = (step + order) % order;
+                Index exponent = 0;
+                for (Index i = 0; i < count; ++i, place += element()) {
+                    const std::complex<double> factor = root.reduced(exponent);
+                    place[0] = static_cast<T>(factor.real());
+                    place[lanes()] = static_cast<T>(factor.imag());
+                    exponent += step;
+                    if (exponent >= order) exponent -= order;
+                }
+            };
+            put(lanes(), f);
+            put(layout_.panels, f * lanes());
         }
+        twist += twist_numbers();
     }
-    twist_ = twist;
 }
 
 /// Along the axes that count slabs, row by row of y.
@@ -140,60 +134,112 @@ void TileFrame<T>::transform_slabs(T* tile, bool forward) const {
 }
 
 template <class T>
+void TileFrame<T>::columns_forward(T* slab, Index begin, Index end) const {
+    const AxisPlan& y = columns_.back();
+    table_.forward(slab + begin * layout_.panel, element(), end - begin, layout_.panel, *y.length,
+                   y.factors.data());
+}
+
+template <class T>
+void TileFrame<T>::columns_back(T* slab, Index begin, Index end) const {
+    const AxisPlan& y = columns_.back();
+    table_.inverse(slab + begin * layout_.panel, element(), end - begin, layout_.panel, *y.length,
+                   y.factors.data());
+}
+
+template <class T>
+void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, const T* spectrum, T* buffer,
+                                 const microkernels::Ahead& ahead) const {
+    table_.convolve_rows(slab + begin * element(), layout_, end - begin, panels_back_,
+                         *rows_.length, rows_.factors.data(), spectrum + 2 * begin * plan_.width,
+                         twist_of(begin), buffer, ahead);
+}
+
+template <class T>
+void TileFrame<T>::rows_forward(const T* slab, Index begin, Index end, T* spectrum) const {
+    table_.forward_rows(slab + begin * element(), layout_, end - begin, *rows_.length,
+                        rows_.factors.data(), twist_of(begin), spectrum + 2 * begin * plan_.width);
+}
+
+template <class T>
 void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
                             const microkernels::Ahead& ahead) const {
     const AxisPlan& y = columns_.back();
-    const T* factors = y.factors.data();
     transform_slabs(tile, true);
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
         if (plan_.columns) {
-            table_.convolve(slab, element(), layout_.panels, layout_.panel, *y.length, factors,
-                            spectrum + 2 * s * height_);
+            table_.convolve(slab, element(), layout_.panels, layout_.panel, *y.length,
+                            y.factors.data(), spectrum + 2 * s * height_);
         } else {
-            table_.forward(slab, element(), layout_.panels, layout_.panel, *y.length, factors);
-            table_.convolve_rows(slab, layout_, height_, panels_back_, *rows_.length,
-                                 rows_.factors.data(), spectrum + 2 * s * height_ * plan_.width,
-                                 twist_, buffer, s == 0 ? ahead : microkernels::Ahead{});
-            table_.inverse(slab, element(), panels_back_, layout_.panel, *y.length, factors);
+            columns_forward(slab, 0, layout_.panels);
+            rows_convolve(slab, 0, height_, spectrum + 2 * s * height_ * plan_.width, buffer,
+                          s == 0 ? ahead : microkernels::Ahead{});
+            columns_back(slab, 0, panels_back_);
         }
     }
     transform_slabs(tile, false);
 }
 
 template <class T>
-void TileFrame<T>::forward(T* tile, T* spectrum) const {
-    const AxisPlan& y = columns_.back();
+void TileFrame<T>::forward(T* tile, T* spectrum, const Context& context) const {
     transform_slabs(tile, true);
+    // a task's panels, and its groups of rows
+    const Index panels = std::max<Index>(1, task_points / (height_ * lanes()));
+    const Index rows = lanes() * std::max<Index>(1, task_points / (lanes() * plan_.width));
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
-        table_.forward(slab, element(), layout_.panels, layout_.panel, *y.length, y.factors.data());
+        parallel_for((layout_.panels + panels - 1) / panels, context, [&](Index task, int) {
+            columns_forward(slab, task * panels, std::min(layout_.panels, (task + 1) * panels));
+        });
         if (plan_.columns) {  // every lane holds the same; the first one is enough
             for (Index r = 0; r < height_; ++r) {
                 spectrum[2 * (s * height_ + r)] = slab[r * element()];
                 spectrum[2 * (s * height_ + r) + 1] = slab[r * element() + lanes()];
             }
         } else {
-            table_.forward_rows(slab, layout_, height_, *rows_.length, rows_.factors.data(), twist_,
-                                spectrum + 2 * s * height_ * plan_.width);
+            T* to = spectrum + 2 * s * height_ * plan_.width;
+            parallel_for((height_ + rows - 1) / rows, context, [&](Index task, int) {
+                rows_forward(slab, task * rows, std::min(height_, (task + 1) * rows), to);
+            });
         }
     }
 }
 
 template <class T>
 void TileFrame<T>::back(const T* image, const T* spectrum, T* tile, T* buffer) const {
-    const AxisPlan& y = columns_.back();
     const Index slab_numbers = 2 * height_ * plan_.width;
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
         table_.inverse_rows(image + s * slab_numbers, spectrum + s * slab_numbers, slab, layout_,
-                            height_, panels_back_, *rows_.length, rows_.factors.data(), twist_,
+                            height_, panels_back_, *rows_.length, rows_.factors.data(), twist_of(0),
                             buffer);
-        table_.inverse(slab, element(), panels_back_, layout_.panel, *y.length, y.factors.data());
+        columns_back(slab, 0, panels_back_);
     }
     transform_slabs(tile, false);
 }
 
+template <class T>
+void round_spectrum(const double* from, Index from_lanes, T* to, Index to_lanes, Index rows,
+                    Index width, double scale, const Context& context) {
+    const Index lanes = std::max(from_lanes, to_lanes);
+    const Index group = lanes * std::max<Index>(1, task_points / (lanes * width));
+    parallel_for((rows + group - 1) / group, context, [&](Index task, int) {
+        for (Index r = task * group; r < std::min(rows, (task + 1) * group); ++r) {
+            const double* source = from + r / from_lanes * 2 * from_lanes * width + r % from_lanes;
+            T* place = to + r / to_lanes * 2 * to_lanes * width + r % to_lanes;
+            for (Index x = 0; x < width; ++x, source += 2 * from_lanes, place += 2 * to_lanes) {
+                place[0] = static_cast<T>(source[0] * scale);
+                place[to_lanes] = static_cast<T>(source[from_lanes] * scale);
+            }
+        }
+    });
+}
+
+template void round_spectrum(const double*, Index, float*, Index, Index, Index, double,
+                             const Context&);
+template void round_spectrum(const double*, Index, double*, Index, Index, Index, double,
+                             const Context&);
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<float>&);
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<double>&);
 template class TileFrame<float>;

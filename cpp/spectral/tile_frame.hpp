@@ -6,8 +6,10 @@
 // * x, with a twist between the two transforms. A tile of columns has no transform along x.
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "core/executor.hpp"
 #include "core/workspace.hpp"
 #include "spectral/tile_length.hpp"
 #include "spectral/tile_transform.hpp"
@@ -18,6 +20,7 @@ namespace faltung {
 struct TilePlan {
     bool good = false;
     bool fold = false, columns = false;
+    bool quarter = false;  // of a fold: convolved modulo x^n = i, as a real line of 2 n samples is
     std::vector<Index> column_lengths;  // slabs' axes first, y last
     std::vector<Index> column_valid;
     Index width = 0;  // of x
@@ -26,6 +29,12 @@ struct TilePlan {
 
 template <class T>
 TilePlan plan_tile(const TileShape& shape, const microkernels::TransformTable<T>& table);
+
+/// A spectrum of `rows` x `width` points as TileFrame<double> leaves it, times `scale`, as
+/// TileFrame<T> would. They differ in how many rows a vector holds.
+template <class T>
+void round_spectrum(const double* from, Index from_lanes, T* to, Index to_lanes, Index rows,
+                    Index width, double scale, const Context& context);
 
 template <class T>
 class TileFrame {
@@ -41,7 +50,8 @@ public:
     }
     /// Places of the spectrum: [slab][y][x], or [slab][y] for columns.
     Index spectrum_places() const { return slabs_ * height_ * (plan_.columns ? 1 : plan_.width); }
-    /// Numbers that the microkernels want of it.
+    /// Numbers that the microkernels want of it: the rows in groups of `lanes`, of each group the
+    /// real and the imaginary parts of place after place; of columns, pairs.
     std::size_t spectrum_numbers() const { return 2 * static_cast<std::size_t>(spectrum_places()); }
 
     T* row(T* tile, Index row) const {
@@ -68,10 +78,17 @@ public:
     Index imag_offset() const { return plan_.columns ? 1 : lanes(); }
 
     void convolve(T* tile, const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
-    /// Forward only; destroys the tile.
-    void forward(T* tile, T* spectrum) const;
+    /// Forward only, by several workers; destroys the tile.
+    void forward(T* tile, T* spectrum, const Context& context = {}) const;
     /// From the product of two spectra of that kind to a tile. Not for columns.
     void back(const T* image, const T* spectrum, T* tile, T* buffer) const;
+
+    // The steps of convolve() for some panels, or some rows (whole groups of `lanes`), of a slab.
+    void columns_forward(T* slab, Index begin, Index end) const;
+    void columns_back(T* slab, Index begin, Index end) const;
+    void rows_convolve(T* slab, Index begin, Index end, const T* spectrum, T* buffer,
+                       const microkernels::Ahead& ahead) const;
+    void rows_forward(const T* slab, Index begin, Index end, T* spectrum) const;
 
 private:
     static constexpr Index spare = 64;
@@ -82,6 +99,11 @@ private:
     };
 
     void transform_slabs(T* tile, bool forward) const;
+    void lay_twist();
+    Index twist_numbers() const { return (lanes() + layout_.panels) * element(); }
+    const T* twist_of(Index row) const {
+        return twist_ ? twist_->template as<T>() + row / lanes() * twist_numbers() : nullptr;
+    }
 
     TilePlan plan_;
     const microkernels::TransformTable<T>& table_;
@@ -89,8 +111,7 @@ private:
     AxisPlan rows_{};
     Index slabs_ = 1, height_ = 0, slab_stride_ = 0, panels_back_ = 0;
     microkernels::TileLayout layout_{};
-    std::vector<T> twist_storage_;
-    const T* twist_ = nullptr;
+    std::optional<Workspace> twist_;  // for the rows; transform_table.hpp has its layout
 };
 
 }  // namespace faltung

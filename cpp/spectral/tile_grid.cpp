@@ -32,8 +32,7 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
         if (valid < 1) throw std::logic_error("a tile is shorter than the kernel");
         const Index samples = (axis.out - 1) * axis.step + 1;
         const Index unit = stream_bytes / static_cast<Index>(size_of(problem.arithmetic));
-        if (a == last && samples > valid && valid >= 2 * unit && problem.lanes() == 1)
-            valid -= valid % unit;
+        if (a == last && samples > valid && valid >= 2 * unit) valid -= valid % unit;
         valid = std::min(valid, samples);
         const Index hop = (valid - 1) / axis.step + 1;
         shape_.valid.push_back((hop - 1) * axis.step + 1);

@@ -16,7 +16,7 @@ public:
     using typename TileTransform<T>::Glance;
 
     OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape,
-            const TilePlan& plan, const microkernels::Table& table)
+            const TilePlan& plan, const microkernels::Table& table, const Context& context)
         : frame_(plan, transforms_of<T>(table)), spectrum_(frame_.spectrum_numbers() * sizeof(T)) {
         // The spectrum is computed in float64 and rounded once.
         const TileFrame<double> exact(plan, transforms_of<double>(table));
@@ -32,22 +32,18 @@ public:
             place[exact.lanes()] = im;
         });
         double* spectrum = spectrum_space.as<double>();
-        exact.forward(tile, spectrum);
+        exact.forward(tile, spectrum, context);
 
         double points = plan.columns ? 1.0 : static_cast<double>(width);
         for (const Index n : plan.column_lengths) points *= static_cast<double>(n);
-        const Index columns = plan.columns ? 1 : width;
         T* rounded = spectrum_.template as<T>();
-        const Index from_pace = plan.columns ? 2 : exact.element(),
-                    to_pace = plan.columns ? 2 : frame_.element();
-        for (Index r = 0; r < frame_.spectrum_places() / columns; ++r) {
-            const double* from = spectrum + exact.spectrum_at(r, 0);
-            T* to = rounded + frame_.spectrum_at(r, 0);
-            for (Index x = 0; x < columns; ++x, from += from_pace, to += to_pace) {
-                to[0] = static_cast<T>(from[0] / points);
-                to[frame_.imag_offset()] = static_cast<T>(from[exact.imag_offset()] / points);
-            }
+        if (plan.columns) {
+            for (Index i = 0; i < 2 * frame_.spectrum_places(); ++i)
+                rounded[i] = static_cast<T>(spectrum[i] / points);
+            return;
         }
+        round_spectrum(spectrum, exact.lanes(), rounded, frame_.lanes(),
+                       frame_.spectrum_places() / width, width, 1 / points, context);
     }
 
     std::size_t tile_bytes() const override { return frame_.tile_numbers() * sizeof(T); }
@@ -114,6 +110,27 @@ public:
                   1, n - done, stream);
     }
 
+    bool store_interleaved(const typename TileTransform<T>::Source* planes, Index count, Index row,
+                           Index rows, T* to, Index to_row, Index n, bool stream) const override {
+        constexpr Index most = 4;
+        if (count < 2 || count > most) return false;
+        const T* from[most];
+        const auto write = [&](Index first, Index height, T* at, Index pitch, Index length) {
+            for (Index c = 0; c < count; ++c)
+                from[c] = frame_.row(planes[c].tile, first) + planes[c].part * frame_.lanes();
+            frame_.table().store_interleaved(from, static_cast<int>(count), frame_.layout(), at,
+                                             pitch, height, length, stream);
+        };
+        if (!frame_.plan().fold) {
+            write(row, rows, to, to_row, n);
+            return true;
+        }
+        const Index width = frame_.plan().width, whole = n / width, done = whole * width;
+        write(0, whole, to, width * count, width);
+        if (n > done) write(whole, 1, to + done * count, 0, n - done);
+        return true;
+    }
+
 private:
     /// A folded line's samples [begin, end) as the rows that hold nothing else.
     static Glance within_rows(Glance glance, Index width) {
@@ -131,11 +148,12 @@ private:
 template <class T>
 std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, const Kernel& kernel,
                                                       const TileShape& shape,
-                                                      const microkernels::Table& table) {
+                                                      const microkernels::Table& table,
+                                                      const Context& context) {
     const TilePlan plan = plan_tile(shape, transforms_of<T>(table));
     // The spectrum comes from the double transforms, whose lengths must serve too.
     if (!plan.good || !plan_tile(shape, transforms_of<double>(table)).good) return nullptr;
-    return std::make_unique<OwnTile<T>>(problem, kernel, shape, plan, table);
+    return std::make_unique<OwnTile<T>>(problem, kernel, shape, plan, table, context);
 }
 
 bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape,
@@ -149,9 +167,11 @@ bool own_tile_serves(Arithmetic arithmetic, const TileShape& shape,
 
 template std::unique_ptr<const TileTransform<float>> make_own_tile(const Problem&, const Kernel&,
                                                                    const TileShape&,
-                                                                   const microkernels::Table&);
+                                                                   const microkernels::Table&,
+                                                                   const Context&);
 template std::unique_ptr<const TileTransform<double>> make_own_tile(const Problem&, const Kernel&,
                                                                     const TileShape&,
-                                                                    const microkernels::Table&);
+                                                                    const microkernels::Table&,
+                                                                    const Context&);
 
 }  // namespace faltung

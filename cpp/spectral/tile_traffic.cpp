@@ -1,6 +1,7 @@
 #include "spectral/tile_traffic.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "spectral/survey.hpp"
@@ -275,7 +276,7 @@ void TileTraffic<T>::fetch_ends(const std::vector<TileInFlight>& tiles) const {
             const T* row = base;
             for (int a = 0; a < last_; ++a) row += offset[a] * out_strides_[a];
             if (reinterpret_cast<std::uintptr_t>(row) % 64 != 0) __builtin_prefetch(row, 1);
-            const T* last = row + (end - begin);
+            const T* last = row + (end - begin) * lanes_;
             if (reinterpret_cast<std::uintptr_t>(last) % 64 != 0) __builtin_prefetch(last - 1, 1);
         });
     }
@@ -314,7 +315,14 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
         }
         const Index row = row_at(shape_.length, inside, last_);
         T* const to = base ? base + skip : scratch;
-        for (Index lane = 0; lane < lanes_; ++lane) {
+        std::array<typename TileTransform<T>::Source, most_interleaved> planes;
+        for (Index lane = 0; lane < std::min(lanes_, most_interleaved); ++lane)
+            planes[static_cast<std::size_t>(lane)] = {tile_of(first_number + lane),
+                                                      part_of(first_number + lane)};
+        const bool stored = lanes_ > 1 && lanes_ <= most_interleaved &&
+                            transform_.store_interleaved(planes.data(), lanes_, row, rows, to,
+                                                         row_stride, samples, stream);
+        for (Index lane = 0; lane < lanes_ && !stored; ++lane) {
             const Index number = first_number + lane;
             transform_.store(tile_of(number), row, rows, part_of(number),
                              {to + lane, row_stride, lanes_}, samples, stream);

@@ -51,13 +51,15 @@ public:
 
 private:
     using Glance = typename TileTransform<T>::Glance;
+    static constexpr Index most_interleaved = 4;  // numbers per position that are stored together
 
     void judge(std::vector<TileInFlight>& tiles, const std::vector<Glance>& seen) const;
     void look_at(const TileInFlight& tile, const Extents& offset, Index y, Index rows,
                  bool everywhere, Glance& glance) const;
     /// Whether rows of results are stored past the caches, where they stand in place.
     bool streams() const {
-        return lanes_ == 1 && problem_.axes[last_].step == 1 && out_bytes_ >= streamed_bytes;
+        return lanes_ <= most_interleaved && problem_.axes[last_].step == 1 &&
+               out_bytes_ >= streamed_bytes;
     }
     static Index rows_at_once(const Problem& problem, const TileShape& shape);
     const T* in_place(const TileInFlight& tile) const;

@@ -8,14 +8,13 @@
 
 #include <memory>
 
+#include "core/executor.hpp"
 #include "core/extents.hpp"
 #include "core/kernel.hpp"
 #include "core/problem.hpp"
 #include "microkernels/table.hpp"
 
 namespace faltung {
-
-enum class TileEngine : std::uint8_t { own, library };
 
 /// What to transform.
 struct TileShape {
@@ -67,14 +66,26 @@ public:
     /// The real (part 0) or imaginary (part 1) results of those rows.
     virtual void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
                        bool stream) const = 0;
+    /// `count` planes at once, one number of each in turn, `to_row` numbers from row to row. False
+    /// where they have to be stored one by one.
+    struct Source {
+        const T* tile;
+        int part;
+    };
+    virtual bool store_interleaved(const Source* /*planes*/, Index /*count*/, Index /*row*/,
+                                   Index /*rows*/, T* /*to*/, Index /*to_row*/, Index /*n*/,
+                                   bool /*stream*/) const {
+        return false;
+    }
 };
 
 /// `kernel` as the problem has it: to be correlated. nullptr where the transforms of the
-/// microkernels do not serve the shape.
+/// microkernels do not serve the shape. The context's workers share the kernel's transform.
 template <class T>
 std::unique_ptr<const TileTransform<T>> make_own_tile(const Problem& problem, const Kernel& kernel,
                                                       const TileShape& shape,
-                                                      const microkernels::Table& table);
+                                                      const microkernels::Table& table,
+                                                      const Context& context = {});
 
 /// Any shape, by the library behind fft.hpp. Throws ProviderError without one.
 template <class T>

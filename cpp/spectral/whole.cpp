@@ -13,6 +13,7 @@
 #include "parallel/parallel_for.hpp"
 #include "spectral/block.hpp"
 #include "spectral/good_size.hpp"
+#include "spectral/long_tile.hpp"
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
 #include "spectral/survey.hpp"
@@ -35,7 +36,16 @@ struct Layout {
     Index blocks = 1;
 };
 
-Layout lay_out(const Problem& problem) {
+/// The points of a long line's transform: at least `n`.
+Index long_points(Index n, const microkernels::Table& table, TransformEngine engine) {
+    if (engine == TransformEngine::own) {
+        const TilePlan plan = plan_long_tile(n, table);
+        if (plan.good) return plan.column_lengths[0] * plan.width;
+    }
+    return good_split(n).length();
+}
+
+Layout lay_out(const Problem& problem, const microkernels::Table& table, TransformEngine engine) {
     Layout layout;
     const int last = problem.axes.size() - 1;
     bool convolved = false;
@@ -59,7 +69,7 @@ Layout lay_out(const Problem& problem) {
         span = make_span(row, problem.boundary, !real, multiple);
         if (layout.shape.is_long() && !span.periodic)
             span = make_span(row, problem.boundary, false, multiple,
-                             [](Index n) { return good_split(n).length(); });
+                             [&](Index n) { return long_points(n, table, engine); });
         layout.lanes = problem.inner;
     } else {
         layout.shape.row = Row::flat;
@@ -82,14 +92,15 @@ class Whole final : public Executor {
 public:
     Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
           std::shared_ptr<const Dense> dense, std::function<std::unique_ptr<Executor>()> by_tiles,
-          const microkernels::Table& table)
+          const microkernels::Table& table, TransformEngine engine)
         : problem_(problem),
           kernel_(std::move(kernel)),
           dense_(std::move(dense)),
           by_tiles_(std::move(by_tiles)),
           table_(table),
-          layout_(lay_out(problem)),
-          transform_(make_block_transform<T>(layout_.shape, table)) {}
+          engine_(engine),
+          layout_(lay_out(problem, table, engine)),
+          transform_(make_block_transform<T>(layout_.shape, table, engine)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
@@ -144,7 +155,7 @@ private:
             const std::size_t bytes =
                 static_cast<std::size_t>(layout_.shape.kernel_points()) * sizeof(double);
             const Workspace real(bytes), imag(planes.imag.empty() ? 0 : bytes);
-            const auto place = [&](const std::vector<T>& plane, const Workspace& to) {
+            const auto place = [&](const Taps<T>& plane, const Workspace& to) {
                 place_kernel(
                     layout_.shape,
                     [&](Index t) {
@@ -162,10 +173,8 @@ private:
             if (std::is_same_v<T, double> || layout_.shape.kernel_points() > large_kernel) {
                 spectrum_.emplace(transform_->spectrum(kernel, context));
             } else {
-                const Spectrum<double> precise =
-                    make_block_transform<double>(layout_.shape, table_)->spectrum(kernel, context);
-                spectrum_.emplace(precise.points());
-                std::copy_n(precise.data(), precise.points(), spectrum_->data());
+                const auto precise = make_block_transform<double>(layout_.shape, table_, engine_);
+                spectrum_.emplace(transform_->rounded(precise->spectrum(kernel, context), context));
             }
         }
         return *spectrum_;
@@ -232,6 +241,7 @@ private:
     std::shared_ptr<const Dense> dense_;
     std::function<std::unique_ptr<Executor>()> by_tiles_;
     const microkernels::Table& table_;
+    TransformEngine engine_;
     Layout layout_;
     std::unique_ptr<const BlockTransform<T>> transform_;
     mutable std::mutex mutex_;
@@ -351,9 +361,10 @@ private:
 
 }  // namespace
 
-WholeWork whole_work(const Problem& problem) {
-    const Layout layout = lay_out(problem);
+WholeWork whole_work(const Problem& problem, const microkernels::Table& table) {
+    const Layout layout = lay_out(problem, table, TransformEngine::own);
     WholeWork work;
+    work.own = layout.shape.is_long() && plan_long_tile(layout.shape.row_points(), table).good;
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
     if (layout.shape.row != Row::flat)
@@ -366,14 +377,14 @@ WholeWork whole_work(const Problem& problem) {
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
                                      std::function<std::unique_ptr<Executor>()> by_tiles,
-                                     const microkernels::Table& table) {
+                                     const microkernels::Table& table, TransformEngine engine) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
             return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(dense),
-                                                  std::move(by_tiles), table);
+                                                  std::move(by_tiles), table, engine);
         case Arithmetic::f64:
             return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(dense),
-                                                   std::move(by_tiles), table);
+                                                   std::move(by_tiles), table, engine);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

@@ -9,23 +9,26 @@
 #include "core/problem.hpp"
 #include "direct/dense.hpp"
 #include "microkernels/table.hpp"
+#include "spectral/transform_engine.hpp"
 
 namespace faltung {
 
 /// What a call has to transform, for predictions: blocks of `points` complex numbers, `steps`
-/// butterfly levels each way, and the length of the longest single transform.
+/// butterfly levels each way, by transforms of our own or the library's.
 struct WholeWork {
     double blocks = 1, points = 1, steps = 0;
+    bool own = false;
 };
-WholeWork whole_work(const Problem& problem);
+WholeWork whole_work(const Problem& problem, const microkernels::Table& table);
 
 /// Arrays with finite samples near the end of the range go to `dense`, those whose samples span too
 /// much for one transform to what `by_tiles` makes (may be empty). The kernel's spectrum is
-/// computed by the first run, with that run's workers. Throws ProviderError where no FFTW library
-/// is found, std::logic_error for Arithmetic::i64.
+/// computed by the first run, with that run's workers. Throws ProviderError where the library is
+/// needed and none is found, std::logic_error for Arithmetic::i64.
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
                                      std::function<std::unique_ptr<Executor>()> by_tiles,
-                                     const microkernels::Table& table);
+                                     const microkernels::Table& table,
+                                     TransformEngine engine = TransformEngine::own);
 
 }  // namespace faltung
