@@ -10,6 +10,7 @@
 #include "matching/masked.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/tile_length.hpp"
+#include "spectral/tile_traffic.hpp"
 
 namespace faltung::matching {
 
@@ -62,6 +63,8 @@ public:
         else if (!pattern_->flat)
             transform_ =
                 make_tile<T>(exact_, as_kernel(*pattern_, pattern_->taps), grid_.shape(), table);
+        for (int a = 0; a + 1 < problem.axes.size(); ++a)
+            if (grid_.shape().length[a] > 1) row_axis_ = a;
         points_ = grid_.shape().rows() * grid_.shape().length.back();
         pairs_ = (grid_.tiles() + pair - 1) / pair;
         per_task_ = std::max<Index>(1, task_points / points_);
@@ -76,10 +79,18 @@ public:
         const Arrays arrays(*this, x, keep, out);
         std::vector<std::optional<Workspace>> spaces(static_cast<std::size_t>(context.workers));
         parallel_for((pairs_ + per_task_ - 1) / per_task_, context, [&](Index task, int worker) {
-            auto& space = spaces[static_cast<std::size_t>(worker)];
-            if (!space) space.emplace(workspace_bytes());
+            Space space;
+            auto& memory = spaces[static_cast<std::size_t>(worker)];
+            if (!memory) memory.emplace(divide(nullptr, space));
+            divide(memory->data(), space);
             const Index end = std::min(pairs_, (task + 1) * per_task_);
-            for (Index p = task * per_task_; p < end; ++p) run_pair(p, arrays, *space);
+            Pair now, next;
+            fill_pair(task * per_task_, now);
+            for (Index p = task * per_task_; p < end; ++p, std::swap(now, next)) {
+                fill_pair(p + 1, next);
+                run_pair(now, next, arrays, space);
+            }
+            table_.correlate_f32.fence();
         });
     }
 
@@ -89,92 +100,117 @@ private:
         LineReader<double> exact_x;
         std::optional<LineReader<double>> keep;
         LineWriter<T> out;
+        const ArrayView& x_view;
+        const microkernels::TransformTable<T>& transforms;
+        bool streams;  // large maps go past the caches
 
-        Arrays(const TiledMatcher& matcher, const ArrayView& x_view, const ArrayView* keep_view,
-               const ArrayView& out_view)
-            : x(matcher.problem_, x_view, matcher.table_),
-              exact_x(matcher.exact_, x_view, matcher.table_),
-              out(matcher.problem_, out_view, matcher.table_) {
-            if (keep_view)
-                keep.emplace(reading_mask(matcher.exact_, keep_view->dtype), *keep_view,
+        Arrays(const TiledMatcher& matcher, const ArrayView& x_array, const ArrayView* keep_array,
+               const ArrayView& out_array)
+            : x(matcher.problem_, x_array, matcher.table_),
+              exact_x(matcher.exact_, x_array, matcher.table_),
+              out(matcher.problem_, out_array, matcher.table_),
+              x_view(x_array),
+              transforms(transforms_of<T>(matcher.table_)),
+              streams(static_cast<std::size_t>(product(out_array.shape)) * sizeof(T) >=
+                      streamed_bytes) {
+            if (keep_array)
+                keep.emplace(reading_mask(matcher.exact_, keep_array->dtype), *keep_array,
                              matcher.table_);
+        }
+
+        void write(const Extents& at, Index begin, Index n, const T* scores) const {
+            T* const to = streams ? out.in_place(at.data(), begin, begin + n) : nullptr;
+            if (!to) return out.write(at.data(), begin, begin + n, scores);
+            // a line is a row of panels that stand side by side
+            const Index lanes = transforms.lanes;
+            transforms.store(scores, {lanes, (n + lanes - 1) / lanes}, 0, {to, n, 1}, 1, n, true);
         }
     };
 
-    /// One tile under way: its samples freed of their mean, later its scores.
+    /// One tile under way: its samples freed of their mean.
     struct Tile {
         TilePlace place;
-        T* block;
-        T* scores;
+        T* block = nullptr;
         double energy = 0;
+    };
+    struct Pair {
+        Tile tiles[pair];
+        int count = 0;
+    };
+    /// What a worker has to work with.
+    struct Space {
+        T* blocks[pair];
+        T* scores;  // of a tile, where not row by row
+        T *line, *spreads;
+        T* tile;
+        T* scratch;  // of the transform
+        double* sums;
     };
 
     std::size_t block_bytes() const {
         return whole_lines(static_cast<std::size_t>(points_) * sizeof(T));
+    }
+    std::size_t line_bytes() const {
+        const Index lanes = transforms_of<T>(table_).lanes, n = grid_.shape().length.back();
+        return static_cast<std::size_t>((n + lanes - 1) / lanes * lanes) * sizeof(T);
     }
     std::size_t sums_numbers() const {
         TilePlace place;
         grid_.place(0, place);
         return WindowSums<T>::scratch_numbers(windows_of(problem_, grid_.shape(), place));
     }
-    std::size_t workspace_bytes() const {
-        const std::size_t transform = transform_ ? whole_lines(transform_->tile_bytes()) +
-                                                       whole_lines(transform_->scratch_bytes())
-                                                 : 0;
-        return transform + 2 * pair * block_bytes() + sums_numbers() * sizeof(double);
-    }
-
-    void run_pair(Index which, const Arrays& arrays, const Workspace& space) const {
-        std::byte* at = space.data();
+    /// How the workspace is divided; its size is where the last part ends.
+    std::size_t divide(std::byte* base, Space& space) const {
+        std::size_t at = 0;
         const auto take = [&](std::size_t bytes) {
-            std::byte* taken = at;
-            at += bytes;
+            std::byte* taken = base + at;
+            at += whole_lines(bytes);
             return taken;
         };
-        Tile tiles[pair];
-        int count = 0;
-        for (Index t = pair * which; t < std::min(grid_.tiles(), pair * (which + 1)); ++t) {
-            Tile& tile = tiles[count++];
-            tile.block = reinterpret_cast<T*>(take(block_bytes()));
-            tile.scores = reinterpret_cast<T*>(take(block_bytes()));
-            grid_.place(t, tile.place);
-        }
-        if (masked_) {
-            for (int t = 0; t < count; ++t)
-                masked_->score(arrays.exact_x, arrays.keep ? &*arrays.keep : nullptr,
-                               tiles[t].place, tiles[t].scores);
-        } else {
-            score_pair(tiles, count, arrays, at);
-        }
-        for (int t = 0; t < count; ++t) write(tiles[t], arrays);
+        for (T*& block : space.blocks) block = reinterpret_cast<T*>(take(block_bytes()));
+        space.scores = reinterpret_cast<T*>(take(block_bytes()));
+        space.line = reinterpret_cast<T*>(take(line_bytes()));
+        space.spreads = reinterpret_cast<T*>(take(line_bytes()));
+        space.tile = reinterpret_cast<T*>(take(transform_ ? transform_->tile_bytes() : 0));
+        space.scratch = reinterpret_cast<T*>(take(transform_ ? transform_->scratch_bytes() : 0));
+        space.sums = reinterpret_cast<double*>(take(sums_numbers() * sizeof(double)));
+        return at;
     }
 
-    void score_pair(Tile* tiles, int count, const Arrays& arrays, std::byte* scratch) const {
+    void fill_pair(Index which, Pair& next) const {
+        next.count = 0;
+        for (Index t = pair * which; t < std::min(grid_.tiles(), pair * (which + 1)); ++t)
+            grid_.place(t, next.tiles[next.count++].place);
+    }
+
+    void run_pair(Pair& now, const Pair& next, const Arrays& arrays, const Space& space) const {
+        for (int t = 0; t < now.count; ++t) now.tiles[t].block = space.blocks[t];
+        if (!masked_) return score_pair(now, next, arrays, space);
+        for (int t = 0; t < now.count; ++t) {
+            masked_->score(arrays.exact_x, arrays.keep ? &*arrays.keep : nullptr,
+                           now.tiles[t].place, space.scores);
+            write(now.tiles[t], arrays, space.scores);
+        }
+    }
+
+    void score_pair(Pair& now, const Pair& next, const Arrays& arrays, const Space& space) const {
         double energy = 0;
-        for (int t = 0; t < count; ++t) {
-            read(tiles[t], arrays);
-            energy += tiles[t].energy;
+        for (int t = 0; t < now.count; ++t) {
+            read(now.tiles[t], arrays);
+            energy += now.tiles[t].energy;
         }
-        if (energy > least_energy<T> && energy < most_energy<T>) {
-            if (transform_) correlate(tiles, count, reinterpret_cast<T*>(scratch));
-            auto* sums = reinterpret_cast<double*>(
-                scratch + (transform_ ? whole_lines(transform_->tile_bytes()) +
-                                            whole_lines(transform_->scratch_bytes())
-                                      : 0));
-            for (int t = 0; t < count; ++t)
-                if (!transform_)
-                    fill(tiles[t], T{0});
-                else if (score(tiles[t], energy, sums) > 0)
-                    careful().repair(arrays.exact_x, tiles[t].place, tiles[t].scores);
-            return;
-        }
-        for (int t = 0; t < count; ++t) {
-            if (tiles[t].energy == 0 && constant(tiles[t])) {
-                fill(tiles[t], T{0});
+        const bool ordinary = energy > least_energy<T> && energy < most_energy<T>;
+        if (ordinary && transform_) correlate(now, next, arrays, space);
+        for (int t = 0; t < now.count; ++t) {
+            const Tile& tile = now.tiles[t];
+            if (ordinary && transform_) {
+                score(tile, t, energy, arrays, space);
                 continue;
             }
-            fill(tiles[t], static_cast<T>(microkernels::doubtful_score));
-            careful().repair(arrays.exact_x, tiles[t].place, tiles[t].scores);
+            const bool flat = ordinary || (tile.energy == 0 && constant(tile));
+            fill(tile, flat ? T{0} : static_cast<T>(microkernels::doubtful_score), space.scores);
+            if (!flat) careful().repair(arrays.exact_x, tile.place, space.scores);
+            write(tile, arrays, space.scores);
         }
     }
 
@@ -223,57 +259,91 @@ private:
                           });
     }
 
-    void correlate(Tile* tiles, int count, T* data) const {
-        T* const scratch = data + whole_lines(transform_->tile_bytes()) / sizeof(T);
-        const TileShape& shape = grid_.shape();
-        load_tile<T>(*transform_, shape, tiles[0].block, count > 1 ? tiles[1].block : nullptr,
-                     data);
-        transform_->convolve(data, scratch, {});
-        for (int t = 0; t < count; ++t)
-            store_tile<T>(*transform_, shape, tiles[t].place.outputs, t, data, tiles[t].scores);
+    void correlate(const Pair& now, const Pair& next, const Arrays& arrays,
+                   const Space& space) const {
+        const Tile* tiles = now.tiles;
+        load_tile<T>(*transform_, grid_.shape(), tiles[0].block,
+                     now.count > 1 ? tiles[1].block : nullptr, space.tile);
+        transform_->convolve(space.tile, space.scratch, ahead(next, arrays));
     }
 
-    /// Products become scores; the answer is how many are doubtful.
-    Index score(Tile& tile, double energy, double* scratch) const {
-        const WindowShape windows = windows_of(problem_, grid_.shape(), tile.place);
+    /// What will be read next.
+    microkernels::Ahead ahead(const Pair& next, const Arrays& arrays) const {
+        microkernels::Ahead ahead{};
+        const int last = problem_.axes.size() - 1;
+        if (row_axis_ < 0) return ahead;
+        for (int t = 0; t < next.count; ++t) {
+            const TilePlace& place = next.tiles[t].place;
+            const std::byte* at = arrays.x_view.data;
+            Index inside[2] = {};
+            for (int a = 0; a <= last; ++a) {
+                const Index begin = std::clamp<Index>(place.start[a], 0, problem_.axes[a].x - 1);
+                const Index end = std::min(place.start[a] + place.need[a], problem_.axes[a].x);
+                at += begin * arrays.x_view.strides[a];
+                if (a == row_axis_ || a == last) inside[a == last] = end - begin;
+            }
+            ahead.plane[t] = at;
+            ahead.rows = std::max(ahead.rows, inside[0]);
+            ahead.bytes = std::max(ahead.bytes, inside[1] * arrays.x_view.strides[last]);
+        }
+        ahead.stride = arrays.x_view.strides[row_axis_];
+        return ahead;
+    }
+
+    /// Products become scores, row by row.
+    void score(const Tile& tile, int part, double energy, const Arrays& arrays,
+               const Space& space) const {
+        const TileShape& shape = grid_.shape();
+        const WindowShape windows = windows_of(problem_, shape, tile.place);
         const double samples = static_cast<double>(pattern_->count);
         const double share = samples / static_cast<double>(points_);
         const bool exact = is_integer(problem_.x_dtype) && tile.energy < exact_squares;
         const double doubtful = trusted<T> * share * energy;
         const double flat =
             exact ? no_spread_of_integers : -std::numeric_limits<double>::infinity();
-        const Index n = windows.outputs.back();
-        WindowSums<T> sums(windows, tile.block, scratch, table_);
-        Index count = 0;
+        const Index n = windows.outputs.back(), begin = tile.place.out.back();
+        WindowSums<T> sums(windows, tile.block, space.sums, table_);
+        OutputRows outputs(shape, tile.place);
+        std::vector<Index> doubts;
         walk_windows(windows, sums, [&](Index row) {
-            sums.finish();
-            T* line = tile.scores + row * n;
-            count += match().score(line, sums.sum(), sums.square(), samples, flat,
-                                   std::max(flat, doubtful), line, n);
+            transform_->store(space.tile, outputs.in_tile(), 1, part, {space.line, n, 1}, n, false);
+            match().spread(sums.sum(), sums.square(), windows.window.back(), 1 / samples,
+                           space.spreads, n);
+            const Index count = match().score(space.line, space.spreads, flat,
+                                              std::max(flat, doubtful), space.line, n);
+            if (count > 0) {
+                if (doubts.empty()) fill(tile, T{0}, space.scores);
+                doubts.push_back(row);
+                std::copy_n(space.line, n, space.scores + row * n);
+            } else {
+                arrays.write(outputs.at(), begin, n, space.line);
+            }
+            outputs.next();
         });
-        return count;
+        if (doubts.empty()) return;
+        careful().repair(arrays.exact_x, tile.place, space.scores);
+        OutputRows again(shape, tile.place);
+        for (Index row = 0; const Index doubt : doubts) {
+            for (; row < doubt; ++row) again.next();
+            arrays.write(again.at(), begin, n, space.scores + row * n);
+        }
     }
 
-    void fill(Tile& tile, T value) const {
-        std::fill_n(tile.scores, product(tile.place.outputs), value);
+    void fill(const Tile& tile, T value, T* scores) const {
+        std::fill_n(scores, product(tile.place.outputs), value);
     }
 
     bool constant(const Tile& tile) const {
         return std::all_of(tile.block, tile.block + points_, [](T sample) { return sample == 0; });
     }
 
-    void write(const Tile& tile, const Arrays& arrays) const {
-        const TilePlace& place = tile.place;
-        const Index n = place.outputs.back(), begin = place.out.back();
-        const T* line = tile.scores;
-        TilePlace outputs = place;  // walked like samples
-        outputs.start = place.out;
-        outputs.need = place.outputs;
-        const TileShape shape{.length = place.outputs, .valid = place.outputs};
-        for_each_tile_row(shape, outputs, [&](Index, const Extents& at, bool) {
-            arrays.out.write(at.data(), begin, begin + n, line);
-            line += n;
-        });
+    void write(const Tile& tile, const Arrays& arrays, const T* scores) const {
+        const Index n = tile.place.outputs.back();
+        OutputRows outputs(grid_.shape(), tile.place);
+        for (const T* end = scores + product(tile.place.outputs); scores < end; scores += n) {
+            arrays.write(outputs.at(), tile.place.out.back(), n, scores);
+            outputs.next();
+        }
     }
 
     const microkernels::MatchTable<T>& match() const {
@@ -299,6 +369,7 @@ private:
     std::optional<MaskedTile> masked_;
     mutable std::once_flag careful_made_;
     mutable std::unique_ptr<const CarefulTile> careful_;
+    int row_axis_ = -1;  // the innermost one before the last of more than one row
     Index points_ = 0, pairs_ = 0, per_task_ = 1;
 };
 

@@ -35,6 +35,32 @@ void for_each_tile_row(const TileShape& shape, const TilePlace& place, Body&& bo
     }
 }
 
+/// The rows of a tile's outputs in C order, one after the other.
+class OutputRows {
+public:
+    OutputRows(const TileShape& shape, const TilePlace& place)
+        : shape_(shape), place_(place), at_(place.out) {}
+
+    const Extents& at() const { return at_; }  // in the array
+    Index in_tile() const {
+        Index row = 0;
+        for (int a = 0; a + 1 < at_.size(); ++a)
+            row = row * shape_.length[a] + at_[a] - place_.out[a];
+        return row;
+    }
+    void next() {
+        for (int a = at_.size() - 2; a >= 0; --a) {
+            if (++at_[a] < place_.out[a] + place_.outputs[a]) return;
+            at_[a] = place_.out[a];
+        }
+    }
+
+private:
+    const TileShape& shape_;
+    const TilePlace& place_;
+    Extents at_;
+};
+
 /// Blocks in C order into a tile, `re` and `im` (or null) as its two planes.
 template <class T>
 void load_tile(const TileTransform<T>& transform, const TileShape& shape, const T* re, const T* im,

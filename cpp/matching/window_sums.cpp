@@ -13,12 +13,16 @@ Index level_inner(const WindowShape& shape, int level) {
     return shape.outer() == 0 ? shape.line() : shape.inner(level);
 }
 
+/// Numbers before each part, the last of which is zero, and behind the last part: a line of memory
+/// and the longest vector.
+constexpr Index before = 8, behind = 16;
+
 }  // namespace
 
 template <class T>
 std::size_t WindowSums<T>::scratch_numbers(const WindowShape& shape) {
-    Index total = 2 * shape.line();
-    for (int l = 0; l < levels(shape); ++l) total += 2 * level_inner(shape, l);
+    Index total = behind;
+    for (int l = 0; l < levels(shape); ++l) total += 2 * (before + level_inner(shape, l));
     return static_cast<std::size_t>(total);
 }
 
@@ -38,18 +42,25 @@ WindowSums<T>::WindowSums(const WindowShape& shape, const T* block, double* scra
     Index offset = 0;
     for (int l = 0; l < levels(shape); ++l) {
         offset_.push_back(offset);
-        offset += 2 * level_inner(shape, l);
+        offset += 2 * (before + level_inner(shape, l));
+        for (int which = 0; which < 2; ++which) part(l, which)[-1] = 0;
     }
-    row_ = scratch_ + offset;
+    std::fill_n(scratch_ + offset, behind, 0.0);
     if (shape.outer() == 0) {
         restart(0);
-        samples_.move(block, nullptr, level(0), level(0) + shape.line(), shape.line());
+        samples_.move(block, nullptr, part(0, 0), part(0, 1), shape.line());
     }
 }
 
 template <class T>
+double* WindowSums<T>::part(int level, int which) const {
+    return scratch_ + offset_[level] + before + which * (before + level_inner(shape_, level));
+}
+
+template <class T>
 void WindowSums<T>::restart(int l) {
-    std::fill_n(level(l), 2 * level_inner(shape_, l), 0.0);
+    for (int which = 0; which < 2; ++which)
+        std::fill_n(part(l, which), level_inner(shape_, l), 0.0);
 }
 
 template <class T>
@@ -57,23 +68,14 @@ void WindowSums<T>::move(int l, Index entering, Index leaving) {
     const Index inner = shape_.inner(l);
     if (l == 0) {
         samples_.move(block_ + entering * inner, leaving < 0 ? nullptr : block_ + leaving * inner,
-                      level(0), level(0) + inner, inner);
+                      part(0, 0), part(0, 1), inner);
         return;
     }
-    const Index above = shape_.inner(l - 1);
-    for (int part = 0; part < 2; ++part) {
-        const double* from = level(l - 1) + part * above;
+    for (int which = 0; which < 2; ++which) {
+        const double* from = part(l - 1, which);
         window_.move(from + entering * inner, leaving < 0 ? nullptr : from + leaving * inner,
-                     level(l) + part * inner, inner);
+                     part(l, which), inner);
     }
-}
-
-template <class T>
-void WindowSums<T>::finish() {
-    const double* sums = level(levels(shape_) - 1);
-    for (int part = 0; part < 2; ++part)
-        window_.slide(sums + part * shape_.line(), shape_.window.back(),
-                      row_ + part * shape_.line(), shape_.outputs.back());
 }
 
 template class WindowSums<float>;

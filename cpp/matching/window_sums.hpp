@@ -61,17 +61,19 @@ public:
 
     void restart(int level);
     void move(int level, Index entering, Index leaving);
-    /// The windows of the row that walk_windows is at.
-    void finish();
-    const double* sum() const { return row_; }
-    const double* square() const { return row_ + shape_.line(); }
+    /// What MatchTable::spread wants: the sums of columns under the row of windows that
+    /// walk_windows is at.
+    const double* sum() const { return part(last_level(), 0); }
+    const double* square() const { return part(last_level(), 1); }
 
 private:
-    double* level(int l) const { return scratch_ + offset_[l]; }
+    /// Sums of samples (0) or of squares (1).
+    double* part(int level, int which) const;
+    int last_level() const { return offset_.size() - 1; }
 
     const WindowShape& shape_;
     const T* block_;
-    double *scratch_, *row_;
+    double* scratch_;
     const microkernels::MatchTable<T>& samples_;
     const microkernels::WindowTable& window_;
     Extents offset_;

@@ -51,36 +51,6 @@ void move(const T* enter, const T* leave, double* sum, double* square, std::int6
         move_one<false>(enter, enter, sum, square, n);
 }
 
-template <class T>
-std::int64_t score(const T* products, const double* sum, const double* square, double samples,
-                   double flat, double doubtful, T* scores, std::int64_t n) {
-    const double share = 1 / samples;
-    const T low = static_cast<T>(flat), high = static_cast<T>(doubtful);
-    std::int64_t count = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-        const T spread = static_cast<T>(square[i] - sum[i] * sum[i] * share);
-        const T safe = spread > T{0} ? spread : T{1};
-        T value = products[i] / (sizeof(T) == 4
-                                     ? static_cast<T>(__builtin_sqrtf(static_cast<float>(safe)))
-                                     : static_cast<T>(__builtin_sqrt(static_cast<double>(safe))));
-        value = value < T{1} ? value : T{1};
-        value = value > T{-1} ? value : T{-1};
-        value = spread > high ? value : static_cast<T>(doubtful_score);
-        value = spread > low ? value : T{0};
-        count += value > T{1} ? 1 : 0;
-        scores[i] = value;
-    }
-    return count;
-}
-
-inline void move_sums(const double* __restrict enter, const double* __restrict leave,
-                      double* __restrict sum, std::int64_t n) {
-    if (leave)
-        for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i] - leave[i];
-    else
-        for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i];
-}
-
 /// Lane i is lane i - steps of the first vector, the lanes below that are of the second.
 template <int steps>
 struct Shift {
@@ -95,31 +65,105 @@ FALTUNG_INLINE Vec<double> sum_up(Vec<double> v) {
         return v;
 }
 
-/// Every window is its left neighbour, more by the sample that enters and less by the one that
-/// leaves: prefix sums within a vector, the last lane carried to the next.
-inline void slide(const double* in, std::int64_t width, double* out, std::int64_t n) {
-    constexpr std::int64_t step = lanes<double>;
-    double first = 0;
-    for (std::int64_t t = 0; t < width; ++t) first += in[t];
-    out[0] = first;
-    std::int64_t i = 1;
-    Vec<double> carry = splat(first);
-    for (; i + step <= n; i += step) {
-        const Vec<double> change = loadu(in + i - 1 + width) - loadu(in + i - 1);
-        const Vec<double> result = carry + sum_up<1>(change);
-        storeu<double>(out + i, result);
-        carry = splat<double>(result[step - 1]);
+struct Last {
+    static constexpr int at(int) { return lanes<double> - 1; }
+};
+FALTUNG_INLINE Vec<double> last_of(Vec<double> v) {
+    return transform::shuffle<double>(v, v, Last{});
+}
+
+/// The first `count` numbers; zero in place of the others, whatever they are.
+FALTUNG_INLINE Vec<double> first_of(Vec<double> v, std::int64_t count) {
+    return Picks<double>::from(-count) < 0 ? v : Vec<double>{};
+}
+
+/// Sums of `width` neighbours, a register of them at a time: each is its left neighbour, more by
+/// what enters and less by what leaves. Prefix sums do that within a register, the last sum goes on
+/// to the next.
+class Slide {
+public:
+    FALTUNG_INLINE Slide(const double* in, std::int64_t width)
+        : leave_(in - 1), enter_(in + width - 1) {
+        Vec<double> even{}, odd{};
+        const double* at = in;
+        for (; enter_ - at >= 2 * lanes<double>; at += 2 * lanes<double>) {
+            even += loadu(at);
+            odd += loadu(at + lanes<double>);
+        }
+        even += first_of(loadu(at), enter_ - at);
+        odd += first_of(loadu(at + lanes<double>), enter_ - at - lanes<double>);
+        last_ = last_of(sum_up<1>(even + odd));
     }
-    for (; i < n; ++i) out[i] = out[i - 1] + (in[i - 1 + width] - in[i - 1]);
+    FALTUNG_INLINE Vec<double> next() {
+        const Vec<double> sums = last_ + sum_up<1>(loadu(enter_) - loadu(leave_));
+        last_ = last_of(sums);
+        leave_ += lanes<double>;
+        enter_ += lanes<double>;
+        return sums;
+    }
+
+private:
+    const double *leave_, *enter_;
+    Vec<double> last_;
+};
+
+template <class T>
+void spread(const double* sum, const double* square, std::int64_t width, double share, T* spreads,
+            std::int64_t n) {
+    Slide sums(sum, width), squares(square, width);
+    const auto next = [&] {
+        const Vec<double> total = sums.next();
+        return squares.next() - total * (total * share);
+    };
+    for (std::int64_t i = 0; i < n; i += lanes<T>) {
+        const Vec<double> low = next();
+        if constexpr (sizeof(T) == 8)
+            storeu<T>(spreads + i, low);
+        else
+            storeu<T>(spreads + i, narrow(low, next()));
+    }
+}
+
+template <class T>
+std::int64_t score(const T* products, const T* spreads, double flat, double doubtful, T* scores,
+                   std::int64_t n) {
+    const Vec<T> one = splat(T{1}), none{}, doubt = splat(static_cast<T>(doubtful_score));
+    const Vec<T> low = splat(static_cast<T>(flat)), high = splat(static_cast<T>(doubtful));
+    const auto next = [&](std::int64_t i) {
+        const Vec<T> spread = loadu(spreads + i);
+        const auto trusted = spread > high, is_flat = spread <= low;
+        Vec<T> value = loadu(products + i) * inverse_root(trusted ? spread : one);
+        value = value < one ? value : one;
+        value = value > -one ? value : -one;
+        storeu<T>(scores + i, trusted ? value : is_flat ? none : doubt);
+        return trusted | is_flat;  // -1 where sure
+    };
+    auto sure = none < none;
+    std::int64_t i = 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) sure += next(i);
+    std::int64_t count = i;
+    for (int l = 0; l < lanes<T>; ++l) count += sure[l];
+    if (i == n) return count;
+    sure = next(i);
+    for (int l = 0; l < n - i; ++l) count += 1 + sure[l];
+    return count;
+}
+
+inline void move_sums(const double* __restrict enter, const double* __restrict leave,
+                      double* __restrict sum, std::int64_t n) {
+    if (leave)
+        for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i] - leave[i];
+    else
+        for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i];
 }
 
 }  // namespace match
 
 template <class T>
 constexpr MatchTable<T> match_table() {
-    return {match::centre<T>, match::move<T>, match::score<T>};
+    return {match::centre<T>, match::move<T>, match::spread<T>, match::score<T>};
 }
-constexpr WindowTable window_table() { return {match::move_sums, match::slide}; }
+constexpr WindowTable window_table() { return {match::move_sums}; }
 
 }  // namespace
 }  // namespace faltung::microkernels

@@ -17,18 +17,21 @@ struct MatchTable {
     /// Sums of samples and of their squares, position by position: `enter` comes under the window,
     /// `leave` (or null) goes.
     void (*move)(const T* enter, const T* leave, double* sum, double* square, std::int64_t n);
-    /// scores[i] = products[i] / sqrt(spread), cut to [-1, 1], where the spread of a window is
-    /// square[i] - sum[i]^2 / samples. Windows of a spread up to `flat` score zero, others up to
-    /// `doubtful` get doubtful_score; the answer is how many of those there were. In place is fine.
-    std::int64_t (*score)(const T* products, const double* sum, const double* square,
-                          double samples, double flat, double doubtful, T* scores, std::int64_t n);
+    /// spreads[i] = q - s^2 * share for the sums s and q of `width` numbers of `sum` and of
+    /// `square` from i on. Both are preceded by a zero. Reads and writes whole vectors, so up to
+    /// one of T (for the sums, as many numbers) beyond the end.
+    void (*spread)(const double* sum, const double* square, std::int64_t width, double share,
+                   T* spreads, std::int64_t n);
+    /// scores[i] = products[i] / sqrt(spreads[i]), cut to [-1, 1]. Windows of a spread up to `flat`
+    /// score zero, others up to `doubtful` get doubtful_score; the answer is how many of those
+    /// there were. Reads and writes whole vectors. In place is fine.
+    std::int64_t (*score)(const T* products, const T* spreads, double flat, double doubtful,
+                          T* scores, std::int64_t n);
 };
 
 /// The same between sums of a faster axis.
 struct WindowTable {
     void (*move)(const double* enter, const double* leave, double* sum, std::int64_t n);
-    /// out[i] = in[i] + ... + in[i + width - 1] for i < n.
-    void (*slide)(const double* in, std::int64_t width, double* out, std::int64_t n);
 };
 
 }  // namespace faltung::microkernels

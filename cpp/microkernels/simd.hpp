@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__AVX512F__) || (defined(__x86_64__) && !defined(__clang__))
+#if defined(__AVX__) || (defined(__x86_64__) && !defined(__clang__))
 #include <immintrin.h>  // only for what vector extensions lack
 #elif defined(__SSE2__)
 #include <emmintrin.h>
@@ -126,6 +126,54 @@ FALTUNG_INLINE Vec<T> splat(T value) {  // minus zero stays what it is, unlike z
 template <class V>
 FALTUNG_INLINE V fma(V a, V b, V c) {
     return a * b + c;
+}
+
+/// The numbers of two vectors, rounded, side by side.
+FALTUNG_INLINE Vec<float> narrow(Vec<double> low, Vec<double> high) {
+#if defined(__AVX512F__)  // not by _mm512_cvtpd_ps: see multiply_low_halves
+    return (Vec<float>)_mm512_maskz_insertf64x4(
+        0xFF, (__m512d)_mm512_castps256_ps512(_mm512_maskz_cvtpd_ps(0xFF, (__m512d)low)),
+        (__m256d)_mm512_maskz_cvtpd_ps(0xFF, (__m512d)high), 1);
+#elif defined(__AVX__)
+    return (Vec<float>)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high),
+                                       _mm256_cvtpd_ps((__m256d)low));
+#elif defined(__SSE2__)
+    return (Vec<float>)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)low), _mm_cvtpd_ps((__m128d)high));
+#else
+    Vec<float> result;
+    for (int i = 0; i < lanes<double>; ++i) {
+        result[i] = static_cast<float>(low[i]);
+        result[lanes<double> + i] = static_cast<float>(high[i]);
+    }
+    return result;
+#endif
+}
+
+/// 1 / sqrt(v) of normal numbers, within two units in the last place.
+FALTUNG_INLINE Vec<float> inverse_root(Vec<float> v) {
+#if defined(__AVX512F__)
+    const Vec<float> rough = (Vec<float>)_mm512_maskz_rsqrt14_ps(0xFFFF, (__m512)v);
+    return rough + rough * (0.5f - 0.5f * v * rough * rough);  // one step of Newton's is enough
+#elif defined(__AVX__)
+    return 1 / (Vec<float>)_mm256_sqrt_ps((__m256)v);
+#elif defined(__SSE2__)
+    return 1 / (Vec<float>)_mm_sqrt_ps((__m128)v);
+#else
+    for (int i = 0; i < lanes<float>; ++i) v[i] = __builtin_sqrtf(v[i]);
+    return 1 / v;
+#endif
+}
+FALTUNG_INLINE Vec<double> inverse_root(Vec<double> v) {
+#if defined(__AVX512F__)
+    return 1 / (Vec<double>)_mm512_maskz_sqrt_pd(0xFF, (__m512d)v);
+#elif defined(__AVX__)
+    return 1 / (Vec<double>)_mm256_sqrt_pd((__m256d)v);
+#elif defined(__SSE2__)
+    return 1 / (Vec<double>)_mm_sqrt_pd((__m128d)v);
+#else
+    for (int i = 0; i < lanes<double>; ++i) v[i] = __builtin_sqrt(v[i]);
+    return 1 / v;
+#endif
 }
 
 /// The 64-bit products of the lower halves of unsigned 64-bit lanes.
