@@ -114,7 +114,7 @@ def test_a_pool_of_forked_workers():
 LONG = {
     "direct": "np.broadcast_to(np.float64(1.5), (400, 4000)), np.ones((200, 1500))",
     "separable": "np.broadcast_to(np.float64(1.5), (4000, 6000)), np.outer([1, 2], np.arange(4001.0))",
-    "fft": "np.broadcast_to(np.float64(1.5), (400, 2**18)), np.ones((1, 2**18 - 100))",
+    "fft": "np.broadcast_to(np.float64(1.5), (1600, 2**18)), np.ones((1, 2**18 - 100))",
     "overlap_save": "np.broadcast_to(np.float64(1.5), (3000, 512, 512)), np.ones((1, 400, 400))",
 }
 
