@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "engine/conv.hpp"
 #include "parallel/parallel_for.hpp"
+#include "policy/layer_counts.hpp"
 
 namespace faltung::bindings {
 
@@ -151,7 +152,8 @@ void forward(const ConvLayer& layer, const py::array& x_given, const py::array& 
 /// The transposed layer: its x has the layer's output shape.
 void adjoint(const ConvLayer& layer, const py::array& x_given, const py::array& w_given,
              const std::optional<py::array>& bias_given, const py::array& out_given,
-             std::optional<int> workers) {
+             const std::string& method, std::optional<int> workers) {
+    const std::optional<ConvMethod> asked = parse("method", method, methods);
     const Input x(x_given, out_shape(layer), "x"), w(w_given, w_shape(layer), "w");
     const auto bias = optional_input(bias_given, {layer.groups * layer.inputs}, "bias");
     const Output out(out_given, x_shape(layer), "out", {&x, &w, bias ? &*bias : nullptr});
@@ -159,7 +161,7 @@ void adjoint(const ConvLayer& layer, const py::array& x_given, const py::array& 
         run_conv_adjoint(
             layer,
             {.x = out.view, .w = w.view, .out = x.view, .bias = bias ? &bias->view : nullptr},
-            context);
+            asked, context);
     });
     out.finish();
 }
@@ -167,7 +169,8 @@ void adjoint(const ConvLayer& layer, const py::array& x_given, const py::array& 
 void gradients(const ConvLayer& layer, const py::array& grad_given, const py::array& x_given,
                const py::array& w_given, const std::optional<py::array>& dx_given,
                const std::optional<py::array>& dw_given, const std::optional<py::array>& db_given,
-               std::optional<int> workers) {
+               const std::string& method, std::optional<int> workers) {
+    const std::optional<ConvMethod> asked = parse("method", method, methods);
     const Input grad(grad_given, out_shape(layer), "grad"), x(x_given, x_shape(layer), "x"),
         w(w_given, w_shape(layer), "w");
     std::vector<Output> outputs;
@@ -183,9 +186,25 @@ void gradients(const ConvLayer& layer, const py::array& grad_given, const py::ar
     wanted.w = want(dw_given, w_shape(layer), "dw");
     wanted.bias = want(db_given, {layer.groups * layer.outputs}, "db");
     unlocked(workers, [&](const Context& context) {
-        run_conv_gradients(layer, grad.view, x.view, w.view, wanted, context);
+        run_conv_gradients(layer, grad.view, x.view, w.view, wanted, asked, context);
     });
     for (const Output& output : outputs) output.finish();
+}
+
+/// What a forced method would do, for the calibration of what it costs.
+py::dict work(const ConvLayer& layer, const std::string& method, bool prepared, bool gradient) {
+    const auto asked = parse("method", method, methods);
+    const microkernels::Table& level = current_level();
+    const ConvChoice choice = gradient ? choose_weight_gradient(layer, level, asked)
+                                       : choose_conv(layer, level, prepared, asked);
+    const std::array<Index, 3>& tile = choice.taken().tile;
+    const LayerCounts counts = gradient
+                                   ? count_gradient(layer, level, choice.method, tile)
+                                   : count_forward(layer, level, choice.method, tile, prepared);
+    py::dict named;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        named[py::str(std::string(name_of(static_cast<LayerWork>(i))))] = counts[i];
+    return named;
 }
 
 /// Python's ConvPlan: the weights are packed or transformed, and not kept.
@@ -265,9 +284,16 @@ void bind_conv_layer(py::module_& module) {
         .def("forward", &forward, py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("out"),
              py::arg("relu"), py::arg("method"), py::arg("workers"))
         .def("adjoint", &adjoint, py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("out"),
-             py::arg("workers"))
+             py::arg("method"), py::arg("workers"))
         .def("gradients", &gradients, py::arg("grad"), py::arg("x"), py::arg("w"), py::arg("dx"),
-             py::arg("dw"), py::arg("db"), py::arg("workers"));
+             py::arg("dw"), py::arg("db"), py::arg("method"), py::arg("workers"))
+        .def(
+            "explain_gradients",
+            [](const ConvLayer& layer, const std::string& method) {
+                return explain_conv_gradients(layer, parse("method", method, methods));
+            },
+            py::arg("method"))
+        .def("work", &work, py::arg("method"), py::arg("prepared"), py::arg("gradient"));
 
     py::class_<BoundConvPlan>(module, "ConvPlan")
         .def(py::init<const ConvLayer&, const py::array&, const std::optional<py::array>&, bool,

@@ -18,16 +18,22 @@ void with_float(Arithmetic arithmetic, Body&& body) {
         body(double{});
 }
 
+layers::TileLengths tile_of(const ConvChoice& choice) {
+    const auto& tile = choice.taken().tile;
+    return {.depth = tile[0], .height = tile[1], .width = tile[2]};
+}
+
 template <class T>
 std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightView<T>& weights,
-                                   const microkernels::Table& table, const ConvChoice& choice,
-                                   const Context& context) {
+                                   layers::Lifetime lifetime, const microkernels::Table& table,
+                                   const ConvChoice& choice, const Context& context) {
     switch (choice.method) {
-        case ConvMethod::winograd4: return layers::make_winograd(layer, weights, 4, table, context);
-        case ConvMethod::winograd2: return layers::make_winograd(layer, weights, 2, table, context);
+        case ConvMethod::winograd4:
+            return layers::make_winograd(layer, weights, 4, lifetime, table, context);
+        case ConvMethod::winograd2:
+            return layers::make_winograd(layer, weights, 2, lifetime, table, context);
         case ConvMethod::fft:
-            return layers::make_spectral(
-                layer, weights, {choice.taken().tile[0], choice.taken().tile[1]}, table, context);
+            return layers::make_spectral(layer, weights, tile_of(choice), lifetime, table, context);
         default:
             return layer.depthwise(layers::layer_loops<T>(table).lanes)
                        ? layers::make_depthwise(layer, weights, table)
@@ -35,12 +41,21 @@ std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightV
     }
 }
 
-/// For weights that serve one call.
+/// False where a number on the way is not finite, which only direct sums keep apart.
 template <class T>
-std::unique_ptr<layers::Conv> make_best(const ConvLayer& layer,
-                                        const layers::WeightView<T>& weights,
-                                        const microkernels::Table& table, const Context& context) {
-    return make<T>(layer, weights, table, choose_conv(layer, table, false, {}), context);
+bool gradient_by_transforms(const ConvLayer& layer, const ConvChoice& choice, const ArrayView& grad,
+                            const ArrayView& x, const ArrayView& dw,
+                            const microkernels::Table& table, const Context& context) {
+    switch (choice.method) {
+        case ConvMethod::winograd4:
+            return layers::winograd_weight_gradient<T>(layer, 4, grad, x, dw, table, context);
+        case ConvMethod::winograd2:
+            return layers::winograd_weight_gradient<T>(layer, 2, grad, x, dw, table, context);
+        case ConvMethod::fft:
+            return layers::spectral_weight_gradient<T>(layer, tile_of(choice), grad, x, dw, table,
+                                                       context);
+        default: return false;
+    }
 }
 
 layers::Ending ending_of(const ConvArrays& arrays) {
@@ -55,7 +70,10 @@ ConvPlan::ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<Con
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(w, layer), *level_);
-        conv_ = make<T>(layer, weights.view(), *level_, choice_, context);
+        const bool borrowed = !reused && w.dtype == dtype_of<T>;
+        conv_ = make<T>(layer, weights.view(),
+                        borrowed ? layers::Lifetime::call : layers::Lifetime::plan, *level_,
+                        choice_, context);
     });
 }
 
@@ -65,13 +83,18 @@ void ConvPlan::run(const ConvArrays& arrays, const Context& context) const {
                context);
 }
 
-void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Context& context) {
+void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays,
+                      std::optional<ConvMethod> asked, const Context& context) {
     if (layer.batch == 0) return;
     const microkernels::Table& table = current_level();
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
-        layers::Adjoint<T>(layer, weights.view(), table, &make_best<T>, context)
+        const auto make_part = [&](const ConvLayer& part, const layers::WeightView<T>& view) {
+            return make<T>(part, view, layers::Lifetime::call, table,
+                           choose_conv(part, table, false, asked), context);
+        };
+        layers::Adjoint<T>(layer, weights.view(), table, make_part)
             .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
                  context);
     });
@@ -79,18 +102,36 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Co
 
 void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                         const ArrayView& w, const ConvGradients& gradients,
-                        const Context& context) {
-    if (gradients.x) run_conv_adjoint(layer, {.x = *gradients.x, .w = w, .out = grad}, context);
+                        std::optional<ConvMethod> asked, const Context& context) {
     const microkernels::Table& table = current_level();
-    const ArrayView wide_grad = spatial_view(grad, layer);
+    const ConvChoice choice = choose_weight_gradient(layer, table, asked);
+    if (gradients.x)
+        run_conv_adjoint(layer, {.x = *gradients.x, .w = w, .out = grad}, asked, context);
+    const ArrayView wide_grad = spatial_view(grad, layer), wide_x = spatial_view(x, layer);
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
-        if (gradients.w)
-            layers::weight_gradient<T>(layer, wide_grad, spatial_view(x, layer),
-                                       spatial_view(*gradients.w, layer), table, context);
+        if (gradients.w) {
+            const ArrayView dw = spatial_view(*gradients.w, layer);
+            if (layer.batch == 0 ||
+                !gradient_by_transforms<T>(layer, choice, wide_grad, wide_x, dw, table, context))
+                layers::weight_gradient<T>(layer, wide_grad, wide_x, dw, table, context);
+        }
         if (gradients.bias)
             layers::bias_gradient<T>(layer, wide_grad, *gradients.bias, table, context);
     });
+}
+
+std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked) {
+    const microkernels::Table& table = current_level();
+    std::string text = "gradient of w\n" + choose_weight_gradient(layer, table, asked).explain();
+    const std::vector<ConvLayer> parts = layers::adjoint_layers(layer);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        text += "gradient of x";
+        if (parts.size() > 1)
+            text += ", part " + std::to_string(i + 1) + " of " + std::to_string(parts.size());
+        text += "\n" + choose_conv(parts[i], table, false, asked).explain();
+    }
+    return text;
 }
 
 }  // namespace faltung

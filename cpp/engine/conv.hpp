@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/executor.hpp"
 #include "layers/conv.hpp"
@@ -20,7 +21,7 @@ struct ConvArrays {
 /// Weights prepared by the chosen method. Immutable; shared between threads.
 class ConvPlan {
 public:
-    /// `reused`: the plan serves many calls.
+    /// `reused`: the plan serves many calls, and w need not live as long; otherwise it must.
     ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
              bool reused, const Context& context);
 
@@ -39,16 +40,21 @@ private:
     std::unique_ptr<layers::Conv> conv_;
 };
 
-/// x from out and w: the transposed convolution.
-void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays, const Context& context);
+/// x from out and w: the transposed convolution. `asked` forces a method on every part of it.
+void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays,
+                      std::optional<ConvMethod> asked, const Context& context);
 
 /// What is not wanted stays empty.
 struct ConvGradients {
     std::optional<ArrayView> x, w, bias;
 };
 
-/// Gradients of a sum over outputs weighted by `grad`.
+/// Gradients of a sum over outputs weighted by `grad`. `asked` forces a method on those of x and w.
 void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
-                        const ArrayView& w, const ConvGradients& gradients, const Context& context);
+                        const ArrayView& w, const ConvGradients& gradients,
+                        std::optional<ConvMethod> asked, const Context& context);
+
+/// What is chosen for them, and why.
+std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked);
 
 }  // namespace faltung

@@ -1,6 +1,7 @@
 // What a method for a layer looks like once its weights are prepared, and the methods there are.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/conv_layer.hpp"
@@ -55,26 +56,24 @@ std::unique_ptr<Conv> make_depthwise(const ConvLayer& layer, const WeightView<T>
 /// and width) with stride and dilation 1.
 template <class T>
 std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>& weights,
-                                    int outputs, const microkernels::Table& table,
-                                    const Context& context);
+                                    int outputs, Lifetime lifetime,
+                                    const microkernels::Table& table, const Context& context);
 
-/// Points of a tile along height and width; 1 where there is one tap. Lengths of our own
-/// transforms.
+/// Points of a tile along each axis; 1 where there is one tap. Lengths of our own transforms.
 struct TileLengths {
-    Index height = 1, width = 1;
+    Index depth = 1, height = 1, width = 1;
 };
 
-/// Transforms of tiles. Serves one plane of taps and stride 1.
+/// Transforms of tiles. Serves stride 1, along axes with more than one tap.
 template <class T>
 std::unique_ptr<Conv> make_spectral(const ConvLayer& layer, const WeightView<T>& weights,
-                                    const TileLengths& lengths, const microkernels::Table& table,
-                                    const Context& context);
+                                    const TileLengths& lengths, Lifetime lifetime,
+                                    const microkernels::Table& table, const Context& context);
 
 /// Chooses and prepares the method for a layer whose weights are given; the adjoint asks for its
 /// parts through it.
 template <class T>
-using MakeConv = std::unique_ptr<Conv> (*)(const ConvLayer& layer, const WeightView<T>& weights,
-                                           const microkernels::Table& table,
-                                           const Context& context);
+using MakeConv =
+    std::function<std::unique_ptr<Conv>(const ConvLayer& layer, const WeightView<T>& weights)>;
 
 }  // namespace faltung::layers

@@ -1,6 +1,7 @@
 #include "layers/conv_adjoint.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "core/error.hpp"
@@ -54,38 +55,60 @@ ConvLayer extended(ConvLayer layer) {
     return layer;
 }
 
-}  // namespace
+using Residues = std::array<const Residue*, layer_axes>;
 
-template <class T>
-Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
-                    const microkernels::Table& table, MakeConv<T> make, const Context& context)
-    : layer_(extended(layer)), original_(layer), table_(&table) {
+/// Calls body(residues) for every combination; whether together they reach every sample.
+template <class Body>
+bool for_each_part(const ConvLayer& layer, Body&& body) {
     std::vector<Residue> reached[layer_axes];
+    bool every_sample = true;
     for (std::size_t a = 0; a < layer_axes; ++a) {
-        reached[a] = reached_residues(layer_.axes[a]);
-        every_sample_ = every_sample_ && static_cast<Index>(reached[a].size()) ==
-                                             std::min(layer_.axes[a].step, layer_.axes[a].x);
+        const Axis& axis = layer.axes[a];
+        reached[a] = reached_residues(axis);
+        every_sample =
+            every_sample && static_cast<Index>(reached[a].size()) == std::min(axis.step, axis.x);
     }
     for (const Residue& depth : reached[0])
         for (const Residue& height : reached[1])
-            for (const Residue& width : reached[2]) {
-                const Residue* const residues[layer_axes] = {&depth, &height, &width};
-                Part part{};
-                part.layer = layer_;
-                std::swap(part.layer.inputs, part.layer.outputs);
-                WeightView<T> view = weights;
-                std::swap(view.output, view.input);
-                for (std::size_t a = 0; a < layer_axes; ++a) {
-                    const Residue& residue = *residues[a];
-                    part.start[a] = residue.start;
-                    part.layer.axes[a] = residue.axis;
-                    view.data +=
-                        (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
-                    view.tap[a] *= -residue.tap_step;
-                }
-                part.conv = make(part.layer, view, table, context);
-                parts_.push_back(std::move(part));
-            }
+            for (const Residue& width : reached[2]) body(Residues{&depth, &height, &width});
+    return every_sample;
+}
+
+ConvLayer part_layer(ConvLayer layer, const Residues& residues) {
+    std::swap(layer.inputs, layer.outputs);
+    for (std::size_t a = 0; a < layer_axes; ++a) layer.axes[a] = residues[a]->axis;
+    return layer;
+}
+
+}  // namespace
+
+std::vector<ConvLayer> adjoint_layers(const ConvLayer& layer) {
+    std::vector<ConvLayer> parts;
+    const ConvLayer wide = extended(layer);
+    for_each_part(wide,
+                  [&](const Residues& residues) { parts.push_back(part_layer(wide, residues)); });
+    return parts;
+}
+
+template <class T>
+Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
+                    const microkernels::Table& table, const MakeConv<T>& make)
+    : layer_(extended(layer)), original_(layer), table_(&table) {
+    every_sample_ = for_each_part(layer_, [&](const Residues& residues) {
+        Part part{};
+        part.layer = part_layer(layer_, residues);
+        WeightView<T> view = weights;
+        std::swap(view.output, view.input);
+        for (std::size_t a = 0; a < layer_axes; ++a) {
+            const Residue& residue = *residues[a];
+            part.start[a] = residue.start;
+            view.data +=
+                (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
+            view.tap[a] *= -residue.tap_step;
+        }
+        part.conv = make(part.layer, view);
+        parts_.push_back(std::move(part));
+    });
 }
 
 template <class T>

@@ -7,13 +7,16 @@
 
 namespace faltung::layers {
 
+/// The layers that an adjoint consists of.
+std::vector<ConvLayer> adjoint_layers(const ConvLayer& layer);
+
 /// x from out: with a stride, every residue of positions is an ordinary layer of stride one over
 /// the taps that reach it, written with that stride. Boundaries other than zero are folded back.
 template <class T>
 class Adjoint {
 public:
     Adjoint(const ConvLayer& layer, const WeightView<T>& weights, const microkernels::Table& table,
-            MakeConv<T> make, const Context& context);
+            const MakeConv<T>& make);
 
     /// Five-dimensional arrays: `out` is given, `x` is written.
     void run(const ArrayView& out, const ArrayView& x, const Ending& ending,

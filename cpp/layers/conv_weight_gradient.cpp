@@ -221,8 +221,9 @@ void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayVie
     const ChannelReader<T> reader(grad, Boundary::zero, table);
     const auto store = conversions<T>(table).store[static_cast<int>(db.dtype)];
     const Index width = layer.axes[2].out;
-    constexpr Index block = 16;
+    constexpr Index block = 8;
     const Index channels = layer.groups * layer.outputs;
+    const auto& loops = layer_loops<T>(table);
     parallel_for((channels - 1) / block + 1, context, [&](Index task, int) {
         const Index first = task * block, count = std::min(block, channels - first);
         const Workspace space(
@@ -234,16 +235,7 @@ void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayVie
                 for (Index h = 0; h < layer.axes[1].out; ++h) {
                     reader.read(n, first, count, d, h, 0, width, line, 1, width,
                                 line + width * count);
-                    for (Index c = 0; c < count; ++c) {
-                        double parts[4] = {};
-                        const T* from = line + c * width;
-                        Index w = 0;
-                        for (; w + 4 <= width; w += 4)
-                            for (int i = 0; i < 4; ++i)
-                                parts[i] += static_cast<double>(from[w + i]);
-                        for (; w < width; ++w) parts[0] += static_cast<double>(from[w]);
-                        sums[c] += (parts[0] + parts[1]) + (parts[2] + parts[3]);
-                    }
+                    for (Index c = 0; c < count; ++c) sums[c] += loops.sum(line + c * width, width);
                 }
         for (Index c = 0; c < count; ++c) {
             const T sum = static_cast<T>(sums[c]);

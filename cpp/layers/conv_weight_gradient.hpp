@@ -1,9 +1,7 @@
 // Gradients with respect to weights and bias.
 #pragma once
 
-#include "core/conv_layer.hpp"
-#include "core/executor.hpp"
-#include "microkernels/table.hpp"
+#include "layers/conv.hpp"
 
 namespace faltung::layers {
 
@@ -13,7 +11,20 @@ template <class T>
 void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                      const ArrayView& dw, const microkernels::Table& table, const Context& context);
 
-/// The same for layers with one input channel per group, with a channel per lane.
+/// The same by the adjoint of Winograd's filter for `outputs` × `outputs` results; serves what
+/// make_winograd serves. False where a number on the way is not finite: then dw holds nothing.
+template <class T>
+bool winograd_weight_gradient(const ConvLayer& layer, int outputs, const ArrayView& grad,
+                              const ArrayView& x, const ArrayView& dw,
+                              const microkernels::Table& table, const Context& context);
+
+/// The same by transforms of tiles; serves what make_spectral serves. False as above.
+template <class T>
+bool spectral_weight_gradient(const ConvLayer& layer, const TileLengths& lengths,
+                              const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
+                              const microkernels::Table& table, const Context& context);
+
+/// The direct sum for layers with one input channel per group, with a channel per lane.
 template <class T>
 void depthwise_weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                                const ArrayView& dw, const microkernels::Table& table,

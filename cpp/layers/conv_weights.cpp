@@ -38,16 +38,19 @@ Weights<T>::Weights(const ConvLayer& layer, const ArrayView& w, const microkerne
 }
 
 template <class T>
-KeptWeights<T>::KeptWeights(const ConvLayer& layer, const WeightView<T>& weights)
-    : copy_(static_cast<std::size_t>(layer.groups * layer.outputs * layer.steps()) * sizeof(T)) {
+KeptWeights<T>::KeptWeights(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime)
+    : view_(weights) {
+    if (lifetime == Lifetime::call) return;
+    copy_.emplace(static_cast<std::size_t>(layer.groups * layer.outputs * layer.steps()) *
+                  sizeof(T));
     const Axis* axes = layer.axes.data();
     const Index plane = axes[1].k * axes[2].k;
-    view_ = {.data = copy_.as<T>(),
+    view_ = {.data = copy_->template as<T>(),
              .group = layer.outputs * layer.steps(),
              .output = layer.steps(),
              .input = plane,
              .tap = {layer.inputs * plane, axes[2].k, 1}};
-    T* to = copy_.as<T>();
+    T* to = copy_->template as<T>();
     const bool together = axes[0].k == 1 && weights.input == plane && weights.tap[1] == axes[2].k &&
                           weights.tap[2] == 1;
     for (Index b = 0; b < layer.groups * layer.outputs; ++b) {
@@ -98,6 +101,33 @@ void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder or
                         to + (t * layer.inputs + i) * width);
 }
 
+template <class T>
+void pack_kernels(const ConvLayer& layer, const WeightView<T>& view, const KernelPart& part,
+                  Index width, const microkernels::LayerTable<T>& loops, T* to) {
+    const Index high = layer.axes[1].k, wide = layer.axes[2].k, plane = high * wide;
+    const T* from = view.data + part.group * view.group + part.first * view.output +
+                    part.input * view.input + part.depth * view.tap[0];
+    if (part.count < width) std::fill_n(to, part.inputs * plane * width, T{0});
+    // a tap is one number, forward or, where a gradient turns kernels around, backward
+    const Index pace = wide > 1 ? view.tap[2] : high > 1 ? view.tap[1] : 1;
+    const bool dense = (pace == 1 || pace == -1) && (high == 1 || view.tap[1] == pace * wide);
+    if (dense && pace == 1 && (view.input == plane || part.inputs == 1))
+        return loops.transpose(from, view.output, part.count, part.inputs * plane, to, width);
+    for (Index i = 0; i < part.inputs; ++i, from += view.input, to += plane * width) {
+        if (dense) {
+            const Index last = pace == 1 ? 0 : plane - 1;
+            loops.transpose(from - last, view.output, part.count, plane, to + last * width,
+                            pace * width);
+            continue;
+        }
+        T* at = to;
+        for (Index y = 0; y < high; ++y)
+            for (Index x = 0; x < wide; ++x, at += width)
+                for (Index o = 0; o < part.count; ++o)
+                    at[o] = from[y * view.tap[1] + x * view.tap[2] + o * view.output];
+    }
+}
+
 template class Weights<float>;
 template class Weights<double>;
 template class KeptWeights<float>;
@@ -106,5 +136,10 @@ template void pack_weights(const ConvLayer&, const WeightView<float>&, SumOrder,
                            Index, Index, const microkernels::LayerTable<float>&, float*, float*);
 template void pack_weights(const ConvLayer&, const WeightView<double>&, SumOrder, Index, Index,
                            Index, Index, const microkernels::LayerTable<double>&, double*, double*);
+
+template void pack_kernels(const ConvLayer&, const WeightView<float>&, const KernelPart&, Index,
+                           const microkernels::LayerTable<float>&, float*);
+template void pack_kernels(const ConvLayer&, const WeightView<double>&, const KernelPart&, Index,
+                           const microkernels::LayerTable<double>&, double*);
 
 }  // namespace faltung::layers

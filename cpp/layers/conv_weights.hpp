@@ -1,6 +1,8 @@
 // The weights of a layer as numbers of the arithmetic, in any order of memory.
 #pragma once
 
+#include <optional>
+
 #include "core/array_view.hpp"
 #include "core/conv_layer.hpp"
 #include "core/workspace.hpp"
@@ -31,17 +33,19 @@ private:
     WeightView<T> view_;
 };
 
-/// A copy of the weights as [bank][depth][input][height][width], where the caller's array does not
-/// live as long as what is prepared from it.
+/// Whether what is prepared from weights serves the call that gave them, or outlives them.
+enum class Lifetime : std::uint8_t { call, plan };
+
+/// The weights themselves, or for a plan a copy as [bank][depth][input][height][width].
 template <class T>
 class KeptWeights {
 public:
-    KeptWeights(const ConvLayer& layer, const WeightView<T>& weights);
+    KeptWeights(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime);
 
     const WeightView<T>& view() const { return view_; }
 
 private:
-    Workspace copy_;
+    std::optional<Workspace> copy_;
     WeightView<T> view_;
 };
 
@@ -55,6 +59,18 @@ template <class T>
 void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder order, Index group,
                   Index first, Index count, Index width, const microkernels::LayerTable<T>& loops,
                   T* scratch, T* to);
+
+/// Input channels [input, input + inputs) of output channels [first, first + count) of a group, one
+/// plane of taps.
+struct KernelPart {
+    Index group, first, count, depth, input, inputs;
+};
+
+/// Their kernels side by side: to[(i*plane + t)*width + o], zeros beyond `count`; t counts the taps
+/// of the plane.
+template <class T>
+void pack_kernels(const ConvLayer& layer, const WeightView<T>& view, const KernelPart& part,
+                  Index width, const microkernels::LayerTable<T>& loops, T* to);
 
 extern template class Weights<float>;
 extern template class Weights<double>;

@@ -24,7 +24,7 @@ template <class T>
 class WinogradConv final : public Conv {
 public:
     WinogradConv(const ConvLayer& layer, const WeightView<T>& weights, int outputs,
-                 const microkernels::Table& table, const Context& context)
+                 Lifetime lifetime, const microkernels::Table& table, const Context& context)
         : layer_(layer),
           table_(&table),
           loops_(&layer_loops<T>(table)),
@@ -32,12 +32,12 @@ public:
           outputs_(outputs),
           points_(filter_.points * filter_.points),
           planes_(layer.axes[0].k),
-          kept_(layer, weights) {
+          kept_(layer, weights, lifetime) {
         const Index lanes = loops_->lanes;
         for (Index first = 0; first < layer.outputs;) {
             const Index left = layer.outputs - first, width = left > lanes ? 2 * lanes : lanes;
             banks_.push_back({first, std::min(left, width), width, packed_});
-            packed_ += points_ * planes_ * layer.inputs * width;
+            packed_ += points_ * weight_point(width);
             first += width;
         }
         // an odd number of cache lines from place to place
@@ -100,6 +100,9 @@ private:
     Index sum_point() const {
         return tiles() * 2 * loops_->lanes + 64 / static_cast<Index>(sizeof(T));
     }
+    Index weight_point(Index width) const {
+        return planes_ * layer_.inputs * width + 64 / static_cast<Index>(sizeof(T));
+    }
     Index box_columns() const { return columns_ * outputs_ + 2; }
     Index box_numbers() const { return (rows_ * outputs_ + 2) * box_columns() * pitch_; }
     Index result_numbers() const { return tiles() * outputs_ * outputs_ * 2 * loops_->lanes; }
@@ -137,20 +140,29 @@ private:
         rows_ = even_piece(tile_rows(), rows_);
     }
 
+    /// The weights, a few input channels at a time: their kernels stay in the nearest cache.
     void transform(const Context& context) {
-        const Index channels = planes_ * layer_.inputs, steps = layer_.steps();
+        constexpr Index some = 16;
         coefficients_.emplace(static_cast<std::size_t>(layer_.groups * packed_) * sizeof(T));
         const auto banks = static_cast<Index>(banks_.size());
-        parallel_for(layer_.groups * banks, context, [&](Index task, int) {
+        const Index parts = (layer_.inputs - 1) / some + 1;
+        parallel_for(layer_.groups * banks * planes_ * parts, context, [&](Index task, int) {
+            KernelPart part{};
+            part.input = task % parts * some;
+            part.inputs = std::min(some, layer_.inputs - part.input);
+            task /= parts;
+            part.depth = task % planes_;
+            task /= planes_;
             const Bank& bank = banks_[static_cast<std::size_t>(task % banks)];
-            const Index group = task / banks;
-            const Workspace turned(static_cast<std::size_t>(bank.width * steps) * sizeof(T));
-            if (bank.count < bank.width) std::fill_n(turned.as<T>(), bank.width * steps, T{0});
-            loops_->transpose(kept_.view().data + (group * layer_.outputs + bank.first) * steps,
-                              steps, bank.count, steps, turned.as<T>(), bank.width);
-            filter_.kernels(turned.as<T>(), channels, bank.width,
-                            coefficients_->as<T>() + group * packed_ + bank.packed,
-                            channels * bank.width);
+            part.group = task / banks;
+            part.first = bank.first;
+            part.count = bank.count;
+            const Workspace kernels(static_cast<std::size_t>(some * 9 * bank.width) * sizeof(T));
+            pack_kernels(layer_, kept_.view(), part, bank.width, *loops_, kernels.as<T>());
+            filter_.kernels(kernels.as<T>(), part.inputs, bank.width,
+                            coefficients_->as<T>() + part.group * packed_ + bank.packed +
+                                (part.depth * layer_.inputs + part.input) * bank.width,
+                            weight_point(bank.width));
         });
     }
 
@@ -232,12 +244,11 @@ private:
         const auto& products = loops_->product[bank.width / loops_->lanes - 1];
         const Index tiles = block.rows * block.columns;
         const Index parts = (tiles - 1) / loops_->places + 1;
-        const Index channels = planes_ * layer_.inputs;
         const T* coefficients = coefficients_->as<T>() + block.group * packed_ + bank.packed;
         for (Index p = 0; p < points_; ++p)
             for (Index t = 0; t < parts; ++t) {
                 const Index first = tiles * t / parts, places = tiles * (t + 1) / parts - first;
-                const T* a = coefficients + p * channels * bank.width;
+                const T* a = coefficients + p * weight_point(bank.width);
                 bool accumulate = false;
                 for (const Run& run : runs_) {
                     const std::int64_t offset = run.offset;
@@ -274,14 +285,14 @@ private:
 
 template <class T>
 std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>& weights,
-                                    int outputs, const microkernels::Table& table,
-                                    const Context& context) {
-    return std::make_unique<WinogradConv<T>>(layer, weights, outputs, table, context);
+                                    int outputs, Lifetime lifetime,
+                                    const microkernels::Table& table, const Context& context) {
+    return std::make_unique<WinogradConv<T>>(layer, weights, outputs, lifetime, table, context);
 }
 
 template std::unique_ptr<Conv> make_winograd(const ConvLayer&, const WeightView<float>&, int,
-                                             const microkernels::Table&, const Context&);
+                                             Lifetime, const microkernels::Table&, const Context&);
 template std::unique_ptr<Conv> make_winograd(const ConvLayer&, const WeightView<double>&, int,
-                                             const microkernels::Table&, const Context&);
+                                             Lifetime, const microkernels::Table&, const Context&);
 
 }  // namespace faltung::layers

@@ -155,6 +155,26 @@ void finish(const FinishCall<T>& call) {
     }
 }
 
+template <class T>
+double sum(const T* from, Size count) {
+    constexpr Size n = lanes<double>;
+    constexpr int chains = 4;
+    typedef T Some __attribute__((vector_size(n * sizeof(T)), aligned(alignof(T)), may_alias));
+    Vec<double> sums[chains] = {};
+    Size i = 0;
+    for (; i + chains * n <= count; i += chains * n) {
+        FALTUNG_UNROLL
+        for (int c = 0; c < chains; ++c)
+            sums[c] += __builtin_convertvector(*reinterpret_cast<const Some*>(from + i + c * n),
+                                               Vec<double>);
+    }
+    const Vec<double> all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    double total = 0;
+    for (int l = 0; l < n; ++l) total += all[l];
+    for (; i < count; ++i) total += static_cast<double>(from[i]);
+    return total;
+}
+
 constexpr int block_channels = vector_registers >= 32 ? 12 : 6;
 
 template <class T, int channels>
@@ -218,6 +238,7 @@ constexpr LayerTable<T> layer_table() {
     layer::fill_products<T, 2>(table.product[1], Places{});
     table.transpose = layer::transpose_matrix<T>;
     table.finish = layer::finish<T>;
+    table.sum = layer::sum<T>;
     table.winograd4 = winograd_table<T, 4>();
     table.winograd2 = winograd_table<T, 2>();
     table.pointwise_channels = layer::block_channels;
@@ -229,6 +250,10 @@ constexpr LayerTable<T> layer_table() {
     layer::fill_complex<T, 1>(table.complex.product[0], Pairs{});
     layer::fill_complex<T, 2>(table.complex.product[1], Pairs{});
     table.complex.multiply = complex_layer::multiply<T>;
+    table.complex.spread = complex_layer::spread<T>;
+    table.complex.gather = complex_layer::gather<T>;
+    table.complex.split = complex_layer::split<T>;
+    table.complex.join = complex_layer::join<T>;
     return table;
 }
 

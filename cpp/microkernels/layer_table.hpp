@@ -52,6 +52,13 @@ struct WinogradTable {
     /// vector of `watch`: it stays zero as long as all of them are finite.
     void (*results)(const T* m, std::int64_t point, std::int64_t width, T* to, std::int64_t row,
                     std::int64_t place, T* watch);
+    /// The adjoint of `results`: gradients g[i*row + j*place + l] of one tile to v[point][width].
+    void (*gradients)(const T* g, std::int64_t row, std::int64_t place, std::int64_t width, T* v,
+                      std::int64_t point);
+    /// The adjoint of `kernels`: sums m[point][channel][width] to w[channel][3][3][width]. `watch`
+    /// as above.
+    void (*weights)(const T* m, std::int64_t channels, std::int64_t width, std::int64_t point, T* w,
+                    T* watch);
 };
 
 /// Output channels × two vectors of neighbouring places, lanes over the places:
@@ -93,6 +100,28 @@ struct DepthwiseGradientCall {
     T* out;
 };
 
+/// Where a frequency and its opposite stand in a tile, in numbers.
+struct FrequencyPlace {
+    std::int64_t place, partner;
+};
+
+/// Between a few tiles and matrices, one per frequency: elements of tile (i, v) stand at
+///
+///     matrix + f*pace + i*item + v*vector,   imaginary parts `imaginary` numbers behind,
+///
+/// and what belongs to the opposite frequency `partner` numbers behind them.
+template <class T>
+struct FrequencyCall {
+    const FrequencyPlace* frequencies;
+    std::int64_t count;
+    T* tiles;
+    std::int64_t tile;            // numbers from one tile to the next, v before i
+    std::int64_t items, vectors;  // so many tiles
+    T* matrix;
+    std::int64_t pace, item, vector, imaginary, partner;
+    T scale;
+};
+
 /// A ProductCall of complex numbers: b holds imaginary parts `lanes` numbers behind the real ones,
 /// a and c hold the real vectors of a step or a place and then the imaginary ones.
 template <class T>
@@ -104,6 +133,16 @@ struct ComplexTable {
     /// with `conjugate` the conjugate of a.
     void (*multiply)(const T* a, const T* b, T* c, std::int64_t count, bool conjugate,
                      bool accumulate);
+    /// Tiles to matrices: a frequency and the conjugate of its opposite; with `turned` the
+    /// conjugates of both.
+    void (*spread)(const FrequencyCall<T>&, bool turned);
+    /// The way back.
+    void (*gather)(const FrequencyCall<T>&);
+    /// Tiles of two kernels each, one as real and one as imaginary part, to items 2i and 2i + 1:
+    /// the conjugates of their transforms, times `scale`.
+    void (*split)(const FrequencyCall<T>&);
+    /// Transforms of real numbers, those of items 2i and 2i + 1, to tiles of two.
+    void (*join)(const FrequencyCall<T>&);
 };
 
 template <class T>
@@ -117,6 +156,7 @@ struct LayerTable {
     void (*transpose)(const T* from, std::int64_t from_pitch, std::int64_t rows,
                       std::int64_t columns, T* to, std::int64_t to_pitch);
     void (*finish)(const FinishCall<T>&);
+    double (*sum)(const T* from, std::int64_t count);  // in float64
     WinogradTable<T> winograd4, winograd2;
     static constexpr int most_channels = 12;
     int pointwise_channels;  // the largest block

@@ -60,6 +60,29 @@ struct Filter<4> {
         y[2] = c(aa) * sum_a + c(bb) * sum_b;
         y[3] = c(a * aa) * difference_a + c(b * bb) * difference_b + m[5];
     }
+
+    template <class T>
+    FALTUNG_INLINE static void results_adjoint(const Vec<T>* y, Vec<T>* m) {
+        const auto c = [](double value) { return splat(static_cast<T>(value)); };
+        const Vec<T> even_a = y[0] + c(aa) * y[2], odd_a = c(a) * (y[1] + c(aa) * y[3]);
+        const Vec<T> even_b = y[0] + c(bb) * y[2], odd_b = c(b) * (y[1] + c(bb) * y[3]);
+        m[0] = y[0];
+        m[1] = even_a + odd_a;
+        m[2] = even_a - odd_a;
+        m[3] = even_b + odd_b;
+        m[4] = even_b - odd_b;
+        m[5] = y[3];
+    }
+
+    template <class T>
+    FALTUNG_INLINE static void kernel_adjoint(const Vec<T>* u, Vec<T>* w) {
+        constexpr double at_a = 1 / (2 * aa * (aa - bb)), at_b = 1 / (2 * bb * (bb - aa));
+        const auto c = [](double value) { return splat(static_cast<T>(value)); };
+        const Vec<T> sum_a = u[1] + u[2], sum_b = u[3] + u[4];
+        w[0] = c(1 / (aa * bb)) * u[0] + c(at_a) * sum_a + c(at_b) * sum_b;
+        w[1] = c(at_a * a) * (u[1] - u[2]) + c(at_b * b) * (u[3] - u[4]);
+        w[2] = c(at_a * aa) * sum_a + c(at_b * bb) * sum_b + u[5];
+    }
 };
 
 template <>
@@ -88,6 +111,22 @@ struct Filter<2> {
     FALTUNG_INLINE static void results(const Vec<T>* m, Vec<T>* y) {
         y[0] = m[0] + m[1] + m[2];
         y[1] = m[1] - m[2] + m[3];
+    }
+
+    template <class T>
+    FALTUNG_INLINE static void results_adjoint(const Vec<T>* y, Vec<T>* m) {
+        m[0] = y[0];
+        m[1] = y[0] + y[1];
+        m[2] = y[0] - y[1];
+        m[3] = y[1];
+    }
+
+    template <class T>
+    FALTUNG_INLINE static void kernel_adjoint(const Vec<T>* u, Vec<T>* w) {
+        const Vec<T> half = splat(static_cast<T>(0.5)), even = half * (u[1] + u[2]);
+        w[0] = u[0] + even;
+        w[1] = half * (u[1] - u[2]);
+        w[2] = even + u[3];
     }
 };
 
@@ -173,12 +212,70 @@ void results(const T* m, Size point, Size width, T* to, Size row, Size place, T*
     store<T>(watch, seen);
 }
 
+/// The adjoint of results(): one tile of gradients to its points.
+template <class T, int outputs>
+void gradients(const T* g, Size row, Size place, Size width, T* v, Size point) {
+    constexpr int points = Filter<outputs>::points;
+    for (Size l = 0; l < width; l += lanes<T>) {
+        Vec<T> columns[points][outputs];
+        FALTUNG_UNROLL
+        for (int j = 0; j < outputs; ++j) {
+            Vec<T> in[outputs], out[points];
+            FALTUNG_UNROLL
+            for (int i = 0; i < outputs; ++i) in[i] = load(g + i * row + j * place + l);
+            Filter<outputs>::template results_adjoint<T>(in, out);
+            FALTUNG_UNROLL
+            for (int i = 0; i < points; ++i) columns[i][j] = out[i];
+        }
+        FALTUNG_UNROLL
+        for (int i = 0; i < points; ++i) {
+            Vec<T> out[points];
+            Filter<outputs>::template results_adjoint<T>(columns[i], out);
+            FALTUNG_UNROLL
+            for (int j = 0; j < points; ++j) store<T>(v + (i * points + j) * point + l, out[j]);
+        }
+    }
+}
+
+/// The adjoint of kernels(): m[point][c][width] to w[c][3][3][width].
+template <class T, int outputs>
+void weights(const T* m, Size channels, Size width, Size point, T* w, T* watch) {
+    constexpr int points = Filter<outputs>::points;
+    Vec<T> seen = load(watch);
+    for (Size c = 0; c < channels; ++c, w += 9 * width, m += width) {
+        for (Size l = 0; l < width; l += lanes<T>) {
+            Vec<T> columns[3][points];
+            FALTUNG_UNROLL
+            for (int j = 0; j < points; ++j) {
+                Vec<T> in[points], out[3];
+                FALTUNG_UNROLL
+                for (int i = 0; i < points; ++i) in[i] = load(m + (i * points + j) * point + l);
+                Filter<outputs>::template kernel_adjoint<T>(in, out);
+                FALTUNG_UNROLL
+                for (int i = 0; i < 3; ++i) columns[i][j] = out[i];
+            }
+            FALTUNG_UNROLL
+            for (int i = 0; i < 3; ++i) {
+                Vec<T> out[3];
+                Filter<outputs>::template kernel_adjoint<T>(columns[i], out);
+                FALTUNG_UNROLL
+                for (int j = 0; j < 3; ++j) {
+                    seen = fma(out[j], Vec<T>{}, seen);
+                    store<T>(w + (3 * i + j) * width + l, out[j]);
+                }
+            }
+        }
+    }
+    store<T>(watch, seen);
+}
+
 }  // namespace winograd
 
 template <class T, int outputs>
 constexpr WinogradTable<T> winograd_table() {
     return {winograd::Filter<outputs>::points, winograd::samples<T, outputs>,
-            winograd::kernels<T, outputs>, winograd::results<T, outputs>};
+            winograd::kernels<T, outputs>,     winograd::results<T, outputs>,
+            winograd::gradients<T, outputs>,   winograd::weights<T, outputs>};
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include "policy/choose_conv.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <vector>
 
 #include "core/error.hpp"
+#include "policy/constants.hpp"
+#include "policy/layer_counts.hpp"
 
 namespace faltung {
 
@@ -13,150 +13,93 @@ namespace {
 
 constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2", "fft"};
 
-/// Nanoseconds on one core for a full vector: of multiply-adds, and of samples that are packed,
-/// transformed or stored. Measured with benchmarks/benchmarks/nets.py on the machine of
-/// docs/performance.md; the plateau is wide, because the methods differ in the number of products
-/// by factors.
-struct Costs {
-    double product = 0.16, pack = 6, finish = 8, tile = 1.6, weight = 3;
-    // of a transform: per point and doubling; per point, as it comes and goes; the same where
-    // products of matrices stand between, and spread over many frequencies
-    double butterfly = 0.8, element = 5, spread = 20;
-    double stream = 2.5;  // transformed weights from the shared cache
-};
-
 constexpr Index few_channels = 8;
-/// Transformed samples of a block of tiles (layers/conv_spectral.cpp).
-constexpr double block_bytes = 1280 << 10;
+constexpr Index most_points = 512 * 512;  // of a tile: a vector of channels has 128 bytes per point
+constexpr double most_weights = 1e9;      // bytes of transformed weights
 
-class ConvModel {
-public:
-    ConvModel(const ConvLayer& layer, const microkernels::Table& level, bool prepared)
-        : layer_(layer),
-          level_(level),
-          prepared_(prepared),
-          lanes_(layer.arithmetic == Arithmetic::f32 ? level.layer_f32.lanes
-                                                     : level.layer_f64.lanes) {}
+ConvPrediction declined(const char* reason) { return {.possible = false, .reason = reason}; }
 
-    ConvPrediction direct() const {
-        const double vector_sums =
-            layer_.depthwise(lanes_) ? vectors(layer_.groups) * static_cast<double>(layer_.outputs)
-                                     : static_cast<double>(layer_.groups) * vectors(layer_.outputs);
-        const double products = static_cast<double>(layer_.batch * layer_.places()) * vector_sums *
-                                static_cast<double>(layer_.steps());
-        return served(products * costs_.product + moving());
+/// Why Winograd's filter cannot serve, or nullptr.
+const char* winograd_declines(const ConvLayer& layer) {
+    const Axis &height = layer.axes[1], &width = layer.axes[2];
+    if (height.k != 3 || width.k != 3) return "serves kernels of 3 x 3 only";
+    if (height.step != 1 || width.step != 1) return "serves stride 1 only";
+    if (height.dilation != 1 || width.dilation != 1) return "serves dilation 1 only";
+    return nullptr;
+}
+
+/// Tiles that leave room for outputs. With many channels the weights of small ones are read from
+/// nearer memory.
+std::vector<Index> lengths(const ConvLayer& layer, const Axis& axis,
+                           const microkernels::Table& level) {
+    if (axis.k == 1) return {1};
+    const Index most = layer.inputs >= few_channels && axis.reach() <= 16 ? 32 : 512;
+    std::vector<Index> fitting;
+    const auto& table = level.transform_f32;
+    for (int i = 0; i < table.length_count; ++i) {
+        const Index n = table.lengths[i].n;
+        if (n < axis.reach() + axis.reach() / 4 + 1 || n > most) continue;
+        fitting.push_back(n);
+        if (n >= axis.out + axis.reach() - 1) break;  // one tile holds all
     }
+    return fitting;
+}
 
-    ConvPrediction winograd(Index outputs) const {
-        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
-        if (height.k != 3 || width.k != 3) return declined("serves kernels of 3 x 3 only");
-        if (height.step != 1 || width.step != 1) return declined("serves stride 1 only");
-        if (height.dilation != 1 || width.dilation != 1) return declined("serves dilation 1 only");
-        const double points = static_cast<double>((outputs + 2) * (outputs + 2));
-        const double tiles = count(layer_.axes[0].out * ((height.out - 1) / outputs + 1) *
-                                   ((width.out - 1) / outputs + 1));
-        const double planes = static_cast<double>(layer_.axes[0].k);
-        const double inputs = planes * vectors(layer_.inputs), banks = vectors(layer_.outputs);
-        double all =
-            tiles * points * planes * static_cast<double>(layer_.inputs) * banks * costs_.product;
-        all += tiles * points * (inputs + banks) * costs_.tile + moving();
-        if (!prepared_)
-            all += static_cast<double>(layer_.groups * layer_.inputs) * planes * banks * points *
-                   costs_.weight;
-        return served(all);
-    }
-
-    ConvPrediction fft() const {
-        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
-        if (layer_.axes[0].k != 1) return declined("serves one plane of taps only");
-        if (height.step != 1 || width.step != 1) return declined("serves stride 1 only");
+/// count(method, tile) counts what a method does.
+template <class Count>
+ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level,
+                  std::optional<ConvMethod> asked, Count&& count) {
+    const LayerCosts& costs = layer_costs(level, layer.arithmetic);
+    const auto predicted = [&](ConvMethod method, const std::array<Index, 3>& tile) {
+        const LayerCounts counts = count(method, tile);
+        double nanoseconds = 0;
+        for (std::size_t i = 0; i < counts.size(); ++i) nanoseconds += counts[i] * costs.work[i];
+        return ConvPrediction{.possible = true, .seconds = nanoseconds * 1e-9, .tile = tile};
+    };
+    const auto tiled = [&]() {
+        for (const Axis& axis : layer.axes)
+            if (axis.k > 1 && axis.step != 1) return declined("serves stride 1 only");
+        if (layer.taps() == 1) return declined("serves kernels of more than one tap only");
         ConvPrediction best = declined("has no tile for kernels that reach so far");
-        for (const Index high : lengths(height))
-            for (const Index wide : lengths(width)) {
-                ConvPrediction one = served(tiled(high, wide));
-                one.tile = {high, wide};
-                if (!best.possible || one.seconds < best.seconds) best = one;
-            }
+        for (const Index deep : lengths(layer, layer.axes[0], level))
+            for (const Index high : lengths(layer, layer.axes[1], level))
+                for (const Index wide : lengths(layer, layer.axes[2], level)) {
+                    const Index points = deep * high * wide;
+                    const double weights = 8.0 * static_cast<double>(points * layer.groups) *
+                                           static_cast<double>(layer.inputs) *
+                                           static_cast<double>(layer.outputs);
+                    if (points > most_points || weights > most_weights) continue;
+                    ConvPrediction one = predicted(ConvMethod::fft, {deep, high, wide});
+                    if (!best.possible || one.seconds < best.seconds) best = std::move(one);
+                }
         return best;
-    }
+    };
 
-private:
-    static ConvPrediction served(double nanoseconds) {
-        return {.possible = true, .seconds = nanoseconds * 1e-9};
+    ConvChoice choice;
+    const char* const reason = winograd_declines(layer);
+    for (std::size_t m = 0; m < conv_method_count; ++m) {
+        const auto method = static_cast<ConvMethod>(m);
+        if (method == ConvMethod::fft)
+            choice.predictions[m] = tiled();
+        else if (method != ConvMethod::direct && reason)
+            choice.predictions[m] = declined(reason);
+        else
+            choice.predictions[m] = predicted(method, {1, 1, 1});
     }
-    static ConvPrediction declined(const char* reason) {
-        return {.possible = false, .reason = reason};
+    if (asked) {
+        choice.method = *asked;
+        choice.forced = true;
+        if (!choice.taken().possible)
+            throw ValueError("method '" + std::string(name_of(*asked)) +
+                             "' cannot serve this layer: it " + choice.taken().reason);
+        return choice;
     }
-
-    /// Tiles that leave room for outputs. With many channels the weights of small ones are read
-    /// from nearer memory.
-    std::vector<Index> lengths(const Axis& axis) const {
-        if (axis.k == 1) return {1};
-        const Index most = layer_.inputs >= few_channels && axis.reach() <= 16 ? 32 : 512;
-        std::vector<Index> fitting;
-        const auto& table = level_.transform_f32;
-        for (int i = 0; i < table.length_count; ++i) {
-            const Index n = table.lengths[i].n;
-            if (n < axis.reach() + axis.reach() / 4 + 1 || n > most) continue;
-            fitting.push_back(n);
-            if (n >= axis.out + axis.reach() - 1) break;  // one tile holds all
-        }
-        return fitting;
-    }
-
-    double tiled(Index high, Index wide) const {
-        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
-        const double points = static_cast<double>(high * wide);
-        const double steps = std::log2(points);
-        const Index down = (height.out - 1) / (high - height.reach() + 1) + 1;
-        const Index across = (width.out - 1) / (wide - width.reach() + 1) + 1;
-        const double pairs =
-            std::ceil(static_cast<double>(layer_.batch * layer_.axes[0].out * down * across) / 2);
-        const bool alone = layer_.depthwise(lanes_) && layer_.outputs == 1;
-        const double transform =
-            points * (steps * costs_.butterfly + (alone ? costs_.element : costs_.spread));
-        if (alone) {
-            const double blocks = vectors(layer_.groups);
-            return blocks * (2 * pairs + (prepared_ ? 0 : 1)) * transform + moving();
-        }
-        const double groups = static_cast<double>(layer_.groups);
-        const double inputs = vectors(layer_.inputs), outputs = vectors(layer_.outputs);
-        const double channels = static_cast<double>(layer_.inputs);
-        double all =
-            groups * pairs * (inputs + outputs) * transform +
-            groups * (points / 2 + 2) * 2 * pairs * channels * outputs * 4 * costs_.product;
-        const double pair_bytes = (points + 4) * inputs * 2 * 64;
-        const double blocks = std::ceil(pairs / std::max(3.0, block_bytes / pair_bytes));
-        all += blocks * groups * (points / 2 + 2) * channels * outputs * 2 * costs_.stream;
-        if (!prepared_) all += groups * channels * outputs * transform;
-        return all + moving();
-    }
-
-    double count(Index places) const {
-        return static_cast<double>(layer_.batch * layer_.groups) * static_cast<double>(places);
-    }
-    double vectors(Index channels) const {
-        return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
-    }
-    /// Samples that are packed, and outputs that are stored.
-    double moving() const {
-        const auto vectors_of = [&](Index channels) {
-            return layer_.depthwise(lanes_)
-                       ? vectors(layer_.groups) * static_cast<double>(channels)
-                       : static_cast<double>(layer_.groups) * vectors(channels);
-        };
-        const auto batch = static_cast<double>(layer_.batch);
-        return batch *
-               (static_cast<double>(layer_.samples()) * vectors_of(layer_.inputs) * costs_.pack +
-                static_cast<double>(layer_.places()) * vectors_of(layer_.outputs) * costs_.finish);
-    }
-
-    const ConvLayer& layer_;
-    const microkernels::Table& level_;
-    bool prepared_;
-    Index lanes_;
-    Costs costs_;
-};
+    for (std::size_t m = 1; m < conv_method_count; ++m)
+        if (choice.predictions[m].possible &&
+            choice.predictions[m].seconds < choice.taken().seconds)
+            choice.method = static_cast<ConvMethod>(m);
+    return choice;
+}
 
 }  // namespace
 
@@ -176,10 +119,11 @@ std::string ConvChoice::explain() const {
             text += line;
         }
         if (prediction.possible && static_cast<ConvMethod>(m) == ConvMethod::fft) {
-            std::snprintf(line, sizeof line, " by tiles of %lld x %lld",
-                          static_cast<long long>(prediction.tile[0]),
-                          static_cast<long long>(prediction.tile[1]));
-            text += line;
+            text += " by tiles of ";
+            for (std::size_t a = prediction.tile[0] == 1 ? 1 : 0; a < prediction.tile.size(); ++a) {
+                text += std::to_string(prediction.tile[a]);
+                if (a + 1 < prediction.tile.size()) text += " x ";
+            }
         }
         if (!prediction.reason.empty()) text += " " + prediction.reason;
         if (chosen) text += forced ? "  <- asked for" : "  <- taken";
@@ -190,22 +134,16 @@ std::string ConvChoice::explain() const {
 
 ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
                        std::optional<ConvMethod> asked) {
-    const ConvModel model(layer, level, prepared);
-    ConvChoice choice;
-    choice.predictions = {model.direct(), model.winograd(4), model.winograd(2), model.fft()};
-    if (asked) {
-        choice.method = *asked;
-        choice.forced = true;
-        if (!choice.taken().possible)
-            throw ValueError("method '" + std::string(name_of(*asked)) +
-                             "' cannot serve this layer: it " + choice.taken().reason);
-        return choice;
-    }
-    for (std::size_t m = 1; m < conv_method_count; ++m)
-        if (choice.predictions[m].possible &&
-            choice.predictions[m].seconds < choice.taken().seconds)
-            choice.method = static_cast<ConvMethod>(m);
-    return choice;
+    return choose(layer, level, asked, [&](ConvMethod method, const std::array<Index, 3>& tile) {
+        return count_forward(layer, level, method, tile, prepared);
+    });
+}
+
+ConvChoice choose_weight_gradient(const ConvLayer& layer, const microkernels::Table& level,
+                                  std::optional<ConvMethod> asked) {
+    return choose(layer, level, asked, [&](ConvMethod method, const std::array<Index, 3>& tile) {
+        return count_gradient(layer, level, method, tile);
+    });
 }
 
 }  // namespace faltung

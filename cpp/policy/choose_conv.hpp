@@ -1,4 +1,5 @@
-// Which method for a layer: predicted seconds for every one, the least taken.
+// Which method for a layer, and for the gradient of its weights: predicted seconds for every one,
+// the least taken.
 #pragma once
 
 #include <array>
@@ -19,8 +20,8 @@ std::string_view name_of(ConvMethod method);
 struct ConvPrediction {
     bool possible = false;
     double seconds = 0;
-    std::array<Index, 2> tile{1, 1};  // fft: points along height and width
-    std::string reason;               // named, where not possible
+    std::array<Index, 3> tile{1, 1, 1};  // fft: points along each axis
+    std::string reason;                  // named, where not possible
 };
 
 struct ConvChoice {
@@ -37,5 +38,9 @@ struct ConvChoice {
 /// forces a method; one that cannot serve is a ValueError that gives the reason.
 ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
                        std::optional<ConvMethod> asked);
+
+/// The same for the gradient of the weights.
+ConvChoice choose_weight_gradient(const ConvLayer& layer, const microkernels::Table& level,
+                                  std::optional<ConvMethod> asked);
 
 }  // namespace faltung

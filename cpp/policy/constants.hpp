@@ -28,6 +28,15 @@ struct LevelCosts {
         square;  // per point of a square tile of that side, all passes and traffic
 };
 
+/// What layers do, in the order of LayerWork: nanoseconds per full vector on one core.
+/// benchmarks/calibrate_layers.py measures them.
+struct LayerCosts {
+    const char* level;
+    Arithmetic arithmetic;
+    std::array<double, 12> work;
+};
+const LayerCosts& layer_costs(const microkernels::Table& level, Arithmetic arithmetic);
+
 /// Those of the level, or of the nearest one that was measured.
 const LevelCosts& level_costs(const microkernels::Table& level, Arithmetic arithmetic);
 

@@ -123,7 +123,13 @@ class ConvLayer:
         workers: int | None,
     ) -> None: ...
     def adjoint(
-        self, x: _Array, w: _Array, bias: _Array | None, out: _Array, workers: int | None
+        self,
+        x: _Array,
+        w: _Array,
+        bias: _Array | None,
+        out: _Array,
+        method: str,
+        workers: int | None,
     ) -> None: ...
     def gradients(
         self,
@@ -133,8 +139,11 @@ class ConvLayer:
         dx: _Array | None,
         dw: _Array | None,
         db: _Array | None,
+        method: str,
         workers: int | None,
     ) -> None: ...
+    def explain_gradients(self, method: str) -> str: ...
+    def work(self, method: str, prepared: bool, gradient: bool) -> dict[str, float]: ...
 
 class Bank:
     def __init__(self, request: Request, kernels: _Array, workers: int | None) -> None: ...

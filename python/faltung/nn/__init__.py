@@ -3,7 +3,7 @@
 Everywhere "convolution" means what nets mean by it: a correlation, with the kernel as it is.
 """
 
-from faltung.nn._conv import conv, conv_backward, conv_transpose
+from faltung.nn._conv import conv, conv_backward, conv_transpose, explain_backward
 from faltung.nn._plan import ConvPlan, plan
 from faltung.nn._pool import (
     avg_pool,
@@ -28,6 +28,7 @@ __all__ = [
     "conv",
     "conv_backward",
     "conv_transpose",
+    "explain_backward",
     "fold",
     "global_avg_pool",
     "global_avg_pool_backward",

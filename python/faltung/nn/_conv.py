@@ -139,6 +139,7 @@ def conv_transpose(
     groups: int = 1,
     output_shape: PerAxis | None = None,
     layout: str = "NCHW",
+    method: str = "auto",
     out: Array | None = None,
     workers: int | None = None,
 ) -> Array:
@@ -163,6 +164,8 @@ def conv_transpose(
         Positions added behind each spatial axis; less than stride or dilation.
     output_shape : int or sequence of int, optional
         The spatial shape of the result, in place of `output_padding`; the padding before each axis holds.
+    method : {"auto", "direct", "winograd4", "winograd2", "fft"}
+        How to compute the ordinary layers, of stride 1, that a transposed one consists of.
 
     Returns
     -------
@@ -205,7 +208,7 @@ def conv_transpose(
         computed == np.float64,
     )
     target, answer = given_or_new(out, layer.x_shape, result, last)
-    layer.adjoint(x, w, bias_array(bias, computed), target, resolve_workers(workers))
+    layer.adjoint(x, w, bias_array(bias, computed), target, method, resolve_workers(workers))
     return answer
 
 
@@ -221,6 +224,7 @@ def conv_backward(
     groups: int = 1,
     boundary: str = "zero",
     layout: str = "NCHW",
+    method: str = "auto",
     input_gradient: bool = True,
     workers: int | None = None,
 ) -> tuple[Array | None, Array, Array | None]:
@@ -236,6 +240,9 @@ def conv_backward(
         Whether the gradient of the bias is wanted.
     input_gradient : bool
         Whether the gradient of x is wanted; a net's first layer needs none.
+    method : {"auto", "direct", "winograd4", "winograd2", "fft"}
+        How to compute the gradients of x and of w. ``"auto"`` takes for each what has the least predicted time;
+        `explain_backward` says what and why.
     stride, padding, dilation, groups, boundary, layout, workers
         As the layer was called.
 
@@ -271,7 +278,57 @@ def conv_backward(
     dx = new_array(x.shape, result, last) if input_gradient else None
     dw = np.empty(w.shape, result)
     db = np.empty(w.shape[:1], result) if bias else None
-    layer.gradients(grad, x, w, dx, dw, db, resolve_workers(workers))
+    layer.gradients(grad, x, w, dx, dw, db, method, resolve_workers(workers))
     if dx is not None and last:
         dx = np.moveaxis(dx, 1, -1)
     return dx, dw, db
+
+
+def explain_backward(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    *,
+    stride: PerAxis = 1,
+    padding: PaddingLike = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    boundary: str = "zero",
+    layout: str = "NCHW",
+    method: str = "auto",
+    dtype: npt.DTypeLike = np.float32,
+) -> str:
+    """What `conv_backward` does for arrays of these shapes, what it is predicted to cost, and why methods do not serve.
+
+    Parameters
+    ----------
+    x_shape, w_shape : tuple of int
+        The shapes of the layer's x, in `layout`, and of its weights.
+    stride, padding, dilation, groups, boundary, layout, method
+        As in `conv_backward`.
+    dtype : dtype
+        Of the arrays.
+
+    Returns
+    -------
+    str
+        A line per method, for the gradient of w and for each of the ordinary layers that the gradient of x consists of:
+        one, or with a stride one per residue.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `conv`.
+
+    Examples
+    --------
+    >>> from faltung import nn
+    >>> print(nn.explain_backward((1, 64, 56, 56), (64, 64, 3, 3), method="direct").splitlines()[0])
+    gradient of w
+    """
+    shape = tuple(integers(x_shape, "x_shape"))
+    if is_channels_last(layout) and len(shape) > 1:
+        shape = (shape[0], shape[-1], *shape[1:-1])
+    _, computed = arithmetic(float_array(np.empty(0, dtype), "dtype"))
+    taps = tuple(integers(w_shape, "w_shape"))
+    layer = make_layer(shape, taps, stride, padding, dilation, groups, boundary, computed)
+    return layer.explain_gradients(method)

@@ -1,0 +1,153 @@
+#include "policy/layer_counts.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace faltung {
+
+namespace {
+
+constexpr std::string_view names[layer_works] = {"product",   "tap",     "gradient_tap", "read",
+                                                 "write",     "tile",    "kernel",       "complex",
+                                                 "butterfly", "element", "spread",       "stream"};
+
+/// Transformed samples of a block of tiles (layers/conv_spectral_dense.cpp).
+constexpr double block_bytes = 1280 << 10;
+
+class Counter {
+public:
+    Counter(const ConvLayer& layer, const microkernels::Table& level)
+        : layer_(layer),
+          lanes_(layer.arithmetic == Arithmetic::f32 ? level.layer_f32.lanes
+                                                     : level.layer_f64.lanes),
+          groups_(static_cast<double>(layer.groups)),
+          channels_(static_cast<double>(layer.inputs)),
+          inputs_(vectors(layer.inputs)),
+          outputs_(vectors(layer.outputs)) {}
+
+    const LayerCounts& counts() const { return counts_; }
+    double& at(LayerWork work) { return counts_[static_cast<std::size_t>(work)]; }
+
+    bool depthwise() const { return layer_.depthwise(lanes_); }
+
+    /// `products` is what a multiply-add of a depthwise layer counts as.
+    void direct(LayerWork products) {
+        const auto places = static_cast<double>(layer_.batch * layer_.places());
+        if (depthwise())
+            at(products) += places * vectors(layer_.groups) *
+                            static_cast<double>(layer_.outputs * layer_.taps());
+        else
+            at(LayerWork::product) +=
+                places * groups_ * outputs_ * static_cast<double>(layer_.steps());
+    }
+
+    /// Products and transforms of `outputs` × `outputs` results.
+    void winograd(Index outputs) {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const auto points = static_cast<double>((outputs + 2) * (outputs + 2));
+        const double tiles = groups_ * static_cast<double>(layer_.batch * layer_.axes[0].out *
+                                                           ((height.out - 1) / outputs + 1) *
+                                                           ((width.out - 1) / outputs + 1));
+        const auto planes = static_cast<double>(layer_.axes[0].k);
+        at(LayerWork::product) += tiles * points * planes * channels_ * outputs_;
+        at(LayerWork::tile) += tiles * points * (planes * inputs_ + outputs_);
+    }
+    void winograd_kernels(Index outputs) {
+        at(LayerWork::kernel) += groups_ * static_cast<double>(layer_.axes[0].k) * channels_ *
+                                 outputs_ * static_cast<double>((outputs + 2) * (outputs + 2));
+    }
+
+    void fft(const std::array<Index, 3>& tile) {
+        double tiles = static_cast<double>(layer_.batch);
+        for (std::size_t a = 0; a < tile.size(); ++a) {
+            const Axis& axis = layer_.axes[a];
+            points_ *= static_cast<double>(tile[a]);
+            const Index valid = tile[a] == 1 ? 1 : tile[a] - axis.reach() + 1;
+            tiles *= static_cast<double>((axis.out - 1) / valid + 1);
+        }
+        const double pairs = std::ceil(tiles / 2);
+        if (alone()) return transforms(2 * pairs * vectors(layer_.groups), LayerWork::element);
+        transforms(groups_ * pairs * (inputs_ + outputs_), LayerWork::spread);
+        const double matrices = groups_ * (points_ / 2 + 2) * channels_ * outputs_;
+        at(LayerWork::complex) += matrices * 2 * pairs;
+        const double pair_bytes = (points_ + 4) * inputs_ * 2 * 64;
+        at(LayerWork::stream) +=
+            matrices * 2 * std::ceil(pairs / std::max(3.0, block_bytes / pair_bytes));
+    }
+    /// Two kernels share a transform.
+    void fft_kernels() {
+        if (alone())
+            transforms(vectors(layer_.groups), LayerWork::element);
+        else
+            transforms(groups_ * std::ceil(channels_ / 2) * outputs_, LayerWork::spread);
+    }
+
+    /// Samples that are packed, and outputs that are stored or, for gradients, packed too.
+    void move(LayerWork outputs) {
+        const auto vectors_of = [&](Index channels) {
+            return depthwise() ? vectors(layer_.groups) * static_cast<double>(channels)
+                               : groups_ * vectors(channels);
+        };
+        const auto batch = static_cast<double>(layer_.batch);
+        at(LayerWork::read) +=
+            batch * static_cast<double>(layer_.samples()) * vectors_of(layer_.inputs);
+        at(outputs) += batch * static_cast<double>(layer_.places()) * vectors_of(layer_.outputs);
+    }
+
+private:
+    double vectors(Index channels) const {
+        return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
+    }
+    bool alone() const { return depthwise() && layer_.outputs == 1; }
+    void transforms(double number, LayerWork element) {
+        at(LayerWork::butterfly) += number * points_ * std::log2(points_);
+        at(element) += number * points_;
+    }
+
+    const ConvLayer& layer_;
+    Index lanes_;
+    double groups_, channels_, inputs_, outputs_;  // the latter two in vectors
+    double points_ = 1;
+    LayerCounts counts_{};
+};
+
+}  // namespace
+
+std::string_view name_of(LayerWork work) { return names[static_cast<std::size_t>(work)]; }
+
+LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& level,
+                          ConvMethod method, const std::array<Index, 3>& tile, bool prepared) {
+    Counter counter(layer, level);
+    counter.move(LayerWork::write);
+    const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
+    switch (method) {
+        case ConvMethod::direct: counter.direct(LayerWork::tap); break;
+        case ConvMethod::fft:
+            counter.fft(tile);
+            if (!prepared) counter.fft_kernels();
+            break;
+        default:
+            counter.winograd(outputs);
+            if (!prepared) counter.winograd_kernels(outputs);
+    }
+    return counter.counts();
+}
+
+LayerCounts count_gradient(const ConvLayer& layer, const microkernels::Table& level,
+                           ConvMethod method, const std::array<Index, 3>& tile) {
+    Counter counter(layer, level);
+    counter.move(LayerWork::read);
+    const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
+    switch (method) {
+        case ConvMethod::direct: counter.direct(LayerWork::gradient_tap); break;
+        case ConvMethod::fft:
+            counter.fft(tile);
+            counter.at(LayerWork::stream) = 0;
+            counter.fft_kernels();
+            break;
+        default: counter.winograd(outputs); counter.winograd_kernels(outputs);
+    }
+    return counter.counts();
+}
+
+}  // namespace faltung

@@ -1,0 +1,42 @@
+// What a method for a layer does, counted: so many vectors multiplied, so many read. Times what
+// each costs (constants.hpp) this is its time.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "core/conv_layer.hpp"
+#include "microkernels/table.hpp"
+#include "policy/choose_conv.hpp"
+
+namespace faltung {
+
+/// What is counted, always in full vectors of channels.
+enum class LayerWork : std::uint8_t {
+    product,       // multiply-adds in blocks of places × output channels
+    tap,           // multiply-adds of a depthwise layer
+    gradient_tap,  // of the gradient of its weights
+    read,          // samples, as they are packed
+    write,         // outputs, as they are stored
+    tile,          // points of a tile of Winograd's filter, on their way in or out
+    kernel,        // points of its weights
+    complex,       // complex multiply-adds in blocks
+    butterfly,     // points of a transform, per doubling
+    element,       // points of a transform, element by element
+    spread,        // points of a transform that goes to matrices, one per frequency, or comes back
+    stream,        // numbers of transformed weights from the shared cache
+};
+inline constexpr int layer_works = 12;
+std::string_view name_of(LayerWork work);
+
+using LayerCounts = std::array<double, layer_works>;
+
+/// `prepared`: what is done to weights does not count. `tile` is looked at for transforms only. The
+/// method serves the layer.
+LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& level,
+                          ConvMethod method, const std::array<Index, 3>& tile, bool prepared);
+/// The same of the gradient of the weights.
+LayerCounts count_gradient(const ConvLayer& layer, const microkernels::Table& level,
+                           ConvMethod method, const std::array<Index, 3>& tile);
+
+}  // namespace faltung
