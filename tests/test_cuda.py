@@ -419,6 +419,42 @@ def test_other_arrays_get_one_of_ours():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("namespace", [True, False])
+def test_arrays_that_speak_dlpack(torch, namespace):
+    class Speaker:
+        """A tensor, of whose kind nothing is known."""
+
+        def __init__(self, tensor):
+            self.tensor = tensor
+            if namespace:
+                self.__array_namespace__ = lambda: torch
+
+        def __dlpack_device__(self):
+            return self.tensor.__dlpack_device__()
+
+        def __dlpack__(self, *, stream):
+            return self.tensor.__dlpack__(stream=stream)
+
+    x, k = numbers((200, 210), np.float32), numbers((5, 5), np.float32, 1)
+    expected = oracle.convolve(x, k, "same")
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        there, kernel = torch.asarray(x).cuda(), torch.asarray(k).cuda()
+        actual = faltung.convolve(Speaker(there), Speaker(kernel), "same")
+        assert type(actual) is (torch.Tensor if namespace else faltung.cuda.Array)
+        if not namespace:
+            np.testing.assert_array_equal(torch.from_dlpack(actual).cpu(), actual.numpy())
+        answer = actual.cpu().numpy() if namespace else actual.numpy()
+        assert_close(answer, expected, "auto", np.dtype(np.float32))
+        half = faltung.convolve(Speaker(there.bfloat16()), Speaker(kernel.bfloat16()), "same")
+        assert (half if namespace else torch.from_dlpack(half)).dtype == torch.bfloat16
+        out = torch.empty_like(there)
+        speaker = Speaker(out)
+        assert faltung.convolve(Speaker(there), k, "same", out=speaker) is speaker
+        np.testing.assert_array_equal(out.cpu().numpy(), answer)
+
+
+@pytest.mark.gpu
 def test_errors(cp):
     x, k = cp.zeros((5, 5), np.float32), cp.zeros((3, 3), np.float32)
     with pytest.raises(TypeError, match="k is in device memory"):

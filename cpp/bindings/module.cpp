@@ -11,6 +11,7 @@ void bind_bank(py::module_& module);
 void bind_conv_layer(py::module_& module);
 void bind_convolve(py::module_& module);
 void bind_config(py::module_& module);
+void bind_dlpack(py::module_& module);
 void bind_pooling(py::module_& module);
 void bind_recursive(py::module_& module);
 void bind_match(py::module_& module);
@@ -25,6 +26,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     faltung::bindings::bind_bank(module);
     faltung::bindings::bind_conv_layer(module);
     faltung::bindings::bind_config(module);
+    faltung::bindings::bind_dlpack(module);
     faltung::bindings::bind_pooling(module);
     faltung::bindings::bind_recursive(module);
     faltung::bindings::bind_match(module);

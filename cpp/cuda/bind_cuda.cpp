@@ -1,4 +1,6 @@
 // The extension _cuda: the device's side of the package, beside _core and never needed by it.
+#include <memory>
+
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -10,6 +12,7 @@
 #include "core/error.hpp"
 #include "cuda/check.hpp"
 #include "cuda/cufft_api.hpp"
+#include "cuda/device.hpp"
 #include "cuda/engine.hpp"
 #include "cuda/fft_shape.hpp"
 #include "cuda/layer.hpp"
@@ -226,6 +229,28 @@ void bind_devices(py::module_& module) {
             return found.device;
         },
         py::arg("address"));
+    module.def(
+        "synchronize",
+        [](std::uintptr_t stream, int device) {
+            const py::gil_scoped_release unlocked;
+            const DeviceGuard guard(device);
+            FALTUNG_CHECK(cudaStreamSynchronize(stream_of(stream)));
+        },
+        py::arg("stream"), py::arg("device"));
+    // what is put on `reader` from now on comes after what is on `writer`
+    module.def(
+        "wait_for",
+        [](std::uintptr_t writer, std::uintptr_t reader, int device) {
+            const py::gil_scoped_release unlocked;
+            const DeviceGuard guard(device);
+            cudaEvent_t written = nullptr;
+            FALTUNG_CHECK(cudaEventCreateWithFlags(&written, cudaEventDisableTiming));
+            const std::unique_ptr<CUevent_st, void (*)(cudaEvent_t)> owned(
+                written, [](cudaEvent_t event) { cudaEventDestroy(event); });
+            FALTUNG_CHECK(cudaEventRecord(written, stream_of(writer)));
+            FALTUNG_CHECK(cudaStreamWaitEvent(stream_of(reader), written, 0));
+        },
+        py::arg("writer"), py::arg("reader"), py::arg("device"));
     module.def("set_cufft_candidates", &set_cufft_candidates, py::arg("files"));
     module.def("cufft", []() -> py::object {
         const CufftApi* api = find_cufft();

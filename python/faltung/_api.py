@@ -146,7 +146,7 @@ def _runs_on_device(x: Any, k: Any, device: str | None) -> bool:
         return device != "cpu"
     if type(x) is np.ndarray and type(k) is np.ndarray:
         return False
-    return _device.is_device_array(x) or _device.is_device_array(k)
+    return _device.is_device_array(x, "x") or _device.is_device_array(k, "k")
 
 
 def _plain(axes: Any) -> bool:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -44,6 +45,31 @@ class Request:
     ) -> None: ...
     @property
     def out_shape(self) -> tuple[int, ...]: ...
+
+class Borrowed:
+    def __init__(self, capsule: object) -> None: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def element(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def device(self) -> tuple[int, int]: ...
+    @property
+    def read_only(self) -> bool: ...
+
+def dlpack_capsule(
+    address: int,
+    element: str,
+    shape: Sequence[int],
+    device: tuple[int, int],
+    owner: object,
+    versioned: bool,
+    read_only: bool,
+) -> object: ...
 
 class Plan:
     def __init__(self, request: Request, k: _Array, workers: int | None) -> None: ...

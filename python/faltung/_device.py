@@ -12,10 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from faltung import _core
 from faltung._arguments import result_dtype, served
 
 # What NumPy lacks is computed like its neighbour of the same size.
 STAND_IN = {"bfloat16": "float16"}
+
+# DLPack's numbers for where memory is
+HOST = frozenset((1, 3, 11))  # plain, or pinned for CUDA or ROCm
+CUDA = frozenset((2, 13))
+OTHERS = {
+    4: "OpenCL", 7: "Vulkan", 8: "Metal", 9: "VPI", 10: "ROCm", 12: "an extension's", 14: "oneAPI", 15: "WebGPU",
+    16: "Hexagon", 17: "MAIA", 18: "Trainium",
+}  # fmt: skip
+DEFAULT_STREAM = (
+    1  # the legacy one, as DLPack and __cuda_array_interface__ call it; CUDA's handle of it is 0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,11 @@ class DeviceArray:
     device: int
     stream: int
     empty: Callable[[tuple[int, ...], str], Any]
+    read_only: bool = False
+    # makes the caller's kind of array of what `empty` gave
+    given_back: Callable[[Any], Any] | None = None
+    # the memory goes back to its owner, who knows nothing of `stream`, when `owner` goes
+    borrowed: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -37,26 +54,117 @@ class DeviceArray:
         return np.dtype(STAND_IN.get(self.type, self.type))
 
 
-def is_device_array(value: Any) -> bool:
-    """Whether `value` is an array in device memory; quick for everything else."""
+def is_device_array(value: Any, name: str = "an array") -> bool:
+    """Whether `value` is an array in CUDA's memory; quick for everything else.
+
+    Raises
+    ------
+    TypeError
+        It is in memory that neither the host nor CUDA reaches.
+    """
     if isinstance(value, (np.ndarray, np.generic, list, tuple, int, float, complex)):
         return False
     if getattr(value, "is_cuda", None) is not None:
         return bool(value.is_cuda)
     try:
-        return getattr(value, "__cuda_array_interface__", None) is not None
+        if getattr(value, "__cuda_array_interface__", None) is not None:
+            return True
     except (AttributeError, RuntimeError, TypeError):
+        pass
+    try:
+        place = value.__dlpack_device__()
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
         return False
+    return _is_cuda(place, name)
+
+
+def _is_cuda(device: tuple[Any, Any], name: str) -> bool:
+    """Whether DLPack's (kind, number) is a device of CUDA's, and not the host."""
+    kind, number = int(device[0]), int(device[1])
+    if kind in CUDA or kind in HOST:
+        return kind in CUDA
+    raise TypeError(
+        f"{name} is in {OTHERS.get(kind, 'unknown')} memory (DLPack's device ({kind}, {number})); "
+        "served are arrays in the host's memory and in that of NVIDIA GPUs (CUDA)"
+    )
 
 
 def describe(value: Any, name: str) -> DeviceArray:
     """`value`, an array for which `is_device_array` holds."""
-    home = type(value).__module__.partition(".")[0]
+    from faltung import cuda
+
+    if isinstance(value, cuda.Array):
+        return _of_ours(value)
     if hasattr(value, "is_cuda"):
         return _of_torch(value, name)
-    if home == "cupy":
+    if type(value).__module__.partition(".")[0] == "cupy":
         return _of_cupy(value)
+    if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        return _of_dlpack(value, name)
     return _of_interface(value, name)
+
+
+def _of_ours(value: Any) -> DeviceArray:
+    from faltung import cuda
+
+    def empty(shape: tuple[int, ...], element: str) -> Any:
+        return cuda.Array(shape, element, value.device, value.stream)
+
+    return DeviceArray(
+        owner=value,
+        address=value.address,
+        type=value.dtype,
+        shape=value.shape,
+        strides=compact_strides(value.shape, value.itemsize),
+        device=value.device,
+        stream=value.stream,
+        empty=empty,
+    )
+
+
+def _of_dlpack(value: Any, name: str) -> DeviceArray:
+    """Arrays of whoever speaks DLPack; JAX is one.
+
+    They tell nothing about their streams: we name ours, the default stream, and their owner makes it wait until
+    the array can be read (https://dmlc.github.io/dlpack/latest/python_spec.html).
+    """
+    from faltung import cuda
+
+    _is_cuda(value.__dlpack_device__(), name)
+    borrowed = _core.Borrowed(_capsule(value))
+    kind, device = borrowed.device
+    if kind not in CUDA:
+        raise TypeError(f"{name} says that it is in CUDA memory, and gives DLPack's device {kind}")
+
+    def empty(shape: tuple[int, ...], element: str) -> Any:
+        return cuda.Array(shape, element, device)
+
+    return DeviceArray(
+        owner=borrowed,
+        address=borrowed.address,
+        type=borrowed.element,
+        shape=borrowed.shape,
+        strides=borrowed.strides,
+        device=device,
+        stream=0,
+        empty=empty,
+        read_only=borrowed.read_only,
+        given_back=_importer(value),
+        borrowed=True,
+    )
+
+
+def _capsule(value: Any) -> object:
+    try:
+        return value.__dlpack__(stream=DEFAULT_STREAM, max_version=(1, 0))
+    except TypeError:  # from before version 1
+        return value.__dlpack__(stream=DEFAULT_STREAM)
+
+
+def _importer(value: Any) -> Callable[[Any], Any] | None:
+    """`from_dlpack` of the array's library, if it is one of the Array API standard's."""
+    namespace = getattr(value, "__array_namespace__", None)
+    return None if namespace is None else getattr(namespace(), "from_dlpack", None)
 
 
 def _of_torch(value: Any, name: str) -> DeviceArray:
@@ -112,23 +220,26 @@ def _of_interface(value: Any, name: str) -> DeviceArray:
     from faltung import cuda
 
     interface = value.__cuda_array_interface__
+    if interface.get("mask") is not None:
+        raise TypeError(
+            f"{name} is a masked array, and a convolution has no rule for masked samples"
+        )
     dtype = np.dtype(interface["typestr"])
     if not dtype.isnative:
         raise TypeError(f"{name} has byte order {dtype.byteorder!r}; it must be the machine's")
     shape = tuple(interface["shape"])
     strides = interface.get("strides")
     if strides is None:
-        strides = tuple(
-            int(step) for step in np.cumprod((dtype.itemsize, *shape[:0:-1]))[::-1]
-        ) if shape else ()  # fmt: skip
-    address, _ = interface["data"]
+        strides = compact_strides(shape, dtype.itemsize)
+    address, read_only = interface["data"]
+    stream = interface.get("stream") or 0
     numba = sys.modules.get("numba")
     of_numba = numba is not None and type(value).__module__.partition(".")[0] == "numba"
 
     def empty(shape: tuple[int, ...], element: str) -> Any:
         if of_numba:
             return sys.modules["numba.cuda"].device_array(shape, np.dtype(element))
-        return cuda.Array(shape, element, device)
+        return cuda.Array(shape, element, device, stream)
 
     device = cuda._extension().device_of(address) if address else 0
     return DeviceArray(
@@ -138,9 +249,19 @@ def _of_interface(value: Any, name: str) -> DeviceArray:
         shape=shape,
         strides=tuple(strides),
         device=device,
-        stream=interface.get("stream") or 0,
+        stream=stream,
         empty=empty,
+        read_only=bool(read_only),
     )
+
+
+def compact_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Bytes between neighbours along each axis, the last one fastest."""
+    strides = []
+    for extent in reversed(shape):
+        strides.append(itemsize)
+        itemsize *= extent
+    return tuple(reversed(strides))
 
 
 def moved(array: DeviceArray, source: int, destination: int) -> DeviceArray:

@@ -152,7 +152,7 @@ def match_template(
     >>> faltung.match_template(image, template, peaks=1).positions.tolist()
     [[20, 35]]
     """
-    if _device.is_device_array(image):
+    if _device.is_device_array(image, "image"):
         there: Array = cuda.match(
             image, template, mode=mode, axes=axes, boundary=boundary, cval=cval,
             refused={"mask": mask, "image_mask": image_mask, "peaks": peaks}, out=out, dtype=dtype,

@@ -1,8 +1,8 @@
 """Convolution on NVIDIA GPUs.
 
-`faltung.convolve`, `correlate` and `plan` take arrays in device memory (CuPy, PyTorch, Numba, anything with
-``__cuda_array_interface__``), work on the caller's stream, and give back the caller's kind of array. Nothing
-has to be called here for that; this module says what there is.
+`faltung.convolve`, `correlate` and `plan` take arrays in device memory (CuPy, PyTorch, Numba, JAX, anything with
+``__dlpack__`` or ``__cuda_array_interface__``), work on the caller's stream, and give back the caller's kind of
+array. Nothing has to be called here for that; this module says what there is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from faltung import _device
+from faltung import _core, _device
 from faltung._arguments import (
     MODES,
     as_array,
@@ -114,28 +114,76 @@ def device_index(device: Any) -> int:
 class Array:
     """An array of faltung's own in device memory, for callers whose kind of array it cannot make.
 
-    It has ``shape``, ``dtype`` (by name), ``__cuda_array_interface__`` and `numpy`.
+    Any library takes it by DLPack or by ``__cuda_array_interface__`` (which has no bfloat16): ``torch.from_dlpack``,
+    ``cupy.asarray`` and so on.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : str
+        Its name.
+    device : int
+    stream : int
+        CUDA's handle of the stream that writes to it; 0 is the default stream.
     """
 
-    def __init__(self, shape: tuple[int, ...], element: str, device: int) -> None:
+    def __init__(self, shape: tuple[int, ...], element: str, device: int, stream: int = 0) -> None:
         self.shape = tuple(operator.index(extent) for extent in shape)
-        self.dtype = element
-        self._size = np.dtype(_device.STAND_IN.get(element, element)).itemsize
-        self._memory = _extension().Memory(math.prod(self.shape) * self._size, device)
+        self.dtype, self.device, self.stream = element, device, stream
+        self.itemsize = np.dtype(_device.STAND_IN.get(element, element)).itemsize
+        self._memory = _extension().Memory(math.prod(self.shape) * self.itemsize, device)
+
+    @property
+    def address(self) -> int:
+        """Where it is in the device's memory."""
+        address: int = self._memory.address
+        return address
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        if self.dtype in _device.STAND_IN:
+            raise AttributeError(f"__cuda_array_interface__ has no {self.dtype}; DLPack has")
         return {
             "shape": self.shape,
-            "typestr": np.dtype(_device.STAND_IN.get(self.dtype, self.dtype)).str,
-            "data": (self._memory.address, False),
+            "typestr": np.dtype(self.dtype).str,
+            "data": (self.address, False),
             "strides": None,
+            "stream": self.stream or _device.DEFAULT_STREAM,
             "version": 3,
         }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's (kind, number): CUDA's memory."""
+        return (2, self.device)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """The array for whoever works on `stream` (1 or None: the default stream; -1: do not wait)."""
+        if copy or (dl_device is not None and tuple(dl_device) != self.__dlpack_device__()):
+            raise BufferError(
+                "this array can be had where it is, not as a copy or on another device"
+            )
+        if stream == 0:
+            raise ValueError("stream is 0; 1 is the default stream, 2 that of the thread")
+        if stream != -1:
+            reader = 0 if stream in (None, _device.DEFAULT_STREAM) else stream
+            if reader != self.stream:
+                _extension().wait_for(self.stream, reader, self.device)
+        versioned = max_version is not None and max_version[0] >= 1
+        return _core.dlpack_capsule(
+            self.address, self.dtype, self.shape, self.__dlpack_device__(), self, versioned, False
+        )
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A copy in the host's memory."""
         host: np.ndarray[Any, Any] = np.empty(self.shape, self.dtype)
+        _extension().synchronize(self.stream, self.device)
         self._memory.copy_to(host)
         return host
 
@@ -153,15 +201,35 @@ def _upload(value: Any, name: str, device: int) -> _device.DeviceArray:
     return _device.describe(copy, name)
 
 
-def _kernel(k: Any, x: _device.DeviceArray | None) -> tuple[Any, tuple[int, ...], str]:
-    """What the extension takes for k; its shape; the name of its type."""
-    if not _device.is_device_array(k):
+def _kernel(
+    k: Any, x: _device.DeviceArray | None
+) -> tuple[Any, tuple[int, ...], str, _device.DeviceArray | None]:
+    """What the extension takes for k; its shape; the name of its type; what has to live as long as it is read."""
+    if not _device.is_device_array(k, "k"):
         host = as_array(k, "k")
-        return host, host.shape, host.dtype.name
+        return host, host.shape, host.dtype.name, None
     array = _device.describe(k, "k")
     if x is not None and array.device != x.device:
         raise ValueError(f"k is on device {array.device}, x on device {x.device}")
-    return _view(array), array.shape, array.type
+    return _view(array), array.shape, array.type, array
+
+
+def _delivered(
+    target: _device.DeviceArray, copy_back: Any, out: Any, *read: _device.DeviceArray | None
+) -> Any:
+    """The answer as the caller wants it; the first of the arrays that were read says of which kind."""
+    x = read[0]
+    assert x is not None
+    if target.borrowed or any(array is not None and array.borrowed for array in read):
+        # their owners may use the memory again as soon as it is given back
+        _extension().synchronize(x.stream, x.device)
+    if out is not None and copy_back is None:
+        return out
+    answer = target.owner if x.given_back is None else x.given_back(target.owner)
+    if copy_back is None:
+        return answer
+    copy_back[...] = answer
+    return copy_back
 
 
 def _request(
@@ -211,15 +279,15 @@ def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
     if device is not None:
         device_number(device)  # a name that is wrong is wrong without a device too
     extension = _extension()
-    on_device = _device.is_device_array(x)
-    if not on_device and _device.is_device_array(k) and device is None:
+    on_device = _device.is_device_array(x, "x")
+    if not on_device and _device.is_device_array(k, "k") and device is None:
         raise TypeError("k is in device memory and x is not; pass both there, or device='cuda'")
     array = (
         _device.describe(x, "x") if on_device else _upload(x, "x", device_index(device or "cuda"))
     )
     if on_device and device is not None and device_index(device) != array.device:
         raise ValueError(f"device is {device!r}, but x is on device {array.device}")
-    kernel, k_shape, k_type = _kernel(k, array)
+    kernel, k_shape, k_type, kept = _kernel(k, array)
     request, result = _request(array.shape, array.type, k_shape, k_type, options)
     target, copy_back = _target(request.out_shape, result, array, out if on_device else None)
     extension.run(
@@ -227,10 +295,7 @@ def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
     )
     if not on_device:
         return _download(target.owner, out)
-    if copy_back is not None:
-        copy_back[...] = target.owner
-        return copy_back
-    return target.owner if out is None else out
+    return _delivered(target, copy_back, out, array, kept)
 
 
 def match(
@@ -245,8 +310,8 @@ def match(
             raise ValueError(f"{name} is not served for an image in device memory")
     extension = _extension()
     x = _device.describe(image, "image")
-    t, t_shape, _ = _kernel(template, x)
-    described = _device.describe(template, "template") if _device.is_device_array(template) else t
+    t, t_shape, _, kept = _kernel(template, x)
+    described = t if kept is None else kept
     over = resolve_axes(axes, len(x.shape), len(t_shape), "image", "template")
     pick(mode, "mode", MODES)
     _match.check_extents(x, described, over, mode)
@@ -260,10 +325,7 @@ def match(
     )  # fmt: skip
     target, copy_back = _target(request.out_shape, asked.name, x, out)
     extension.match(request, _view(x), t, _view(target), device=x.device, stream=x.stream)
-    if copy_back is not None:
-        copy_back[...] = target.owner
-        return copy_back
-    return target.owner if out is None else out
+    return _delivered(target, copy_back, out, x, kept)
 
 
 def layer(
@@ -315,15 +377,12 @@ def layer(
         _view(_device.moved(target, -1, 1) if last else target),
         device=array.device, stream=array.stream,
     )  # fmt: skip
-    if copy_back is not None:
-        copy_back[...] = target.owner
-        return copy_back
-    return target.owner if out is None else out
+    return _delivered(target, copy_back, out, *given.values())
 
 
 def _there(value: Any, name: str, device: int) -> _device.DeviceArray:
     """An array on the device, copied there if it is in the host's memory."""
-    if _device.is_device_array(value):
+    if _device.is_device_array(value, name):
         return _device.describe(value, name)
     return _upload(value, name, device)
 
@@ -334,7 +393,7 @@ def _target(
     """Where the answer goes, and the array that it has to be copied to afterwards."""
     if out is None:
         return _device.describe(x.empty(shape, element), "out"), None
-    if not _device.is_device_array(out):
+    if not _device.is_device_array(out, "out"):
         raise TypeError(f"out is a {out.__class__.__name__}; it must be in device memory, as x is")
     given = _device.describe(out, "out")
     if given.shape != shape:
@@ -343,7 +402,11 @@ def _target(
         raise TypeError(f"out has dtype {given.type}; the result has dtype {element}")
     if given.device != x.device:
         raise ValueError(f"out is on device {given.device}, x on device {x.device}")
+    if given.read_only:
+        raise ValueError("out is read-only")
     if _overlap(given, x):
+        if not hasattr(out, "__setitem__"):
+            raise ValueError("out overlaps x, and cannot be assigned to afterwards")
         return _device.describe(x.empty(shape, element), "out"), out
     return given, None
 
@@ -380,12 +443,11 @@ class Plan:
     ) -> None:
         extension = _extension()
         stream = 0
-        if _device.is_device_array(k):
-            array = _device.describe(k, "k")
-            index, stream = array.device, array.stream
+        kernel, k_shape, k_type, kept = _kernel(k, None)
+        if kept is not None:
+            index, stream = kept.device, kept.stream
         else:
             index = device_index(device)
-        kernel, k_shape, k_type = _kernel(k, None)
         self._x_type = k_type if x_dtype is None else _device.type_name(x_dtype)
         self._request, self._type = _request(
             tuple(integers(shape, "shape")), self._x_type, k_shape, k_type, options
@@ -393,6 +455,8 @@ class Plan:
         self._plan = extension.Plan(
             self._request, kernel, self._x_type, self._type, device=index, stream=stream
         )
+        if kept is not None and kept.borrowed:
+            extension.synchronize(stream, index)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """The answer for x, a device array of the plan's shape and dtype, or a NumPy array.
@@ -406,7 +470,7 @@ class Plan:
         OverflowError
             Integers whose exact answer might not fit.
         """
-        on_device = _device.is_device_array(x)
+        on_device = _device.is_device_array(x, "x")
         array = _device.describe(x, "x") if on_device else _upload(x, "x", self._plan.device)
         if array.type != self._x_type:
             raise TypeError(f"x has dtype {array.type}; this plan is for {self._x_type}")
@@ -417,10 +481,7 @@ class Plan:
         self._plan(_view(array), _view(target), array.stream)
         if not on_device:
             return _download(target.owner, out)
-        if copy_back is not None:
-            copy_back[...] = target.owner
-            return copy_back
-        return target.owner if out is None else out
+        return _delivered(target, copy_back, out, array)
 
     @property
     def method(self) -> str:

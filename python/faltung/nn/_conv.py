@@ -103,7 +103,7 @@ def conv(
     >>> nn.conv(x, np.ones((16, 3, 3, 3), np.float32), padding=1, stride=2).shape
     (1, 16, 4, 4)
     """
-    if _device.is_device_array(x):
+    if _device.is_device_array(x, "x"):
         there: Array = cuda.layer(
             x, w, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, boundary=boundary,
             layout=layout, activation=activation, method=method, out=out,
