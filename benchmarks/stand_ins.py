@@ -4,9 +4,9 @@
 
 Medians in microseconds of the stand-in, of the native call that computes the same, and of SciPy; all three in turns, in
 all orders, each called once before it is timed, so that memory and workers are as warm for one as for the other. The
-native call is the public one with the same weights, boundary and dtype that docs/semantics.md names beside SciPy's; where
-SciPy cuts uint8 off between the axes, one for each axis. WORDS choose rows: those whose name holds all of them. The last
-lines tell how far stand-ins are above native calls of 100 us or more.
+native call is the public one with the same weights, boundary and dtype that docs/semantics.md names beside SciPy's;
+where SciPy cuts uint8 off between the axes, one for each axis. WORDS choose rows: those whose name holds all of them.
+The last lines tell how far stand-ins are above native calls of 100 us or more.
 """
 
 import argparse

@@ -8,7 +8,9 @@ FILTERS = {
     "order 4, cut-off 0.05": 0.05,  # poles close together: goes step by step
     "4 sections": "sos",
 }
-SHAPES = {"1e3": (1000,), "1e6": (10**6,), "1000x1000 axis 0": (1000, 1000)}
+SHAPES = {
+    "1e3": (1000,), "1e4": (10**4,), "1e5": (10**5,), "1e6": (10**6,), "1000x1000 axis 0": (1000, 1000),
+}  # fmt: skip
 
 
 class Lines:
@@ -59,6 +61,33 @@ class StandIns:
             "sobel": lambda: theirs.sobel(x, 0),
         }
         self.call = (native if through == "native" else through_scipys_names)[call]
+
+    def time_call(self, *_):
+        self.call()
+
+
+class Patched:
+    """SciPy's own functions that stand on recursive filters, with ours in SciPy's place."""
+
+    params = (["faltung", "scipy"], ["filtfilt", "sosfiltfilt"], [10**3, 10**4, 10**5, 10**6])
+    param_names = ("filters", "call", "samples")
+
+    def setup(self, peer, call, length):
+        signal = module("scipy.signal")
+        x = samples((length,), "float64")
+        if call == "filtfilt":
+            b, a = signal.butter(4, 0.05)
+            self.call = lambda: signal.filtfilt(b, a, x)
+        else:
+            sections = signal.butter(4, 0.05, output="sos")
+            self.call = lambda: signal.sosfiltfilt(sections, x)
+        self.patch = module("faltung.compat").patch_scipy() if peer == "faltung" else None
+        if self.patch:
+            self.patch.__enter__()
+
+    def teardown(self, *_):
+        if self.patch:
+            self.patch.__exit__(None, None, None)
 
     def time_call(self, *_):
         self.call()
