@@ -137,6 +137,8 @@ SPECTRAL = (
     Case((1, 18, 14, 9, 10), (18, 1, 9, 5, 7), (1, 1, 1), "same", (1, 1, 1), 18, "mirror"),
     Case((2, 18, 150), (18, 1, 63), (1,), "same", (1,), 18),
     Case((1, 6, 7, 40), (10, 3, 1, 9), (3, 1), "same", (1, 1), 2),
+    Case((3, 18, 12, 13), (18, 1, 9, 7), (1, 1), ((2, 3), (6, 0)), (1, 1), 18),
+    Case((2, 20, 12, 40), (20, 1, 5, 4), (1, 1), ((0, 9), (3, 3)), (2, 3), 20),
 )
 
 
@@ -383,6 +385,12 @@ def test_gradients_with_what_is_not_finite(method, groups):
         finite = np.isfinite(b)
         np.testing.assert_allclose(a[finite], b[finite], rtol=1e-3, atol=1e-3)
     assert np.isfinite(value[1]).any()
+    x[1, 7, 0, 0], grad[0, 3, 5, 5] = 0, 0
+    # kept apart from other samples, other places and other channels again
+    value = nn.conv_backward(grad, x, w, groups=groups, method="direct")
+    answer = nn.conv_backward(grad, x, w, groups=groups, method=method)
+    for a, b in zip(answer, value, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,13 @@ void bind_conv_layer(py::module_& module) {
         .def("gradients", &gradients, py::arg("grad"), py::arg("x"), py::arg("w"), py::arg("dx"),
              py::arg("dw"), py::arg("db"), py::arg("method"), py::arg("workers"))
         .def(
+            "explain",
+            [](const ConvLayer& layer, const std::string& method) {
+                return choose_conv(layer, current_level(), false, parse("method", method, methods))
+                    .explain();
+            },
+            py::arg("method"))
+        .def(
             "explain_gradients",
             [](const ConvLayer& layer, const std::string& method) {
                 return explain_conv_gradients(layer, parse("method", method, methods));

@@ -105,12 +105,25 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
                         std::optional<ConvMethod> asked, const Context& context) {
     const microkernels::Table& table = current_level();
     const ConvChoice choice = choose_weight_gradient(layer, table, asked);
-    if (gradients.x)
-        run_conv_adjoint(layer, {.x = *gradients.x, .w = w, .out = grad}, asked, context);
     const ArrayView wide_grad = spatial_view(grad, layer), wide_x = spatial_view(x, layer);
+    bool both = layer.batch > 0 && gradients.x && gradients.w && choice.method == ConvMethod::fft &&
+                layers::shares_spectra(layer, tile_of(choice), table) &&
+                choose_conv(layers::adjoint_layers(layer).front(), table, false, asked).method ==
+                    ConvMethod::fft;
+    if (both)
+        with_float(layer.arithmetic, [&](auto zero) {
+            using T = decltype(zero);
+            const layers::Weights<T> weights(layer, spatial_view(w, layer), table);
+            both = layers::depthwise_spectral_gradients<T>(
+                layer, tile_of(choice), wide_grad, wide_x, weights.view(),
+                spatial_view(*gradients.x, layer), spatial_view(*gradients.w, layer), table,
+                context);
+        });
+    if (gradients.x && !both)
+        run_conv_adjoint(layer, {.x = *gradients.x, .w = w, .out = grad}, asked, context);
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
-        if (gradients.w) {
+        if (gradients.w && !both) {
             const ArrayView dw = spatial_view(*gradients.w, layer);
             if (layer.batch == 0 ||
                 !gradient_by_transforms<T>(layer, choice, wide_grad, wide_x, dw, table, context))
@@ -123,13 +136,19 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
 
 std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked) {
     const microkernels::Table& table = current_level();
-    std::string text = "gradient of w\n" + choose_weight_gradient(layer, table, asked).explain();
+    std::string text = "gradient of w\n";
+    text += choose_weight_gradient(layer, table, asked).explain();
     const std::vector<ConvLayer> parts = layers::adjoint_layers(layer);
     for (std::size_t i = 0; i < parts.size(); ++i) {
         text += "gradient of x";
-        if (parts.size() > 1)
-            text += ", part " + std::to_string(i + 1) + " of " + std::to_string(parts.size());
-        text += "\n" + choose_conv(parts[i], table, false, asked).explain();
+        if (parts.size() > 1) {
+            text += ", part ";
+            text += std::to_string(i + 1);
+            text += " of ";
+            text += std::to_string(parts.size());
+        }
+        text += "\n";
+        text += choose_conv(parts[i], table, false, asked).explain();
     }
     return text;
 }

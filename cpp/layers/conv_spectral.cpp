@@ -48,6 +48,24 @@ void SpectralConv<T>::store_pair(const ChannelWriter<T>& writer, Index first_til
     }
 }
 
+template <class T>
+void depthwise_spectrum(const ConvLayer& layer, const WeightView<T>& weights, const Tile<T>& tiles,
+                        Index first, Index channels, T* tile) {
+    const T scale = T{1} / static_cast<T>(tiles.points());
+    const Axis *depth = &layer.axes[0], *height = &layer.axes[1], *width = &layer.axes[2];
+    std::fill_n(tile, tiles.numbers(), T{0});
+    for (Index d = 0; d < depth->k; ++d)
+        for (Index y = 0; y < height->k; ++y)
+            for (Index x = 0; x < width->k; ++x) {
+                const T* from = weights.data + first * weights.group + d * weights.tap[0] +
+                                y * weights.tap[1] + x * weights.tap[2];
+                T* to = tile + d * depth->dilation * tiles.plane() +
+                        y * height->dilation * tiles.row() + x * width->dilation * tiles.element();
+                for (Index l = 0; l < channels; ++l) to[l] = scale * from[l * weights.group];
+            }
+    tiles.forward(tile, {.first = {0, 0}, .last = {depth->reach(), height->reach()}});
+}
+
 namespace {
 
 /// A channel meets its own kernel only: spectra are multiplied element by element.
@@ -63,7 +81,12 @@ public:
         : Base(layer, weights, lengths, lifetime, table),
           blocks_((layer.groups - 1) / loops_->lanes + 1) {
         spectra_.emplace(static_cast<std::size_t>(blocks_ * tile_.numbers()) * sizeof(T));
-        parallel_for(blocks_, context, [&](Index block, int) { transform_kernels(block); });
+        parallel_for(blocks_, context, [&](Index block, int) {
+            const Index first = block * loops_->lanes;
+            depthwise_spectrum(layer_, kept_.view(), tile_, first,
+                               std::min<Index>(loops_->lanes, layer_.groups - first),
+                               spectra_->template as<T>() + block * tile_.numbers());
+        });
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
@@ -92,27 +115,6 @@ public:
     }
 
 private:
-    void transform_kernels(Index block) const {
-        const WeightView<T>& w = kept_.view();
-        const Index first = block * loops_->lanes;
-        const Index channels = std::min<Index>(loops_->lanes, layer_.groups - first);
-        const T scale = T{1} / static_cast<T>(tile_.points());
-        T* const tile = spectra_->template as<T>() + block * tile_.numbers();
-        std::fill_n(tile, tile_.numbers(), T{0});
-        for (Index d = 0; d < layer_.axes[0].k; ++d)
-            for (Index y = 0; y < layer_.axes[1].k; ++y)
-                for (Index x = 0; x < layer_.axes[2].k; ++x) {
-                    const T* from =
-                        w.data + first * w.group + d * w.tap[0] + y * w.tap[1] + x * w.tap[2];
-                    T* to = tile + d * layer_.axes[0].dilation * tile_.plane() +
-                            y * layer_.axes[1].dilation * tile_.row() +
-                            x * layer_.axes[2].dilation * tile_.element();
-                    for (Index l = 0; l < channels; ++l) to[l] = scale * from[l * w.group];
-                }
-        tile_.forward(tile,
-                      {.first = {0, 0}, .last = {layer_.axes[0].reach(), layer_.axes[1].reach()}});
-    }
-
     Index blocks_;  // of channels
     std::optional<Workspace> spectra_;
 };
@@ -131,6 +133,10 @@ std::unique_ptr<Conv> make_spectral(const ConvLayer& layer, const WeightView<T>&
 
 template class SpectralConv<float>;
 template class SpectralConv<double>;
+template void depthwise_spectrum(const ConvLayer&, const WeightView<float>&, const Tile<float>&,
+                                 Index, Index, float*);
+template void depthwise_spectrum(const ConvLayer&, const WeightView<double>&, const Tile<double>&,
+                                 Index, Index, double*);
 template std::unique_ptr<Conv> make_spectral(const ConvLayer&, const WeightView<float>&,
                                              const TileLengths&, Lifetime,
                                              const microkernels::Table&, const Context&);

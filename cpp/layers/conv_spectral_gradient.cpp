@@ -1,6 +1,7 @@
 // Gradients of weights by transforms of tiles: samples times the conjugate of gradients, summed
 // over all tiles before the one transform back. Two tiles go through one transform as its real and
-// imaginary parts; what they have in common is the real part of the sum.
+// imaginary parts; what they have in common is the real part of the sum. Where one tile holds all
+// outputs of a depthwise layer, the gradient of x comes from the same transforms of gradients.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -64,6 +65,13 @@ private:
     typename microkernels::ConvertRows<T>::Store store_;
 };
 
+/// The gradient of x beside that of the weights, from the same transforms of gradients.
+template <class T>
+struct BesideX {
+    WeightView<T> weights;
+    ArrayView dx;
+};
+
 /// A channel meets its own gradient only: spectra are multiplied element by element.
 template <class T>
 class DepthwiseSpectralGradient : SpectralFrame<T> {
@@ -80,16 +88,17 @@ public:
     }
 
     bool run(const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
-             const Context& context) const {
+             const BesideX<T>* beside, const Context& context) const {
         const ChannelReader<T> gradients(grad, Boundary::zero, *table_);
         const ChannelReader<T> samples(x, layer_.boundary, *table_);
         const Workspace sums(static_cast<std::size_t>(slices_ * blocks_ * tile_.numbers()) *
                              sizeof(T));
-        parallel_for(slices_ * blocks_, context, [&](Index task, int) {
-            sum_slice(gradients, samples, task / blocks_, task % blocks_,
-                      sums.as<T>() + task * tile_.numbers());
-        });
         std::atomic<bool> finite{true};
+        parallel_for(slices_ * blocks_, context, [&](Index task, int) {
+            if (!sum_slice(gradients, samples, task / blocks_, task % blocks_, beside,
+                           sums.as<T>() + task * tile_.numbers()))
+                finite.store(false, std::memory_order_relaxed);
+        });
         const TapWriter<T> writer(layer_, tile_, dw, *table_);
         parallel_for(blocks_, context, [&](Index block, int) {
             T* const total = sums.as<T>() + block * tile_.numbers();
@@ -107,26 +116,68 @@ public:
     }
 
 private:
-    void sum_slice(const ChannelReader<T>& gradients, const ChannelReader<T>& samples, Index slice,
-                   Index block, T* sums) const {
+    /// False where a gradient of x is not finite.
+    bool sum_slice(const ChannelReader<T>& gradients, const ChannelReader<T>& samples, Index slice,
+                   Index block, const BesideX<T>* beside, T* sums) const {
         const Index first = block * loops_->lanes;
         const Index channels = std::min<Index>(loops_->lanes, layer_.groups - first);
         const Workspace space(
-            static_cast<std::size_t>(2 * tile_.numbers() + Frame::line_numbers()) * sizeof(T));
+            static_cast<std::size_t>(3 * tile_.numbers() + Frame::line_numbers()) * sizeof(T));
         T* const tile = space.as<T>();
         T* const other = tile + tile_.numbers();
-        T* const line = other + tile_.numbers();
+        T* const spectrum = other + tile_.numbers();
+        T* const line = spectrum + tile_.numbers();
         std::fill_n(sums, tile_.numbers(), T{0});
+        if (beside) depthwise_spectrum(layer_, beside->weights, tile_, first, channels, spectrum);
+        const auto multiply = [&](const T* a, const T* b, T* c, bool conjugate, bool accumulate) {
+            const Index lines = tile_.axis(0).n * tile_.axis(1).n;
+            for (Index r = 0; r < lines; ++r)
+                loops_->complex.multiply(a + r * tile_.row(), b + r * tile_.row(),
+                                         c + r * tile_.row(), tile_.axis(2).n, conjugate,
+                                         accumulate);
+        };
+        bool finite = true;
         const Index begin = Frame::pairs() * slice / slices_;
         const Index end = Frame::pairs() * (slice + 1) / slices_;
         for (Index pair = begin; pair < end; ++pair) {
             Frame::load_samples(samples, 2 * pair, first, channels, tile, line);
             Frame::load_gradients(gradients, 2 * pair, first, channels, other, line);
-            const Index lines = tile_.axis(0).n * tile_.axis(1).n;
-            for (Index r = 0; r < lines; ++r)
-                loops_->complex.multiply(other + r * tile_.row(), tile + r * tile_.row(),
-                                         sums + r * tile_.row(), tile_.axis(2).n, true, true);
+            multiply(other, tile, sums, true, true);
+            if (!beside) continue;
+            multiply(spectrum, other, other, false, false);
+            finite = store_dx(2 * pair, first, channels, beside->dx, other, line) && finite;
         }
+        return finite;
+    }
+
+    /// The full convolution of a tile's gradients with the kernels: position i of x is its position
+    /// i - first.
+    bool store_dx(Index first_tile, Index channel, Index channels, const ArrayView& dx, T* tile,
+                  T* line) const {
+        tile_.inverse(tile, tile_.axis(0).n, tile_.axis(1).n);
+        const ChannelWriter<T> writer(dx, *table_);
+        const Index lanes = loops_->lanes;
+        bool finite = true;
+        for (Index c = 0; c < tile_.axis(2).n; ++c)
+            for (Index l = 0; l < channels; ++l)
+                finite = finite && std::isfinite(tile[c * tile_.element() + l]) &&
+                         std::isfinite(tile[c * tile_.element() + lanes + l]);
+        if (!finite) return false;
+        for (Index i = 0; i < 2 && first_tile + i < Frame::tiles_; ++i) {
+            const auto place = Frame::place_of(first_tile + i);
+            for (Index d = 0; d < Frame::axis(0).x; ++d)
+                for (Index r = 0; r < Frame::axis(1).x; ++r)
+                    writer.write({.from = tile + (d - Frame::axis(0).first) * tile_.plane() +
+                                          (r - Frame::axis(1).first) * tile_.row() -
+                                          Frame::axis(2).first * tile_.element() + i * lanes,
+                                  .pitch = tile_.element(),
+                                  .places = Frame::axis(2).x,
+                                  .channels = channels,
+                                  .bias = nullptr,
+                                  .relu = false},
+                                 place.sample, channel, d, r, 0, line);
+        }
+        return true;
     }
 
     Index blocks_, slices_ = 1;  // of channels, of pairs of tiles
@@ -342,10 +393,46 @@ bool spectral_weight_gradient(const ConvLayer& layer, const TileLengths& lengths
                               const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
                               const microkernels::Table& table, const Context& context) {
     if (layer.depthwise(layer_loops<T>(table).lanes) && layer.outputs == 1)
-        return DepthwiseSpectralGradient<T>(layer, lengths, table).run(grad, x, dw, context);
+        return DepthwiseSpectralGradient<T>(layer, lengths, table)
+            .run(grad, x, dw, nullptr, context);
     return DenseSpectralGradient<T>(layer, lengths, table).run(grad, x, dw, context);
 }
 
+bool shares_spectra(const ConvLayer& layer, const TileLengths& lengths,
+                    const microkernels::Table& table) {
+    const Index lanes =
+        layer.arithmetic == Arithmetic::f32 ? table.layer_f32.lanes : table.layer_f64.lanes;
+    if (!layer.depthwise(lanes) || layer.outputs != 1) return false;
+    if (layer.boundary != Boundary::zero) return false;
+    const Index points[layer_axes] = {lengths.depth, lengths.height, lengths.width};
+    for (std::size_t a = 0; a < layer_axes; ++a) {
+        const Axis& axis = layer.axes[a];
+        const Index full = axis.out + axis.reach() - 1;
+        // all of x, and nothing that no window reaches
+        if (axis.step != 1 || points[a] < full || axis.first > 0 || axis.x - axis.first > full)
+            return false;
+    }
+    return true;
+}
+
+template <class T>
+bool depthwise_spectral_gradients(const ConvLayer& layer, const TileLengths& lengths,
+                                  const ArrayView& grad, const ArrayView& x,
+                                  const WeightView<T>& weights, const ArrayView& dx,
+                                  const ArrayView& dw, const microkernels::Table& table,
+                                  const Context& context) {
+    const BesideX<T> beside{weights, dx};
+    return DepthwiseSpectralGradient<T>(layer, lengths, table).run(grad, x, dw, &beside, context);
+}
+
+template bool depthwise_spectral_gradients(const ConvLayer&, const TileLengths&, const ArrayView&,
+                                           const ArrayView&, const WeightView<float>&,
+                                           const ArrayView&, const ArrayView&,
+                                           const microkernels::Table&, const Context&);
+template bool depthwise_spectral_gradients(const ConvLayer&, const TileLengths&, const ArrayView&,
+                                           const ArrayView&, const WeightView<double>&,
+                                           const ArrayView&, const ArrayView&,
+                                           const microkernels::Table&, const Context&);
 template bool spectral_weight_gradient<float>(const ConvLayer&, const TileLengths&,
                                               const ArrayView&, const ArrayView&, const ArrayView&,
                                               const microkernels::Table&, const Context&);

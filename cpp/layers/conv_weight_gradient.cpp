@@ -168,6 +168,7 @@ private:
 
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
         const bool joined = width.dilation == 1;
+        if (is_dense(dw)) return write_dense(total, group, block, dw);
         const auto store = conversions<T>(*table_).store[static_cast<int>(dw.dtype)];
         const Index first = block * width_, count = std::min(width_, layer_.outputs - first);
         for (Index o = 0; o < count; ++o) {
@@ -182,6 +183,39 @@ private:
                               line % height.k * dw.strides[3] + b * dw.strides[4],
                           1);
                 }
+        }
+    }
+
+    bool is_dense(const ArrayView& dw) const {
+        Index bytes = sizeof(T);
+        bool dense = dw.dtype == dtype_of<T>;
+        for (const int axis : {4, 3, 2, 1}) {
+            dense = dense && (dw.shape[axis] == 1 || dw.strides[axis] == bytes);
+            bytes *= dw.shape[axis];
+        }
+        return dense;
+    }
+
+    /// A few channels at a time, in the order of dw, then turned.
+    void write_dense(const T* total, Index group, Index block, const ArrayView& dw) const {
+        constexpr Index some = 16;
+        const Index taps = layer_.taps(), wide = layer_.axes[2].k;
+        const bool joined = layer_.axes[2].dilation == 1;
+        const Index first = block * width_, count = std::min(width_, layer_.outputs - first);
+        const Workspace space(static_cast<std::size_t>(some * taps * width_) * sizeof(T));
+        T* const to =
+            reinterpret_cast<T*>(dw.data + (group * layer_.outputs + first) * dw.strides[0]);
+        for (Index c = 0; c < layer_.inputs; c += some) {
+            const Index channels = std::min(some, layer_.inputs - c);
+            for (Index i = 0; i < channels; ++i)
+                for (Index t = 0; t < taps; ++t) {
+                    const Index sum = joined ? t / wide * inner_ + t % wide * layer_.inputs + c + i
+                                             : t * inner_ + c + i;
+                    std::copy_n(total + sum * width_, width_,
+                                space.as<T>() + (i * taps + t) * width_);
+                }
+            loops_->transpose(space.as<T>(), width_, channels * taps, count, to + c * taps,
+                              dw.strides[0] / static_cast<Index>(sizeof(T)));
         }
     }
 

@@ -24,6 +24,19 @@ bool spectral_weight_gradient(const ConvLayer& layer, const TileLengths& lengths
                               const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
                               const microkernels::Table& table, const Context& context);
 
+/// Whether the gradients of x and of the weights of a depthwise layer have transforms in common:
+/// one tile holds all outputs and all of x.
+bool shares_spectra(const ConvLayer& layer, const TileLengths& lengths,
+                    const microkernels::Table& table);
+
+/// Both of them. False where a number on the way is not finite: then dx and dw hold nothing.
+template <class T>
+bool depthwise_spectral_gradients(const ConvLayer& layer, const TileLengths& lengths,
+                                  const ArrayView& grad, const ArrayView& x,
+                                  const WeightView<T>& weights, const ArrayView& dx,
+                                  const ArrayView& dw, const microkernels::Table& table,
+                                  const Context& context);
+
 /// The direct sum for layers with one input channel per group, with a channel per lane.
 template <class T>
 void depthwise_weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,

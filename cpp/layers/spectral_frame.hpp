@@ -134,6 +134,12 @@ private:
     }
 };
 
+/// The transform of one vector of kernels of a depthwise layer from channel `first` on, divided by
+/// the number of points.
+template <class T>
+void depthwise_spectrum(const ConvLayer& layer, const WeightView<T>& weights, const Tile<T>& tiles,
+                        Index first, Index channels, T* tile);
+
 /// Forward: results on their way out.
 template <class T>
 class SpectralConv : public Conv, protected SpectralFrame<T> {
@@ -160,5 +166,9 @@ std::unique_ptr<Conv> make_dense_spectral(const ConvLayer& layer, const WeightVi
 
 extern template class SpectralConv<float>;
 extern template class SpectralConv<double>;
+extern template void depthwise_spectrum(const ConvLayer&, const WeightView<float>&,
+                                        const Tile<float>&, Index, Index, float*);
+extern template void depthwise_spectrum(const ConvLayer&, const WeightView<double>&,
+                                        const Tile<double>&, Index, Index, double*);
 
 }  // namespace faltung::layers

@@ -33,7 +33,7 @@ struct LevelCosts {
 struct LayerCosts {
     const char* level;
     Arithmetic arithmetic;
-    std::array<double, 12> work;
+    std::array<double, 14> work;
 };
 const LayerCosts& layer_costs(const microkernels::Table& level, Arithmetic arithmetic);
 

@@ -7,10 +7,12 @@ namespace faltung {
 
 namespace {
 
-constexpr std::string_view names[layer_works] = {"product",   "tap",     "gradient_tap", "read",
-                                                 "write",     "tile",    "kernel",       "complex",
-                                                 "butterfly", "element", "spread",       "stream"};
+constexpr std::string_view names[layer_works] = {
+    "product", "tap",    "gradient_tap", "pack",      "place",   "read",   "write",
+    "tile",    "kernel", "complex",      "butterfly", "element", "spread", "stream"};
 
+/// Weights that every call transforms anew (layers/conv_winograd.cpp).
+constexpr double heavy_bytes = 4 << 20;
 /// Transformed samples of a block of tiles (layers/conv_spectral_dense.cpp).
 constexpr double block_bytes = 1280 << 10;
 
@@ -31,15 +33,19 @@ public:
     bool depthwise() const { return layer_.depthwise(lanes_); }
 
     /// `products` is what a multiply-add of a depthwise layer counts as.
-    void direct(LayerWork products) {
+    void direct(LayerWork products, bool pack) {
         const auto places = static_cast<double>(layer_.batch * layer_.places());
-        if (depthwise())
+        if (depthwise()) {
             at(products) += places * vectors(layer_.groups) *
                             static_cast<double>(layer_.outputs * layer_.taps());
-        else
-            at(LayerWork::product) +=
-                places * groups_ * outputs_ * static_cast<double>(layer_.steps());
+            return;
+        }
+        at(LayerWork::product) += places * weights();
+        if (pack) at(LayerWork::pack) += weights();
     }
+
+    /// In vectors of output channels.
+    double weights() const { return groups_ * outputs_ * static_cast<double>(layer_.steps()); }
 
     /// Products and transforms of `outputs` × `outputs` results.
     void winograd(Index outputs) {
@@ -52,9 +58,10 @@ public:
         at(LayerWork::product) += tiles * points * planes * channels_ * outputs_;
         at(LayerWork::tile) += tiles * points * (planes * inputs_ + outputs_);
     }
-    void winograd_kernels(Index outputs) {
-        at(LayerWork::kernel) += groups_ * static_cast<double>(layer_.axes[0].k) * channels_ *
-                                 outputs_ * static_cast<double>((outputs + 2) * (outputs + 2));
+    void winograd_kernels(Index outputs, bool always) {
+        const double one = static_cast<double>(layer_.axes[0].k) * channels_ * outputs_ *
+                           static_cast<double>((outputs + 2) * (outputs + 2));
+        if (always || one * vector_bytes() > heavy_bytes) at(LayerWork::kernel) += groups_ * one;
     }
 
     void fft(const std::array<Index, 3>& tile) {
@@ -95,6 +102,9 @@ public:
     }
 
 private:
+    double vector_bytes() const {
+        return static_cast<double>(lanes_ * (layer_.arithmetic == Arithmetic::f32 ? 4 : 8));
+    }
     double vectors(Index channels) const {
         return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
     }
@@ -121,14 +131,12 @@ LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& lev
     counter.move(LayerWork::write);
     const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
     switch (method) {
-        case ConvMethod::direct: counter.direct(LayerWork::tap); break;
+        case ConvMethod::direct: counter.direct(LayerWork::tap, !prepared); break;
         case ConvMethod::fft:
             counter.fft(tile);
             if (!prepared) counter.fft_kernels();
             break;
-        default:
-            counter.winograd(outputs);
-            if (!prepared) counter.winograd_kernels(outputs);
+        default: counter.winograd(outputs); counter.winograd_kernels(outputs, !prepared);
     }
     return counter.counts();
 }
@@ -137,15 +145,16 @@ LayerCounts count_gradient(const ConvLayer& layer, const microkernels::Table& le
                            ConvMethod method, const std::array<Index, 3>& tile) {
     Counter counter(layer, level);
     counter.move(LayerWork::read);
+    if (!counter.depthwise()) counter.at(LayerWork::place) = counter.weights();
     const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
     switch (method) {
-        case ConvMethod::direct: counter.direct(LayerWork::gradient_tap); break;
+        case ConvMethod::direct: counter.direct(LayerWork::gradient_tap, false); break;
         case ConvMethod::fft:
             counter.fft(tile);
             counter.at(LayerWork::stream) = 0;
             counter.fft_kernels();
             break;
-        default: counter.winograd(outputs); counter.winograd_kernels(outputs);
+        default: counter.winograd(outputs); counter.winograd_kernels(outputs, true);
     }
     return counter.counts();
 }

@@ -16,6 +16,8 @@ enum class LayerWork : std::uint8_t {
     product,       // multiply-adds in blocks of places × output channels
     tap,           // multiply-adds of a depthwise layer
     gradient_tap,  // of the gradient of its weights
+    pack,          // weights, as they are packed for blocks
+    place,         // gradients of weights, as they are put into place
     read,          // samples, as they are packed
     write,         // outputs, as they are stored
     tile,          // points of a tile of Winograd's filter, on their way in or out
@@ -26,7 +28,7 @@ enum class LayerWork : std::uint8_t {
     spread,        // points of a transform that goes to matrices, one per frequency, or comes back
     stream,        // numbers of transformed weights from the shared cache
 };
-inline constexpr int layer_works = 12;
+inline constexpr int layer_works = 14;
 std::string_view name_of(LayerWork work);
 
 using LayerCounts = std::array<double, layer_works>;

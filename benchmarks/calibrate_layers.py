@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Measure what layers of nets cost and write it to cpp/policy/constants/.
+
+    python benchmarks/calibrate_layers.py                  measure everything, print the table
+    python benchmarks/calibrate_layers.py --write          and replace the file of this processor's maker
+    python benchmarks/calibrate_layers.py --levels v4      some levels only, the others stay as they are
+    python benchmarks/calibrate_layers.py --dtypes f32     some arithmetics only
+
+Every method is forced on every layer of layer_cases.py that it serves, forward on plain calls and for the gradient of
+the weights, on one core. The core counts what each of them does (ConvLayer.work); the costs are those, not negative,
+for which counts times costs come nearest to the times measured, in ratio. Costs are nanoseconds per full vector.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from layer_cases import LAYERS, name_of
+
+import faltung
+from faltung import _core, nn
+
+METHODS = ("direct", "winograd4", "winograd2", "fft")
+DTYPES = {"f32": np.float32, "f64": np.float64}
+MOST_MS = 60  # one core; slower cases are left out
+
+
+def least(call, seconds):
+    """The least time of a call in nanoseconds."""
+    start = time.perf_counter()
+    call()
+    best, runs = time.perf_counter() - start, 1
+    while (runs < 3 or time.perf_counter() - start < seconds) and best < MOST_MS * 1e-3:
+        begin = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - begin)
+        runs += 1
+    return best * 1e9
+
+
+def measurements(dtype, seconds):
+    """(name, what is counted, nanoseconds) of every layer and method, forward and backward."""
+    rng = np.random.default_rng(5)
+    for layer in LAYERS:
+        batch, inputs, outputs, side, taps, stride, groups = layer
+        x = rng.standard_normal((batch, inputs, side, side)).astype(dtype)
+        w = rng.standard_normal((outputs, inputs // groups, taps, taps)).astype(dtype)
+        settings = {"stride": stride, "padding": taps // 2, "groups": groups}
+        pads, steps = [(taps // 2,) * 2] * 2, [stride] * 2
+        described = _core.ConvLayer(
+            x.shape, w.shape, steps, pads, [1, 1], groups, "zero", dtype == np.float64
+        )
+        grad = rng.standard_normal(described.out_shape).astype(dtype)
+        out = np.empty(described.out_shape, dtype)
+        for method in METHODS:
+            for gradient in (False, True):
+                try:
+                    counts = described.work(method, False, gradient)
+                except ValueError:
+                    continue
+
+                def call(
+                    method=method, gradient=gradient, x=x, w=w, grad=grad, out=out, s=settings
+                ):
+                    if gradient:
+                        nn.conv_backward(
+                            grad, x, w, bias=False, input_gradient=False, method=method, **s
+                        )
+                    else:
+                        nn.conv(x, w, method=method, out=out, **s)
+
+                took = least(call, seconds)
+                name = f"{name_of(layer)} {method}{' gradient' if gradient else ''}"
+                if took < MOST_MS * 1e6:
+                    yield name, counts, took
+
+
+def fitted(rows):
+    """Costs, not negative, with the least sum of squares of relative errors."""
+    from scipy.optimize import least_squares, nnls
+
+    counts = np.array([list(row[1].values()) for row in rows])
+    times = np.array([row[2] for row in rows])
+    start, _ = nnls(counts / times[:, None], np.ones(len(rows)))
+    # then of the logarithms: a prediction of half the time is as bad as one of twice of it
+    scale = np.where(counts.any(0), np.maximum(start, 1e-3), 0)
+    found = least_squares(
+        lambda c: np.log(np.maximum(counts @ c, 1.0) / times),
+        scale,
+        bounds=(0, np.inf),
+        loss="soft_l1",
+        f_scale=0.2,
+        x_scale=np.maximum(scale, 1e-3),
+    )
+    return found.x, counts @ found.x / times
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--levels", nargs="*", default=_core.levels(), choices=_core.levels())
+    parser.add_argument("--dtypes", nargs="*", default=list(DTYPES), choices=list(DTYPES))
+    parser.add_argument("--seconds", type=float, default=0.05, help="per case")
+    parser.add_argument("--worst", type=int, default=5, help="cases to print")
+    arguments = parser.parse_args()
+    machine = _core.machine()
+    constants = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants"
+    target = constants / f"layers_{machine['vendor'].lower()}.inc"
+    kept = target.read_text().splitlines() if target.exists() else []
+    lines = [
+        "// Made by benchmarks/calibrate_layers.py: do not edit. Nanoseconds per full vector on one core.",
+        f"// Machine: {machine['processor']}, L1 {machine['l1'] >> 10} KiB, L2 {machine['l2'] >> 10} KiB.",
+    ]
+    with faltung.set_workers(1):
+        for level in _core.levels():
+            for name, dtype in DTYPES.items():
+                key = f'FALTUNG_LAYER_COSTS("{level}", Arithmetic::{name},'
+                if level not in arguments.levels or name not in arguments.dtypes:
+                    lines += [line for line in kept if line.startswith(key)]
+                    continue
+                _core.force_level(level)
+                rows = list(measurements(dtype, arguments.seconds))
+                costs, ratios = fitted(rows)
+                lines.append(f"{key} {{{', '.join(f'{cost:.3g}' for cost in costs)}}})")
+                error = np.exp(np.abs(np.log(ratios)).mean())
+                print(lines[-1])
+                print(f"{len(rows)} cases, predicted within a factor of {error:.2f} on average")
+                order = np.argsort(-np.abs(np.log(ratios)))
+                for i in order[: arguments.worst]:
+                    took = f"{rows[i][2] * 1e-6:.3g} ms, predicted {ratios[i]:.2f} of it"
+                    print(f"  {rows[i][0]}: {took}", flush=True)
+    _core.force_level(None)
+    lines.insert(2, "// level, arithmetic, " + ", ".join(rows[0][1]))
+    if arguments.write:
+        target.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

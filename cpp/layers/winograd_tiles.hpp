@@ -1,0 +1,119 @@
+// What Winograd's filter needs forward and backward: the outputs cut into tiles, blocks of
+// neighbouring tiles, and the transforms of the samples behind them.
+#pragma once
+
+#include <algorithm>
+
+#include "layers/channel_lines.hpp"
+#include "layers/conv.hpp"
+
+namespace faltung::layers {
+
+template <class T>
+class WinogradTiles {
+public:
+    /// Neighbouring tiles: from where, and how many.
+    struct Block {
+        Index sample, depth, row, column, rows, columns;
+        Index tiles() const { return rows * columns; }
+    };
+
+    WinogradTiles(const ConvLayer& layer, int outputs, const microkernels::Table& table)
+        : layer_(layer),
+          table_(&table),
+          loops_(&layer_loops<T>(table)),
+          filter_(outputs == 4 ? loops_->winograd4 : loops_->winograd2),
+          outputs_(outputs),
+          points_(filter_.points * filter_.points),
+          planes_(layer.axes[0].k) {
+        const Index lanes = loops_->lanes;
+        // an odd number of cache lines from place to place
+        pitch_ = (layer.inputs + lanes - 1) / lanes * lanes;
+        if (pitch_ * number % 128 == 0) pitch_ += line;
+        tile_rows_ = (layer.axes[1].out - 1) / outputs + 1;
+        tile_columns_ = (layer.axes[2].out - 1) / outputs + 1;
+    }
+
+protected:
+    static constexpr Index number = static_cast<Index>(sizeof(T)), line = 64 / number;
+
+    const Axis& axis(int a) const { return layer_.axes[static_cast<std::size_t>(a)]; }
+    Index channels() const { return planes_ * layer_.inputs; }
+    Index tile_numbers() const { return planes_ * pitch_; }  // at one point
+
+    /// Blocks of at most so many tiles, as equal as can be.
+    void cut(Index rows, Index columns) {
+        row_blocks_ = (tile_rows_ - 1) / std::clamp<Index>(rows, 1, tile_rows_) + 1;
+        column_blocks_ = (tile_columns_ - 1) / std::clamp<Index>(columns, 1, tile_columns_) + 1;
+        rows_ = (tile_rows_ - 1) / row_blocks_ + 1;
+        columns_ = (tile_columns_ - 1) / column_blocks_ + 1;
+    }
+    Index blocks() const { return layer_.batch * axis(0).out * row_blocks_ * column_blocks_; }
+    Index most_tiles() const { return rows_ * columns_; }
+
+    Block block_at(Index index) const {
+        Block block{};
+        const Index column = index % column_blocks_;
+        index /= column_blocks_;
+        const Index row = index % row_blocks_;
+        index /= row_blocks_;
+        block.depth = index % axis(0).out;
+        block.sample = index / axis(0).out;
+        block.row = tile_rows_ * row / row_blocks_;
+        block.rows = tile_rows_ * (row + 1) / row_blocks_ - block.row;
+        block.column = tile_columns_ * column / column_blocks_;
+        block.columns = tile_columns_ * (column + 1) / column_blocks_ - block.column;
+        return block;
+    }
+
+    /// Channels that are read before they are transformed, in whole vectors: a box of them stays in
+    /// the nearer caches.
+    Index read_together(const ChannelReader<T>& reader) const {
+        const Index lanes = loops_->lanes;
+        return (reader.together(layer_.inputs) + lanes - 1) / lanes * lanes;
+    }
+    Index box_columns() const { return columns_ * outputs_ + 2; }
+    Index box_numbers(Index channels) const {
+        return (rows_ * outputs_ + 2) * box_columns() * channels;
+    }
+    Index line_numbers() const {
+        return box_columns() *
+               std::max<Index>(layer_.groups * std::max(layer_.inputs, layer_.outputs), 16);
+    }
+
+    /// to[p*point + tile*tile_numbers() + plane*pitch + c] for the tiles of a block. `scratch`
+    /// holds a box of read_together() channels and a line.
+    void transform_samples(const ChannelReader<T>& reader, Index group, const Block& block, T* to,
+                           Index point, T* scratch) const {
+        const Index together = reader.together(layer_.inputs), place = read_together(reader);
+        const Index row = box_columns() * place;
+        const Index begin = axis(2).first + block.column * outputs_;
+        const Index end = begin + block.columns * outputs_ + 2;
+        for (Index p = 0; p < planes_; ++p)
+            for (Index c = 0; c < layer_.inputs; c += together) {
+                const Index count = std::min(together, layer_.inputs - c);
+                for (Index r = 0; r < block.rows * outputs_ + 2; ++r)
+                    reader.read(block.sample, group * layer_.inputs + c, count,
+                                axis(0).first + block.depth * axis(0).step + p * axis(0).dilation,
+                                axis(1).first + block.row * outputs_ + r, begin, end,
+                                scratch + r * row, place, 1, scratch + box_numbers(place));
+                for (Index r = 0; r < block.rows; ++r)
+                    for (Index q = 0; q < block.columns; ++q)
+                        filter_.samples(
+                            scratch + r * outputs_ * row + q * outputs_ * place, row, place, count,
+                            to + ((r * block.columns + q) * planes_ + p) * pitch_ + c, point);
+            }
+    }
+
+    ConvLayer layer_;
+    const microkernels::Table* table_;
+    const microkernels::LayerTable<T>* loops_;
+    microkernels::WinogradTable<T> filter_;
+    Index outputs_, points_, planes_;  // of a tile along each axis; products; taps along depth
+    Index pitch_ = 1;                  // numbers from plane to plane of a tile's samples
+    Index tile_rows_ = 1, tile_columns_ = 1;
+    Index rows_ = 1, columns_ = 1;  // the most of a block
+    Index row_blocks_ = 1, column_blocks_ = 1;
+};
+
+}  // namespace faltung::layers
