@@ -1,4 +1,4 @@
-"""Layers of nets: forward and backward, plain calls and prepared ones, each method by itself."""
+"""Layers of nets: forward and backward, plain calls and prepared ones, each method by itself both ways."""
 
 import numpy as np
 from _peers import module, samples
@@ -12,6 +12,7 @@ LAYERS = {
     "vgg 512-512 14 k3": (1, 512, 512, 14, 3, 1, 1, 1),
     "64-64 112 k5": (1, 64, 64, 112, 5, 1, 2, 1),
     "64-64 112 k7": (1, 64, 64, 112, 7, 1, 3, 1),
+    "alexnet 3-64 224 k11 s4 n8": (8, 3, 64, 224, 11, 4, 2, 1),
     "resnet 3-64 224 k7 s2 n8": (8, 3, 64, 224, 7, 2, 3, 1),
     "resnet 256-64 56 k1 n8": (8, 256, 64, 56, 1, 1, 0, 1),
     "resnext 128-128 28 k3 g32 n8": (8, 128, 128, 28, 3, 1, 1, 32),
@@ -95,4 +96,22 @@ class Methods:
         self.call = lambda: plan(x)
 
     def time_forward(self, *_):
+        self.call()
+
+
+class BackwardMethods:
+    params = (METHODS, list(LAYERS))
+    param_names = ("method", "layer")
+
+    def setup(self, method, layer):
+        x, w, options = arrays(layer)
+        nn = module("faltung").nn
+        grad = samples(nn.conv(x, w, **options).shape, seed=9)
+        self.call = lambda: nn.conv_backward(grad, x, w, bias=False, method=method, **options)
+        try:
+            self.call()
+        except ValueError as error:
+            raise NotImplementedError(str(error)) from None
+
+    def time_backward(self, *_):
         self.call()
