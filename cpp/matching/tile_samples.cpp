@@ -2,16 +2,11 @@
 
 namespace faltung::matching {
 
-namespace {
-
-/// The axis whose rows lie in one block: the innermost before the last with more than one row.
-int block_axis(const TileShape& shape) {
-    int y = shape.length.size() - 2;
-    while (y > 0 && shape.length[y] == 1) --y;
-    return y;
+int row_axis(const TileShape& shape) {
+    int axis = shape.length.size() - 2;
+    while (axis >= 0 && shape.length[axis] == 1) --axis;
+    return axis;
 }
-
-}  // namespace
 
 WindowShape windows_of(const Problem& problem, const TileShape& shape, const TilePlace& place) {
     WindowShape windows;
@@ -28,8 +23,8 @@ template <class T>
 void load_tile(const TileTransform<T>& transform, const TileShape& shape, const T* re, const T* im,
                T* tile) {
     using ConstPlane = typename TileTransform<T>::ConstPlane;
-    const Index n = shape.length.back(), y = block_axis(shape);
-    const Index rows = y < 0 ? 1 : shape.length[static_cast<int>(y)];
+    const int y = row_axis(shape);
+    const Index n = shape.length.back(), rows = y < 0 ? 1 : shape.length[y];
     for (Index row = 0; row < shape.rows(); row += rows)
         transform.load(tile, row, rows, ConstPlane{re + row * n, n, 1},
                        im ? ConstPlane{im + row * n, n, 1} : ConstPlane{nullptr, 0, 1}, n);
@@ -38,7 +33,7 @@ void load_tile(const TileTransform<T>& transform, const TileShape& shape, const 
 template <class T>
 void store_tile(const TileTransform<T>& transform, const TileShape& shape, const Extents& outputs,
                 int part, const T* tile, T* to) {
-    const int last = shape.length.size() - 1, y = block_axis(shape);
+    const int last = shape.length.size() - 1, y = row_axis(shape);
     const Index n = outputs[last], rows = y < 0 ? 1 : outputs[y];
     Extents offset(last, 0);
     for (;;) {

@@ -9,6 +9,10 @@
 
 namespace faltung::matching {
 
+/// The axis whose rows lie in one block of a tile: the innermost before the last with more than one
+/// row, or -1.
+int row_axis(const TileShape& shape);
+
 /// The block of a tile and its windows, axes of one sample left out.
 WindowShape windows_of(const Problem& problem, const TileShape& shape, const TilePlace& place);
 
@@ -35,29 +39,34 @@ void for_each_tile_row(const TileShape& shape, const TilePlace& place, Body&& bo
     }
 }
 
-/// The rows of a tile's outputs in C order, one after the other.
-class OutputRows {
+/// The rows of a box in C order, one after the other.
+class BoxRows {
 public:
-    OutputRows(const TileShape& shape, const TilePlace& place)
-        : shape_(shape), place_(place), at_(place.out) {}
+    BoxRows(const Extents& start, const Extents& length)
+        : start_(start), length_(length), at_(start) {}
 
-    const Extents& at() const { return at_; }  // in the array
-    Index in_tile() const {
+    const Extents& at() const { return at_; }
+    /// Where this row is in a block of so many samples per axis that begins where the box does.
+    Index row_in(const Extents& block) const {
         Index row = 0;
-        for (int a = 0; a + 1 < at_.size(); ++a)
-            row = row * shape_.length[a] + at_[a] - place_.out[a];
+        for (int a = 0; a + 1 < at_.size(); ++a) row = row * block[a] + at_[a] - start_[a];
         return row;
+    }
+    /// Whether it is one of the first `extents` rows along every axis.
+    bool within(const Extents& extents) const {
+        for (int a = 0; a + 1 < at_.size(); ++a)
+            if (at_[a] - start_[a] >= extents[a]) return false;
+        return true;
     }
     void next() {
         for (int a = at_.size() - 2; a >= 0; --a) {
-            if (++at_[a] < place_.out[a] + place_.outputs[a]) return;
-            at_[a] = place_.out[a];
+            if (++at_[a] < start_[a] + length_[a]) return;
+            at_[a] = start_[a];
         }
     }
 
 private:
-    const TileShape& shape_;
-    const TilePlace& place_;
+    const Extents &start_, &length_;
     Extents at_;
 };
 

@@ -27,17 +27,12 @@ std::size_t WindowSums<T>::scratch_numbers(const WindowShape& shape) {
 }
 
 template <class T>
-WindowSums<T>::WindowSums(const WindowShape& shape, const T* block, double* scratch,
+WindowSums<T>::WindowSums(const WindowShape& shape, const Rectangle<T>& block, double* scratch,
                           const microkernels::Table& table)
     : shape_(shape),
       block_(block),
       scratch_(scratch),
-      samples_([&]() -> const microkernels::MatchTable<T>& {
-          if constexpr (std::is_same_v<T, float>)
-              return table.match_f32;
-          else
-              return table.match_f64;
-      }()),
+      samples_(match_table<T>(table)),
       window_(table.window) {
     Index offset = 0;
     for (int l = 0; l < levels(shape); ++l) {
@@ -48,7 +43,7 @@ WindowSums<T>::WindowSums(const WindowShape& shape, const T* block, double* scra
     std::fill_n(scratch_ + offset, behind, 0.0);
     if (shape.outer() == 0) {
         restart(0);
-        samples_.move(block, nullptr, part(0, 0), part(0, 1), shape.line());
+        samples_.move(block.data, nullptr, block.centre, part(0, 0), part(0, 1), shape.line());
     }
 }
 
@@ -67,8 +62,10 @@ template <class T>
 void WindowSums<T>::move(int l, Index entering, Index leaving) {
     const Index inner = shape_.inner(l);
     if (l == 0) {
-        samples_.move(block_ + entering * inner, leaving < 0 ? nullptr : block_ + leaving * inner,
-                      part(0, 0), part(0, 1), inner);
+        const Index rows = inner / shape_.line();
+        samples_.move(block_.row(entering * rows),
+                      leaving < 0 ? nullptr : block_.row(leaving * rows), block_.centre, part(0, 0),
+                      part(0, 1), inner);
         return;
     }
     for (int which = 0; which < 2; ++which) {

@@ -6,6 +6,24 @@
 
 namespace faltung::matching {
 
+template <class T>
+constexpr const microkernels::MatchTable<T>& match_table(const microkernels::Table& table) {
+    if constexpr (std::is_same_v<T, float>)
+        return table.match_f32;
+    else
+        return table.match_f64;
+}
+
+/// Rows of samples, which count less `centre`.
+template <class T>
+struct Rectangle {
+    const T* data;
+    Index pace;  // numbers from row to row
+    T centre;
+
+    const T* row(Index r) const { return data + r * pace; }
+};
+
 /// A block in C order, the window, and how many windows are wanted along each axis. Axes of one
 /// sample are left out, save the last.
 struct WindowShape {
@@ -56,7 +74,7 @@ class WindowSums {
 public:
     static std::size_t scratch_numbers(const WindowShape& shape);
 
-    WindowSums(const WindowShape& shape, const T* block, double* scratch,
+    WindowSums(const WindowShape& shape, const Rectangle<T>& block, double* scratch,
                const microkernels::Table& table);
 
     void restart(int level);
@@ -72,7 +90,7 @@ private:
     int last_level() const { return offset_.size() - 1; }
 
     const WindowShape& shape_;
-    const T* block_;
+    Rectangle<T> block_;
     double* scratch_;
     const microkernels::MatchTable<T>& samples_;
     const microkernels::WindowTable& window_;

@@ -33,22 +33,22 @@ double centre(const T* from, T centre, T* to, std::int64_t n) {
 }
 
 template <bool leaves, class T>
-FALTUNG_INLINE void move_one(const T* __restrict enter, const T* __restrict leave,
+FALTUNG_INLINE void move_one(const T* __restrict enter, const T* __restrict leave, T centre,
                              double* __restrict sum, double* __restrict square, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) {
-        const double in = static_cast<double>(enter[i]);
-        const double out = leaves ? static_cast<double>(leave[i]) : 0.0;
+        const double in = static_cast<double>(enter[i] - centre);
+        const double out = leaves ? static_cast<double>(leave[i] - centre) : 0.0;
         sum[i] += in - out;
         square[i] += in * in - out * out;
     }
 }
 
 template <class T>
-void move(const T* enter, const T* leave, double* sum, double* square, std::int64_t n) {
+void move(const T* enter, const T* leave, T centre, double* sum, double* square, std::int64_t n) {
     if (leave)
-        move_one<true>(enter, leave, sum, square, n);
+        move_one<true>(enter, leave, centre, sum, square, n);
     else
-        move_one<false>(enter, enter, sum, square, n);
+        move_one<false>(enter, enter, centre, sum, square, n);
 }
 
 /// Lane i is lane i - steps of the first vector, the lanes below that are of the second.

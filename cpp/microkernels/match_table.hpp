@@ -14,9 +14,10 @@ struct MatchTable {
     /// to[i] = from[i] - centre; the answer is the sum of the squares, not finite where a sample is
     /// not.
     double (*centre)(const T* from, T centre, T* to, std::int64_t n);
-    /// Sums of samples and of their squares, position by position: `enter` comes under the window,
-    /// `leave` (or null) goes.
-    void (*move)(const T* enter, const T* leave, double* sum, double* square, std::int64_t n);
+    /// Sums of samples less `centre`, and of their squares, position by position: `enter` comes
+    /// under the window, `leave` (or null) goes.
+    void (*move)(const T* enter, const T* leave, T centre, double* sum, double* square,
+                 std::int64_t n);
     /// spreads[i] = q - s^2 * share for the sums s and q of `width` numbers of `sum` and of
     /// `square` from i on. Both are preceded by a zero. Reads and writes whole vectors, so up to
     /// one of T (for the sums, as many numbers) beyond the end.
