@@ -10,11 +10,11 @@
 #include <dlfcn.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FALTUNG_ADDRESS_SANITIZER 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FALTUNG_SANITIZER 1  // they refuse DEEPBIND
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FALTUNG_ADDRESS_SANITIZER 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FALTUNG_SANITIZER 1
 #endif
 #endif
 
@@ -42,7 +42,7 @@ void* open_library(const std::string& path, std::string& reason) {
     int flags = RTLD_NOW | RTLD_LOCAL;
     // Without DEEPBIND, symbols of an MKL that someone loaded globally would answer FFTW's own
     // calls.
-#if defined(RTLD_DEEPBIND) && !defined(FALTUNG_ADDRESS_SANITIZER)
+#if defined(RTLD_DEEPBIND) && !defined(FALTUNG_SANITIZER)
     flags |= RTLD_DEEPBIND;
 #endif
     void* library = dlopen(path.c_str(), flags);
