@@ -30,11 +30,21 @@ for _name in compat_numpy.__all__:
     setattr(np, _name, getattr(compat_numpy, _name))
 
 
+_names: dict[str, str] = {}
+_skipped: dict[str, str] = {}
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        reason = EXCUSED.get(f"{item.module.__name__}::{item.nodeid.partition('::')[2]}")
+        _names[item.nodeid] = f"{item.module.__name__}::{item.nodeid.partition('::')[2]}"
+        reason = EXCUSED.get(_names[item.nodeid])
         if reason:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped[_names[report.nodeid]] = report.longrepr[2]
 
 
 def pytest_sessionstart():
@@ -53,6 +63,7 @@ def pytest_sessionfinish(session):
                     "refused": counted.refused,
                     "collected": session.testscollected,
                     "failed": session.testsfailed,
+                    "skipped": _skipped,
                 }
             ),
             encoding="utf-8",
