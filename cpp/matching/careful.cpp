@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "core/workspace.hpp"
+#include "matching/flat_windows.hpp"
 #include "matching/twofold.hpp"
 
 namespace faltung::matching {
@@ -47,55 +49,46 @@ struct WindowSum {
 struct CarefulTile::Samples {
     std::vector<double> value;
     std::vector<std::uint8_t> bad;
-    std::vector<std::int32_t> run;  // equal samples up to here, along the last axis
-    double energy = 0;              // the mean square
-    bool any_bad = false;
-    Index line;
+    std::optional<FlatWindows> flat;
+    double energy = 0;  // the mean square
 
-    Samples(const LineReader<double>& x, const TileShape& shape, const TilePlace& place)
-        : line(shape.length.back()) {
+    Samples(const LineReader<double>& x, const TileShape& shape, const TilePlace& place,
+            const WindowShape& windows) {
+        const Index line = shape.length.back(), begin = place.start.back(), n = place.need.back();
         const auto points = static_cast<std::size_t>(shape.rows() * line);
         value.resize(points);
         bad.resize(points);
-        run.resize(points);
-        const Index begin = place.start[place.start.size() - 1],
-                    n = place.need[place.need.size() - 1];
-        double peak = 0;
-        for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
-            if (!needed) return;
-            double* to = value.data() + row * line;
-            x.read(at.data(), begin, begin + n, to);
-            for (Index i = 0; i < n; ++i) {
-                const bool finite = std::isfinite(to[i]);
-                if (finite) peak = std::max(peak, std::abs(to[i]));
-                const auto j = static_cast<std::size_t>(row * line + i);
-                bad[j] = !finite;
-                any_bad = any_bad || !finite;
-                run[j] = !finite                                      ? 0
-                         : i > 0 && !bad[j - 1] && to[i] == to[i - 1] ? run[j - 1] + 1
-                                                                      : 1;
-            }
-        });
-        const int exponent = peak > 0 ? -std::ilogb(peak) : 0;
-        double sum = 0, count = 0;
-        const auto for_each_good = [&](auto&& body) {
-            for_each_tile_row(shape, place, [&](Index row, const Extents&, bool needed) {
-                for (Index i = 0; needed && i < n; ++i)
-                    if (const auto j = static_cast<std::size_t>(row * line + i); bad[j])
-                        value[j] = 0;
-                    else
-                        body(value[j]);
+        double peak = 0, count = 0;
+        const auto for_each_row = [&](auto&& body) {
+            for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
+                if (needed) body(value.data() + row * line, bad.data() + row * line, at);
             });
         };
-        for_each_good([&](double& sample) {
-            sample = std::ldexp(sample, exponent);
-            sum += sample;
-            ++count;
+        for_each_row([&](double* to, std::uint8_t* bads, const Extents& at) {
+            x.read(at.data(), begin, begin + n, to);
+            for (Index i = 0; i < n; ++i) {
+                const double size = std::abs(to[i]);
+                bads[i] = !(size <= std::numeric_limits<double>::max());
+                to[i] = bads[i] ? std::numeric_limits<double>::quiet_NaN() : to[i];
+                peak = size > peak && !bads[i] ? size : peak;
+                count += 1 - bads[i];
+            }
+        });
+        flat.emplace(windows, value.data());  // now, while no two samples are equal by rounding
+        const PowerOfTwo scale(peak > 0 ? -std::ilogb(peak) : 0);
+        double sum = 0;
+        for_each_row([&](double* to, const std::uint8_t* bads, const Extents&) {
+            for (Index i = 0; i < n; ++i) {
+                to[i] = bads[i] ? 0 : scale(to[i]);
+                sum += to[i];
+            }
         });
         const double mean = count > 0 ? sum / count : 0;
-        for_each_good([&](double& sample) {
-            sample -= mean;
-            energy += sample * sample;
+        for_each_row([&](double* to, const std::uint8_t* bads, const Extents&) {
+            for (Index i = 0; i < n; ++i) {
+                to[i] = bads[i] ? 0 : to[i] - mean;
+                energy += to[i] * to[i];
+            }
         });
         energy /= std::max(1.0, count);
     }
@@ -153,16 +146,6 @@ CarefulTile::CarefulTile(const Problem& problem, std::shared_ptr<const Pattern> 
     rows_ = window_rows(windows_of(problem, shape, {nothing, nothing, nothing, nothing}));
     if (!pattern_->flat)
         transform_ = make_tile<double>(problem, as_kernel(*pattern_, pattern_->taps), shape, table);
-}
-
-bool CarefulTile::window_is_flat(const Samples& samples, Index start) const {
-    const Index width = problem_.axes.back().k;
-    const double first = samples.value[static_cast<std::size_t>(start)];
-    for (const Index row : rows_) {
-        const auto end = static_cast<std::size_t>(start + row + width - 1);
-        if (samples.run[end] < width || samples.value[end] != first) return false;
-    }
-    return true;
 }
 
 /// Two passes over one window without bad samples.
@@ -255,8 +238,8 @@ private:
 template <class T>
 void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T* scores) const {
     constexpr T doubtful = static_cast<T>(microkernels::doubtful_score);
-    const Samples samples(x, shape_, place);
     const WindowShape windows = windows_of(problem_, shape_, place);
+    const Samples samples(x, shape_, place, windows);
     const Index n = windows.outputs.back();
 
     const std::vector<Index> starts = output_rows(windows);
@@ -265,7 +248,7 @@ void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T*
         T* line = scores + static_cast<Index>(row) * n;
         for (Index i = 0; i < n; ++i) {
             if (line[i] != doubtful) continue;
-            if (window_is_flat(samples, starts[row] + i))
+            if (samples.flat->at(starts[row] + i))
                 line[i] = 0;
             else
                 ++left;

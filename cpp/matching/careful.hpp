@@ -26,7 +26,6 @@ private:
     struct Samples;
 
     double score_window(const Samples& samples, Index start) const;
-    bool window_is_flat(const Samples& samples, Index start) const;
 
     Problem problem_;
     std::shared_ptr<const Pattern> pattern_;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "core/workspace.hpp"
 #include "matching/careful.hpp"
+#include "matching/flat_windows.hpp"
 
 namespace faltung::matching {
 
@@ -20,11 +22,12 @@ constexpr double trusted = 0x1p-24, trusted_template = 0x1p-24;
 /// A tile: scaled, freed of its mean, zero where samples do not count.
 struct MaskedTile::Samples {
     std::vector<double> value, square, keep, bad;
-    double energy = 0;  // the mean square of what counts
+    std::optional<FlatWindows> flat;  // those where not even what does not count differs
+    double energy = 0;                // the mean square of what counts
     bool any_bad = false;
 
     Samples(const LineReader<double>& x, const LineReader<double>* keep_reader,
-            const TileShape& shape, const TilePlace& place) {
+            const TileShape& shape, const TilePlace& place, const WindowShape& windows) {
         const Index line = shape.length.back(), begin = place.start[place.start.size() - 1],
                     n = place.need[place.need.size() - 1];
         const auto points = static_cast<std::size_t>(shape.rows() * line);
@@ -38,6 +41,8 @@ struct MaskedTile::Samples {
                 keep_reader->read(at.data(), begin, begin + n, keep.data() + first);
             else
                 std::fill_n(keep.data() + first, n, 1.0);
+            // what does not count is taken for the sample before it
+            double before = row > 0 ? value[first - static_cast<std::size_t>(line)] : 0;
             for (auto j = first; j < first + static_cast<std::size_t>(n); ++j) {
                 keep[j] = keep[j] != 0;
                 if (keep[j] != 0 && !std::isfinite(value[j])) {
@@ -45,14 +50,17 @@ struct MaskedTile::Samples {
                     keep[j] = 0;
                     any_bad = true;
                 }
+                if (keep[j] == 0) value[j] = before;
+                before = value[j];
                 if (keep[j] != 0) peak = std::max(peak, std::abs(value[j]));
             }
         });
-        const int exponent = peak > 0 ? -std::ilogb(peak) : 0;
+        flat.emplace(windows, value.data());
+        const PowerOfTwo scale(peak > 0 ? -std::ilogb(peak) : 0);
         double sum = 0, count = 0;
         for (std::size_t j = 0; j < points; ++j) {
             if (keep[j] == 0) continue;
-            value[j] = std::ldexp(value[j], exponent);
+            value[j] = scale(value[j]);
             sum += value[j];
             ++count;
         }
@@ -70,7 +78,12 @@ MaskedTile::MaskedTile(const Problem& problem, std::shared_ptr<const Pattern> pa
                        const TileShape& shape, const microkernels::Table& table)
     : problem_(problem), pattern_(std::move(pattern)), shape_(shape) {
     const Extents nothing(shape.length.size(), 0);
-    rows_ = window_rows(windows_of(problem, shape, {nothing, nothing, nothing, nothing}));
+    const Index width = problem.axes.back().k;
+    for (std::size_t tap = 0; const Index row : window_rows(
+                                  windows_of(problem, shape, {nothing, nothing, nothing, nothing})))
+        for (Index i = 0; i < width; ++i, ++tap)
+            if (pattern_->keep.empty() || pattern_->keep[tap])
+                taps_that_count_.push_back({row + i, pattern_->taps[tap]});
     std::vector<double> mask, squares;
     for (std::size_t i = 0; i < pattern_->taps.size(); ++i) {
         mask.push_back(pattern_->keep.empty() || pattern_->keep[i] ? 1.0 : 0.0);
@@ -101,16 +114,21 @@ void MaskedTile::correlate(const TileTransform<double>& transform, const double*
     store_tile<double>(transform, shape_, place.outputs, 1, tile, im_out->data());
 }
 
-/// Two passes over what counts of one window.
+/// Two passes over what counts of one window, a third before them to see whether it is flat.
 double MaskedTile::score_window(const Samples& samples, Index start) const {
-    const Index width = problem_.axes.back().k;
+    const double* const value = samples.value.data() + start;
+    const double* const keep = samples.keep.data() + start;
+    const double* first = nullptr;
+    const bool differ =
+        std::any_of(taps_that_count_.begin(), taps_that_count_.end(), [&](const Tap& tap) {
+            if (keep[tap.place] == 0) return false;
+            if (!first) first = value + tap.place;
+            return value[tap.place] != *first;
+        });
+    if (!differ) return 0;
     const auto for_each_pair = [&](auto&& body) {
-        std::size_t tap = 0;
-        for (const Index row : rows_)
-            for (Index i = 0; i < width; ++i, ++tap)
-                if (const auto j = static_cast<std::size_t>(start + row + i);
-                    samples.keep[j] != 0 && (pattern_->keep.empty() || pattern_->keep[tap]))
-                    body(samples.value[j], pattern_->taps[tap]);
+        for (const Tap& tap : taps_that_count_)
+            if (keep[tap.place] != 0) body(value[tap.place], tap.value);
     };
     double count = 0, first_x = 0, first_tap = 0, sum_x = 0, sum_tap = 0;
     for_each_pair([&](double x, double tap) {
@@ -119,7 +137,6 @@ double MaskedTile::score_window(const Samples& samples, Index start) const {
         sum_tap += tap - first_tap;
         ++count;
     });
-    if (count == 0) return 0;
     const double mean_x = sum_x / count, mean_tap = sum_tap / count;
     double square_x = 0, square_tap = 0, cross = 0;
     for_each_pair([&](double x, double tap) {
@@ -135,7 +152,8 @@ double MaskedTile::score_window(const Samples& samples, Index start) const {
 template <class T>
 void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* keep,
                        const TilePlace& place, T* scores) const {
-    const Samples samples(x, keep, shape_, place);
+    const WindowShape windows = windows_of(problem_, shape_, place);
+    const Samples samples(x, keep, shape_, place, windows);
     std::vector<double> count, bad, sum, square, product_sum, tap_sum, tap_square;
     correlate(*mask_, samples.keep.data(), samples.any_bad ? samples.bad.data() : nullptr, place,
               count, &bad);
@@ -145,7 +163,6 @@ void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* ke
         correlate(*squares_, samples.keep.data(), nullptr, place, tap_square, nullptr);
     }
 
-    const WindowShape windows = windows_of(problem_, shape_, place);
     const Index n = windows.outputs.back();
     Index row = 0;
     for (const Index start : output_rows(windows)) {
@@ -155,7 +172,7 @@ void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* ke
             const double share = std::round(count[at]);
             if (bad[at] > 0.5) {
                 score = std::numeric_limits<T>::quiet_NaN();
-            } else if (pattern_->flat || share < 2) {
+            } else if (pattern_->flat || share < 2 || samples.flat->at(start + i)) {
                 score = 0;
             } else {
                 const double spread = square[at] - sum[at] * sum[at] / share;

@@ -33,7 +33,11 @@ private:
     Problem problem_;
     std::shared_ptr<const Pattern> pattern_;
     TileShape shape_;
-    std::vector<Index> rows_;  // of a window
+    struct Tap {
+        Index place;  // in a block, from where its window starts
+        double value;
+    };
+    std::vector<Tap> taps_that_count_;
     // with the mask, the template and its square under the mask
     std::unique_ptr<const TileTransform<double>> mask_, taps_, squares_;
 };

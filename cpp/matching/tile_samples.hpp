@@ -1,6 +1,8 @@
 // What a tile holds, sample by sample, and how it meets a transform.
 #pragma once
 
+#include <cmath>
+
 #include "core/array_view.hpp"
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
@@ -68,6 +70,18 @@ public:
 private:
     const Extents &start_, &length_;
     Extents at_;
+};
+
+/// Products with 2^exponent, which no double may be able to hold. Finite samples that become at
+/// most 2 are rounded only where they vanish.
+class PowerOfTwo {
+public:
+    explicit PowerOfTwo(int exponent)
+        : half_(std::ldexp(1.0, exponent / 2)), rest_(std::ldexp(1.0, exponent - exponent / 2)) {}
+    double operator()(double x) const { return x * half_ * rest_; }
+
+private:
+    double half_, rest_;
 };
 
 /// Blocks in C order into a tile, `re` and `im` (or null) as its two planes.
