@@ -2,7 +2,7 @@
 """Measure the constants of the cost model and write them to cpp/policy/constants/.
 
     python benchmarks/calibrate.py                 measure everything, print the table
-    python benchmarks/calibrate.py --write         and replace the file of this processor's maker
+    python benchmarks/calibrate.py --write         and replace the file of this family of processors
     python benchmarks/calibrate.py --levels v4     some levels only, the others stay as they are
 
 Every figure is nanoseconds on one core of this machine, the least of several runs on warm caches, for each
@@ -12,6 +12,7 @@ instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they ar
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 DTYPES = {"f32": np.float32, "f64": np.float64}
 
 
-def least(call: Callable[[], object], seconds: float = 0.4) -> float:
+def least(call: Callable[[], object], seconds: float = 0.15) -> float:
     """The least time of a call, in nanoseconds."""
     call()
     best, start, runs = float("inf"), time.perf_counter(), 0
@@ -94,6 +95,20 @@ def separable_costs(dtype: type) -> tuple[float, float]:
     return line_through(*points)
 
 
+def whole_costs(dtype: type) -> tuple[float, float]:
+    """Nanoseconds per complex point of a wrapped image whose sides are good lengths, and per point and butterfly
+    level of both ways."""
+    costs = []
+    for side in (96, 1024):
+        levels = math.log2(side / 2) + math.log2(side)
+        x = rng.standard_normal((side, side)).astype(dtype)
+        out = np.empty_like(x)
+        k = rng.standard_normal((9, 9)).astype(dtype)
+        plan = faltung.plan(k, x.shape, "same", "fft", boundary="wrap", x_dtype=dtype)
+        costs.append((levels, least(lambda: plan(x, out=out)) / (x.size / 2)))  # noqa: B023
+    return line_through(*costs)
+
+
 def tile_costs(dtype: type) -> list[float]:
     """Nanoseconds per point of one square tile of each length, everything counted."""
     costs = []
@@ -124,12 +139,13 @@ def main() -> None:
     arguments = parser.parse_args()
     machine = _core.machine()
     constants = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants"
-    target = constants / f"{machine['vendor'].lower()}.inc"
+    target = constants / f"{machine['vendor'].lower()}-{machine['family']}.inc"
     kept = target.read_text().splitlines() if target.exists() else []
     lines = [
         "// Made by benchmarks/calibrate.py: do not edit. Nanoseconds on one core.",
         f"// Machine: {machine['processor']}, L1 {machine['l1'] >> 10} KiB, L2 {machine['l2'] >> 10} KiB.",
-        "// level, arithmetic, {per output, per tap}: line, column, image, wide, separable; per point of a square tile",
+        "// level, arithmetic, {per output, per tap}: line, column, image, wide, separable; {per point, per butterfly",
+        "// level} of whole arrays; per point of a square tile",
         "// of " + ", ".join(map(str, LENGTHS)),
     ]
     with faltung.set_workers(1):
@@ -141,12 +157,13 @@ def main() -> None:
             for name, dtype in DTYPES.items():
                 direct = direct_costs(dtype)
                 row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
-                row += [figures(separable_costs(dtype)), figures(tile_costs(dtype))]
+                row += [figures(separable_costs(dtype)), figures(whole_costs(dtype))]
+                row += [figures(tile_costs(dtype))]
                 lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::{name}, {", ".join(row)})')
                 print(lines[-1], flush=True)
             direct = integer_costs()
             row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
-            row += [figures(direct["image"]), "{}"]
+            row += [figures(direct["image"]), "{0, 0}", "{}"]
             lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})')
             print(lines[-1], flush=True)
     _core.force_level(None)

@@ -2,7 +2,7 @@
 """Measure what layers of nets cost and write it to cpp/policy/constants/.
 
     python benchmarks/calibrate_layers.py                  measure everything, print the table
-    python benchmarks/calibrate_layers.py --write          and replace the file of this processor's maker
+    python benchmarks/calibrate_layers.py --write          and replace the file of this family of processors
     python benchmarks/calibrate_layers.py --levels v4      some levels only, the others stay as they are
     python benchmarks/calibrate_layers.py --dtypes f32     some arithmetics only
 
@@ -110,7 +110,7 @@ def main():
     arguments = parser.parse_args()
     machine = _core.machine()
     constants = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants"
-    target = constants / f"layers_{machine['vendor'].lower()}.inc"
+    target = constants / f"layers-{machine['vendor'].lower()}-{machine['family']}.inc"
     kept = target.read_text().splitlines() if target.exists() else []
     lines = [
         "// Made by benchmarks/calibrate_layers.py: do not edit. Nanoseconds per full vector on one core.",

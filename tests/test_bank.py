@@ -115,7 +115,7 @@ def test_faint_samples_beside_bright_ones(level, rng):
     maps = faltung.filter_bank(x, kernels, method="overlap_save")
     for y, k in zip(maps, kernels, strict=True):
         direct = faltung.convolve(x, k, "same", "direct")
-        sees = 0 < faltung.convolve(x > 1, np.ones(k.shape, "u1"), "same")
+        sees = faltung.convolve(x > 1, np.ones(k.shape, "u1"), "same") > 0
         np.testing.assert_allclose(y[~sees], direct[~sees], rtol=1e-5, atol=1e-3)
         # what sees the bright one may be off by its rounding
         np.testing.assert_allclose(y[sees], direct[sees], rtol=1e-5, atol=1e6 * 2**-20)

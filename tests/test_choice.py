@@ -81,7 +81,7 @@ class TestAuto:
     def test_sizes_that_no_machine_holds_can_be_planned(self, n):
         # the kernel decides what a plan holds, not x
         plan = faltung.plan(full_rank((64,)), (n,), "same")
-        assert plan.method in {"direct", "overlap_save"}
+        assert plan.method in {"direct", "separable", "overlap_save"}
         assert plan.workspace_bytes <= 64 << 20
 
 

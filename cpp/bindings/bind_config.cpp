@@ -69,6 +69,7 @@ void bind_config(py::module_& module) {
         py::dict info;
         info["vendor"] = here.vendor;
         info["processor"] = here.processor;
+        info["family"] = here.family;
         info["l1"] = here.caches.l1;
         info["l2"] = here.caches.l2;
         info["l3"] = here.caches.l3;

@@ -42,11 +42,14 @@ int most_terms(const Problem& problem) {
     return problem.sample_bound > 0 || problem.taps() > looked_at ? 1 : most;
 }
 
-/// Passes along several axes may save work; along one only where its taps are equal.
+/// Passes along several axes may save work; along one, where its taps are equal or the rows are
+/// lines by themselves, which a pass walks with less ado.
 bool worth_factors(const Problem& problem, const Kernel& kernel) {
+    constexpr Index long_kernel = 1024;  // belongs to transforms
     int convolved = 0;
     for (const Axis& axis : problem.axes) convolved += axis.k > 1;
-    return kernel.finite() && (convolved != 1 || kernel.constant());
+    return kernel.finite() && (convolved != 1 || kernel.constant() ||
+                               (problem.axes.back().k > 1 && problem.taps() <= long_kernel));
 }
 
 /// For settle_integers: how to look at the samples of x.
@@ -68,8 +71,6 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
 /// Calls that are over before a second thread has woken up run on the caller's alone. No bit of the
 /// answer depends on it.
 void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Context context) {
-    constexpr double worth_waking =
-        60e-6;  // seconds; waking and joining takes some 10 us on idle cores
     if (plan.choice.taken().seconds < worth_waking) context.workers = 1;
     plan.executor->run(x, out, context);
 }

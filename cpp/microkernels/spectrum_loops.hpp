@@ -290,13 +290,30 @@ bool moderate(const T* numbers, Size n) {
     return seen.moderate();
 }
 
+template <class T>
+T squares(const T* numbers, Size n) {
+    Vec<T> sums[2]{};
+    Size i = 0;
+    for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+        const Vec<T> a = loadu(numbers + i), b = loadu(numbers + i + lanes<T>);
+        sums[0] = fma(a, a, sums[0]);
+        sums[1] = fma(b, b, sums[1]);
+    }
+    T sum = 0;
+    for (; i < n; ++i) sum += numbers[i] * numbers[i];
+    sums[0] += sums[1];
+    for (int l = 0; l < lanes<T>; ++l) sum += sums[0][l];
+    return sum;
+}
+
 }  // namespace spectrum
 
 template <class T>
 constexpr SpectrumTable<T> spectrum_table() {
     return {spectrum::multiply<T>,     spectrum::turn<T, false>,    spectrum::turn<T, true>,
             spectrum::fold<T>,         spectrum::unfold<T>,         spectrum::transpose<T>,
-            spectrum::fold_columns<T>, spectrum::unfold_columns<T>, spectrum::moderate<T>};
+            spectrum::fold_columns<T>, spectrum::unfold_columns<T>, spectrum::moderate<T>,
+            spectrum::squares<T>};
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ struct SpectrumTable {
     /// Among n numbers no NaN, no infinity, and none so large (2^105 in float32, 2^961 in float64)
     /// that a transform might overflow.
     bool (*moderate)(const T* numbers, std::int64_t n);
+
+    /// The sum of their squares, of at most some hundred.
+    T (*squares)(const T* numbers, std::int64_t n);
 };
 
 }  // namespace faltung::microkernels

@@ -102,11 +102,15 @@ struct Watch {
         total += squares;
         if (begin_row <= y && y < end_row) take(squares);
     }
-    /// Rows [y, y + rows) of the columns from x on; lanes without samples do not count.
+    /// Rows [y, y + rows) of the columns from x on; lanes without samples do not count, nor does a
+    /// block of few rows that has a better neighbour: a single number may well be close to zero.
     FALTUNG_INLINE void see(Vec<T> squares, std::ptrdiff_t y, std::ptrdiff_t rows,
                             std::ptrdiff_t x) {
         total += squares;
-        if (begin_row >= y + rows || y >= end_row) return;
+        const std::ptrdiff_t first = begin_row > y ? begin_row : y,
+                             last = end_row < y + rows ? end_row : y + rows;
+        if (last <= first) return;
+        if (last - first < glance_rows / 2 && end_row - begin_row >= glance_rows) return;
         if (begin <= x && x + lanes<T> <= end) return take(squares);
         alignas(64) T absent[lanes<T>];
         for (int i = 0; i < lanes<T>; ++i) absent[i] = begin <= x + i && x + i < end ? T{0} : never;

@@ -15,6 +15,10 @@ enum class Method : std::uint8_t { direct, separable, fft, overlap_save };
 inline constexpr int method_count = 4;
 std::string_view name_of(Method method);
 
+/// Calls that are over sooner have one worker: waking and joining another takes some 10 us on idle
+/// cores.
+inline constexpr double worth_waking = 60e-6;  // seconds
+
 /// What choosing needs to know beside the problem.
 struct Traits {
     bool finite_kernel = true;

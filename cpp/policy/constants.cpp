@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "policy/machine.hpp"
 
@@ -10,35 +11,59 @@ namespace faltung {
 namespace {
 
 #define FALTUNG_COSTS(...) {__VA_ARGS__},
-constexpr LevelCosts amd[] = {
-#include "policy/constants/authenticamd.inc"
+constexpr LevelCosts amd_25[] = {
+// Zen 3 and 4: 512-bit operations take two cycles
+#include "policy/constants/authenticamd-25.inc"
 };
-constexpr LevelCosts intel[] = {
-#include "policy/constants/genuineintel.inc"
+constexpr LevelCosts amd_26[] = {
+// Zen 5
+#include "policy/constants/authenticamd-26.inc"
+};
+constexpr LevelCosts intel_6[] = {
+#include "policy/constants/genuineintel-6.inc"
 };
 #undef FALTUNG_COSTS
 
 #define FALTUNG_LAYER_COSTS(...) {__VA_ARGS__},
-constexpr LayerCosts amd_layers[] = {
-#include "policy/constants/layers_authenticamd.inc"
+constexpr LayerCosts amd_26_layers[] = {
+#include "policy/constants/layers-authenticamd-26.inc"
 };
-constexpr LayerCosts intel_layers[] = {
-#include "policy/constants/layers_genuineintel.inc"
+constexpr LayerCosts intel_6_layers[] = {
+#include "policy/constants/layers-genuineintel-6.inc"
 };
 #undef FALTUNG_LAYER_COSTS
 
-/// A level runs unlike on two makers' processors: 512-bit operations take two cycles on one of
-/// them.
-template <class Costs>
-std::span<const Costs> measured(std::span<const Costs> of_amd, std::span<const Costs> of_intel) {
-    static const bool from_intel = machine().vendor == "GenuineIntel";
-    return from_intel ? of_intel : of_amd;
+struct Family {
+    std::string_view vendor;
+    int number;
+    std::span<const LevelCosts> costs;
+    std::span<const LayerCosts> layers;
+};
+constexpr Family families[] = {
+    // of each maker the oldest first
+    {"AuthenticAMD", 25, amd_25, amd_26_layers},
+    {"AuthenticAMD", 26, amd_26, amd_26_layers},
+    {"GenuineIntel", 6, intel_6, intel_6_layers},
+};
+
+/// A level runs unlike on different processors. One that nobody measured is taken for its maker's
+/// newest that is no newer, or for the first of all.
+const Family& measured() {
+    static const Family& here = []() -> const Family& {
+        const Machine& mine = machine();
+        const Family* nearest = nullptr;
+        for (const Family& family : families)
+            if (family.vendor == mine.vendor && (!nearest || family.number <= mine.family))
+                nearest = &family;
+        return nearest ? *nearest : families[0];
+    }();
+    return here;
 }
 
-/// Those of the level, or of the slowest one.
+/// Those of the level, or of the slowest one that was measured.
 template <class Costs>
-const Costs& nearest(std::span<const Costs> all, const microkernels::Table& level,
-                     Arithmetic arithmetic) {
+const Costs& of_level(std::span<const Costs> all, const microkernels::Table& level,
+                      Arithmetic arithmetic) {
     const Costs* slowest = nullptr;
     for (const Costs& costs : all) {  // slowest level first
         if (costs.arithmetic != arithmetic) continue;
@@ -51,11 +76,11 @@ const Costs& nearest(std::span<const Costs> all, const microkernels::Table& leve
 }  // namespace
 
 const LevelCosts& level_costs(const microkernels::Table& level, Arithmetic arithmetic) {
-    return nearest(measured<LevelCosts>(amd, intel), level, arithmetic);
+    return of_level(measured().costs, level, arithmetic);
 }
 
 const LayerCosts& layer_costs(const microkernels::Table& level, Arithmetic arithmetic) {
-    return nearest(measured<LayerCosts>(amd_layers, intel_layers), level, arithmetic);
+    return of_level(measured().layers, level, arithmetic);
 }
 
 }  // namespace faltung

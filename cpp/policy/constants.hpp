@@ -1,5 +1,5 @@
 // The measured constants of the cost model. benchmarks/calibrate.py makes constants/*.inc, one per
-// maker of processors.
+// family of processors.
 #pragma once
 
 #include <array>
@@ -24,6 +24,7 @@ struct LevelCosts {
     TapCost line, column, image,
         wide;  // direct: taps along the last axis only; none along it; both, few; both, many
     TapCost separable;  // taps of all axes together
+    TapCost whole;      // per complex point of a whole array, and per point and butterfly level
     std::array<double, own_lengths.size()>
         square;  // per point of a square tile of that side, all passes and traffic
 };

@@ -9,38 +9,42 @@ namespace faltung {
 
 namespace {
 
-// Nanoseconds unless said otherwise; benchmarks/calibrate.py's machine, rough within a factor of
-// two, and felt by small calls only.
-constexpr double direct_call = 300, direct_row = 20, direct_kernel_row = 2;
-constexpr double separable_call = 1500, separable_row = 30, separable_row_tap = 3;
+// Nanoseconds, as measured by calls on small arrays (8 to 24^3 samples, float32 and complex64,
+// plans made before, Zen 5, November 2026) unless said otherwise; felt by small calls only.
+constexpr double direct_call = 500, separable_call = 450, whole_call = 550, tile_call = 1000;
+constexpr double separable_axis = 450;  // beyond the first
+constexpr double task_share = 20000;    // work that is worth a task of its own
+constexpr double tile_task = 1 << 14;   // points that make a task (spectral/overlap_save.cpp)
+// A row: of results, and of taps for each of them. Rows that are lines by themselves are fetched
+// each into a buffer of its own.
+constexpr double direct_row = 14, direct_line_row = 80, direct_kernel_row = 2;
+constexpr double separable_row = 30;
+constexpr double scaling = 0.4;  // a pass of one tap, against any other before its taps
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 constexpr double listed_tap = 4;
-constexpr double tile_call = 4000, whole_call = 15000;
-constexpr double task_share = 20000;  // work that is worth a second worker
 
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
 constexpr double twist_cost = 1.1;  // a folded line multiplies by one more table
+constexpr double long_line = 3;     // the whole of it, against a tile: surveyed, and in three parts
 constexpr double out_of_l2 = 1.6;   // tiles that the second-level cache does not hold
-// Tiles wait for memory where the arrays do not fit the shared cache: 2048 x 2048 float32, tiles of
-// 64 to 256, against 1024 x 1024. The direct loops fetch ahead and show nothing of it.
-constexpr double far_number = 0.5;
+// A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. The
+// direct loops fetch ahead and show nothing of it.
+constexpr double far_byte = 1.0 / 14;
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
+// Samples that are converted, or continued by a boundary, go through a line buffer on their way
+// into a tile: a line, and a sample of it.
+constexpr double staged_line = 30, staged_sample = 0.08;
 
 constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
 
-// Whole-array transforms by the library: nanoseconds per complex point, and per point and butterfly
-// level.
-constexpr double whole_point_f32 = 3, whole_step_f32 = 0.27, whole_point_f64 = 6,
-                 whole_step_f64 = 0.5;
-
 // Seconds that calls took over the sums of the figures above, in the geometric mean over the random
-// problems of benchmarks/regret.py: short rows, borders, and fresh memory, which calibration on
-// large warm images does not see.
-constexpr double direct_in_life = 1.3, direct_one_tap = 4;
-constexpr double separable_in_life_2d = 1.3, separable_in_life_3d = 2, separable_in_life_1d = 0.8;
-constexpr double whole_in_life = 1.3, whole_in_life_3d = 2;
-constexpr double tiles_in_life = 1.4, tiles_in_life_3d = 1.7, interleaved_tiles = 1.05;
+// problems of benchmarks/regret.py (seeds other than those that are reported): borders and fresh
+// memory, which calibration on large warm images does not see.
+constexpr double direct_in_life = 1.1, direct_in_life_3d = 1.3, direct_one_tap = 3;
+constexpr double separable_in_life = 1.1, separable_in_life_3d = 1.6;
+constexpr double whole_in_life_3d = 2;
+constexpr double tiles_in_life = 1.15, tiles_in_life_3d = 1.3;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
@@ -60,9 +64,20 @@ CostModel::CostModel(const Problem& problem, const Traits& traits, const microke
     for (const Axis& axis : problem_.axes) convolved_ += axis.k > 1;
 }
 
-double CostModel::workers_for(double nanoseconds, double tasks) const {
-    return std::max(
-        1.0, std::min({static_cast<double>(traits_.workers), tasks, nanoseconds / task_share}));
+double CostModel::shared(double nanoseconds, double tasks) const {
+    const double workers = std::min(static_cast<double>(traits_.workers), tasks);
+    if (workers <= 1 || nanoseconds / workers < worth_waking * 1e9) return nanoseconds;
+    return nanoseconds / workers;
+}
+
+double CostModel::waiting(double scratch, double trips) const {
+    double samples = static_cast<double>(problem_.inner);
+    for (const Axis& axis : problem_.axes) samples *= static_cast<double>(axis.x);
+    const double arrays =
+        samples * static_cast<double>(size_of(problem_.x_dtype)) +
+        static_cast<double>(problem_.outputs()) * static_cast<double>(size_of(problem_.out_dtype));
+    if (arrays + scratch <= static_cast<double>(machine().caches.l3) / 2) return 0;
+    return far_byte * (arrays + trips * scratch);
 }
 
 double CostModel::rows() const {
@@ -91,10 +106,14 @@ Prediction CostModel::direct() const {
                                             : costs.wide;
     const double planes = problem_.complex_kernel ? 2 : 1;
     const double step = static_cast<double>(last.step);  // a stepped row is computed in full
-    double ns = planes * numbers() * step * (cost.output + taps * cost.tap);
-    ns += rows() * (direct_row + direct_kernel_row * taps / static_cast<double>(last.k));
-    ns *= convolved_ == 0 ? direct_one_tap : direct_in_life;
-    result.seconds = 1e-9 * (direct_call + ns / workers_for(ns, rows() + numbers() / 4096));
+    const double in_life = convolved_ == 0  ? direct_one_tap
+                           : convolved_ > 2 ? direct_in_life_3d
+                                            : direct_in_life;
+    double ns = in_life * planes * numbers() * step * (cost.output + taps * cost.tap);
+    const bool lines = convolved_ == 1 && last.k > 1;
+    ns += rows() * ((lines ? direct_line_row : direct_row) +
+                    planes * direct_kernel_row * taps / static_cast<double>(last.k));
+    result.seconds = 1e-9 * (direct_call + shared(ns, rows() + numbers() / 4096));
     return result;
 }
 
@@ -114,17 +133,21 @@ Prediction CostModel::separable() const {
             return result;
         }
     result.possible = true;
-    const TapCost& cost = level_costs(level_, problem_.arithmetic).separable;
+    const LevelCosts& costs = level_costs(level_, problem_.arithmetic);
+    const bool line = convolved_ == 1 && problem_.axes.back().k > 1;
+    const TapCost& cost = line ? costs.line : costs.separable;
     const double planes = problem_.complex_kernel ? 2 : 1;
     // every axis beyond the second is one more trip through the cache; terms share theirs
     const double trips = std::max(1, convolved_ - 1);
-    const double in_life = convolved_ > 2   ? separable_in_life_3d
-                           : convolved_ > 1 ? separable_in_life_2d
-                                            : separable_in_life_1d;
+    const double in_life = line              ? 1
+                           : convolved_ == 0 ? scaling
+                           : convolved_ > 2  ? separable_in_life_3d
+                                             : separable_in_life;
     double ns = in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
-    ns += planes * rows() * (separable_row + separable_row_tap * traits_.pass_work);
+    ns += planes * rows() * separable_row;
     result.terms = traits_.terms;
-    result.seconds = 1e-9 * (separable_call + ns / workers_for(ns, numbers() / 16384));
+    const double call = separable_call + separable_axis * std::max(0, convolved_ - 1);
+    result.seconds = 1e-9 * (call + shared(ns, numbers() / 16384));
     return result;
 }
 
@@ -151,15 +174,16 @@ Prediction CostModel::whole() const {
             "no FFT library was found (faltung.show_config() lists where it was looked for)";
     if (!result.reason.empty()) return result;
     result.possible = true;
-    const bool narrow = transform_arithmetic_ == Arithmetic::f32;
-    const double per_point = narrow ? whole_point_f32 : whole_point_f64;
-    const double per_step = narrow ? whole_step_f32 : whole_step_f64;
-    const double ns = (convolved_ > 2 ? whole_in_life_3d : whole_in_life) * traits_.whole_blocks *
-                      points * (per_point + traits_.whole_steps * per_step);
-    result.seconds = 1e-9 * (whole_call + ns / workers_for(ns, ns / task_share));
+    const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
+    const double library = (convolved_ > 2 ? whole_in_life_3d : 1) * points *
+                           (cost.output + traits_.whole_steps * cost.tap);
+    const double ns =
+        traits_.whole_blocks * (traits_.whole_is_own ? line_nanoseconds(points) : library);
 
     // the array and the prepared kernel, both transformed
     const double memory = points * 4 * bytes_of(transform_arithmetic_);
+    const double all = ns + waiting(memory, traits_.whole_blocks);
+    result.seconds = 1e-9 * (whole_call + shared(all, all / task_share));
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     if (memory > workspace_limit + kernel_multiple * kernel)
         result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
@@ -203,17 +227,23 @@ PerAxis<Index> CostModel::tile_candidates(int a) const {
     return candidates;
 }
 
+/// A line of `points` complex numbers, folded into a square.
+double CostModel::line_nanoseconds(double points) const {
+    const double cost = square_cost(std::sqrt(points));
+    return long_line * points * cost * ((1 - traffic_share) * twist_cost + traffic_share);
+}
+
+/// Per point of one pass over an axis of n points, from the square tile of that side.
+double CostModel::square_cost(double n) const {
+    const auto lanes = static_cast<Index>(level_.vector_bytes / bytes_of(transform_arithmetic_));
+    std::size_t i = 0;
+    while (i + 1 < own_lengths.size() &&
+           (static_cast<double>(own_lengths[i]) < n || own_lengths[i] % lanes != 0))
+        ++i;
+    return level_costs(level_, transform_arithmetic_).square[i];
+}
+
 double CostModel::tile_nanoseconds(const Extents& tile) const {
-    const LevelCosts& costs = level_costs(level_, transform_arithmetic_);
-    const double lanes = level_.vector_bytes / bytes_of(transform_arithmetic_);
-    // the cost of one pass over an axis of n points, from the square tile of that side
-    const auto square = [&](double n) {
-        std::size_t i = 0;
-        while (i + 1 < own_lengths.size() && (static_cast<double>(own_lengths[i]) < n ||
-                                              own_lengths[i] % static_cast<Index>(lanes) != 0))
-            ++i;
-        return costs.square[i];
-    };
     double points = 1, passes = 0, traffic = 0;
     int transformed = 0;
     bool own = true;
@@ -223,8 +253,8 @@ double CostModel::tile_nanoseconds(const Extents& tile) const {
         const bool line = convolved_ == 1 && tile.back() > 1;
         const double side = line ? std::sqrt(static_cast<double>(n)) : static_cast<double>(n);
         own = own && side <= static_cast<double>(own_lengths.back());
-        passes += square(side) * (1 - traffic_share) * (line ? twist_cost : 0.5);
-        traffic = std::max(traffic, square(side) * traffic_share);
+        passes += square_cost(side) * (1 - traffic_share) * (line ? twist_cost : 0.5);
+        traffic = std::max(traffic, square_cost(side) * traffic_share);
         ++transformed;
     }
     if (transformed == 0) return library_point;
@@ -251,17 +281,10 @@ Prediction CostModel::overlap_save() const {
         }
     }
 
-    double bytes =
-        static_cast<double>(problem_.outputs()) * static_cast<double>(size_of(problem_.out_dtype));
-    double samples =
-        static_cast<double>(problem_.inner * static_cast<Index>(size_of(problem_.x_dtype)));
-    for (const Axis& axis : problem_.axes) samples *= static_cast<double>(axis.x);
-    bytes += samples;
-    const bool far = bytes > static_cast<double>(machine().caches.l3) / 2;
-    const double waiting = far ? static_cast<double>(problem_.outputs()) * far_number : 0;
-
-    const double in_life = (convolved_ > 2 ? tiles_in_life_3d : tiles_in_life) *
-                           (problem_.lanes() > 1 ? interleaved_tiles : 1);
+    const double far = waiting(0, 0);
+    const double in_life = convolved_ > 2 ? tiles_in_life_3d : tiles_in_life;
+    const bool staged = size_of(problem_.x_dtype) !=
+                        size_of(transform_arithmetic_) * (problem_.complex_samples ? 2 : 1);
 
     // every combination of lengths: few, since convolved axes are few
     double least = INFINITY;
@@ -285,8 +308,12 @@ Prediction CostModel::overlap_save() const {
             points * 2 * bytes_of(transform_arithmetic_) * std::ceil(numbers_per_sample / 2);
         const bool fits = memory <= workspace_limit / 2 + kernel_multiple * kernel;
         if (fits && transform_objection(points).empty()) {
-            double ns = in_life * tiles * tile_nanoseconds(tile) + waiting;
-            ns = tile_call + ns / workers_for(ns, std::ceil(tiles / 2));
+            double one = in_life * tile_nanoseconds(tile);
+            if (staged)
+                one += points * (staged_sample + staged_line / static_cast<double>(tile.back()));
+            const double ns =
+                tile_call +
+                shared(tiles * one + far, std::ceil(tiles / 2 * std::min(1.0, points / tile_task)));
             if (ns < least) {
                 least = ns;
                 result.tile = tile;

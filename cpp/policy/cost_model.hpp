@@ -22,11 +22,16 @@ public:
 private:
     /// Why no transform may serve, or nothing; `points` enter its rounding error.
     std::string transform_objection(double points) const;
-    /// How many workers find something to do.
-    double workers_for(double nanoseconds, double tasks) const;
+    /// What is left of one worker's time where several find something to do.
+    double shared(double nanoseconds, double tasks) const;
+    /// For memory, where the shared cache does not hold the arrays and `scratch` bytes that are
+    /// walked `trips` times.
+    double waiting(double scratch, double trips) const;
     double rows() const;     // of outputs along the last axis
     double numbers() const;  // that the direct loops write
     double tile_nanoseconds(const Extents& tile) const;
+    double line_nanoseconds(double points) const;
+    double square_cost(double n) const;
     PerAxis<Index> tile_candidates(int axis) const;
 
     const Problem& problem_;

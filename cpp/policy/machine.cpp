@@ -52,6 +52,7 @@ Machine detect() {
     Machine result;
     result.vendor = read_processor("vendor_id");
     result.processor = read_processor("model name");
+    result.family = std::atoi(read_processor("cpu family").c_str());
     read_caches(result.caches);
     for (const CompiledLevel& level : compiled_levels())
         if (level.runs_here()) result.levels.push_back(level.table);

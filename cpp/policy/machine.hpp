@@ -15,6 +15,7 @@ struct Caches {
 
 struct Machine {
     std::string vendor, processor;  // as /proc/cpuinfo calls them
+    int family = 0;                 // likewise
     Caches caches;
     std::vector<const microkernels::Table*>
         levels;  // those that this processor runs, slowest first

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t gathered_bytes = std::size_t{1} << 19;  // of panels: half of a common L2
 constexpr Index most_panels = 4;
-constexpr Index task_points = Index{1} << 15;
+constexpr Index task_points = Index{1} << 13;
 
 /// How much of `count` numbers from `at` on lies in [begin, end).
 enum class Part : std::uint8_t { none, some, all };

@@ -1,6 +1,5 @@
 #include "spectral/survey.hpp"
 
-#include <array>
 #include <limits>
 
 #include "parallel/parallel_for.hpp"
@@ -12,7 +11,7 @@ namespace {
 /// Numbers of a line, or lines of a column, that make a place: half of what surrounds a window.
 Index place_in(const GridShape& shape) { return surroundings(shape) / 2; }
 
-constexpr Index task_samples = Index{1} << 16;
+constexpr Index task_samples = Index{1} << 15;
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
 /// Sums of squares: of all numbers, and the least of any place.
@@ -24,21 +23,6 @@ struct Squares {
         if (complete && place < least) least = place;
     }
 };
-
-template <class T>
-double squares_of(const T* numbers, Index count) {
-    std::array<T, 8> sums{};
-    Index i = 0;
-    for (; i + 8 <= count; i += 8)
-        for (std::size_t j = 0; j < 8; ++j) {
-            const T value = numbers[i + static_cast<Index>(j)];
-            sums[j] += value * value;
-        }
-    double sum = 0;
-    for (const T part : sums) sum += static_cast<double>(part);
-    for (; i < count; ++i) sum += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
-    return sum;
-}
 
 Extents line_at(const GridShape& shape, Index line) {
     Extents at(shape.columns.size(), 0);
@@ -87,7 +71,8 @@ Index surroundings(const GridShape& shape) {
 }
 
 template <class T>
-bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed, const Context& context) {
+bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed,
+                    const microkernels::SpectrumTable<T>& loops, const Context& context) {
     Index lines = 1;
     for (const Span& axis : shape.columns) lines *= axis.have;
     if (lines == 0) return false;
@@ -108,7 +93,8 @@ bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed, const 
                 feed.line(line_at(shape, item / pieces).data(), begin, end, space.data());
             const Index count = (end - begin) * per;
             for (Index i = 0; i < count; i += place)
-                mine.add(squares_of(from + i, std::min(place, count - i)), i + place <= count);
+                mine.add(static_cast<double>(loops.squares(from + i, std::min(place, count - i))),
+                         i + place <= count);
         }
     });
     Squares all;
@@ -120,7 +106,9 @@ bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed, const 
                     static_cast<double>(place));
 }
 
-template bool spans_too_much(const GridShape&, Index, Feed<float>&, const Context&);
-template bool spans_too_much(const GridShape&, Index, Feed<double>&, const Context&);
+template bool spans_too_much(const GridShape&, Index, Feed<float>&,
+                             const microkernels::SpectrumTable<float>&, const Context&);
+template bool spans_too_much(const GridShape&, Index, Feed<double>&,
+                             const microkernels::SpectrumTable<double>&, const Context&);
 
 }  // namespace faltung

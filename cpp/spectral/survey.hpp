@@ -17,9 +17,12 @@ Index surroundings(const GridShape& shape);
 /// Whether some place of the block is fainter than that, against the root mean square of all. Of a
 /// flat row only the first `numbers` count, and each column is judged by itself.
 template <class T>
-bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed, const Context& context);
+bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed,
+                    const microkernels::SpectrumTable<T>& loops, const Context& context);
 
-extern template bool spans_too_much(const GridShape&, Index, Feed<float>&, const Context&);
-extern template bool spans_too_much(const GridShape&, Index, Feed<double>&, const Context&);
+extern template bool spans_too_much(const GridShape&, Index, Feed<float>&,
+                                    const microkernels::SpectrumTable<float>&, const Context&);
+extern template bool spans_too_much(const GridShape&, Index, Feed<double>&,
+                                    const microkernels::SpectrumTable<double>&, const Context&);
 
 }  // namespace faltung

@@ -172,7 +172,6 @@ void TileTraffic<T>::look_at(const TileInFlight& tile, const Extents& offset, In
     glance.end_row = y_ < 0 ? rows : end(y_) - y;
     for (int a = 0; a < last_; ++a)
         if (a != y_ && (offset[a] < begin(a) || offset[a] >= end(a))) glance.end_row = 0;
-    if (glance.begin_row < 0) glance.begin_row = 0;
 }
 
 /// A tile is suspect if its squares overflow, or nearly so, and wide if the noise that a transform

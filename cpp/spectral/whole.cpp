@@ -185,7 +185,8 @@ private:
         if (by_tiles_ && reaches_further()) {
             Poison<T> unused(layout_.shape, table_);
             BlockFeed feed(*this, block, x, unused);
-            if (spans_too_much(layout_.shape, feed.numbers(), feed, context)) return Outcome::wide;
+            if (spans_too_much(layout_.shape, feed.numbers(), feed, loops_of<T>(table_), context))
+                return Outcome::wide;
         }
         Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);

@@ -10,6 +10,7 @@ __version__: str
 
 class _Machine(TypedDict):
     processor: str
+    family: int
     l1: int
     l2: int
     l3: int
