@@ -495,7 +495,9 @@ class _Call:
 
     def magnitude(self, parts: list[list[Array]], out: Array | None) -> Array:
         """Square root of the sum of squared moduli: real, whatever the samples are."""
-        squares = reduce(np.add, (_squared(self.working(factors)) for factors in parts))
+        squares = _squared(self.working(parts[0]))
+        for factors in parts[1:]:
+            squares += _squared(self.working(factors))
         return self.deliver(np.sqrt(squares, out=squares), out)
 
     def deliver(self, result: Array, out: Array | None) -> Array:
@@ -538,9 +540,11 @@ def _unit_vectors(ndim: int, length: int) -> list[list[int]]:
 
 
 def _squared(values: Array) -> Array:
-    squares = np.asarray(np.square(values.real))
-    if values.dtype.kind == "c":
-        squares += np.square(values.imag)
+    """The squared moduli of `values`, whose memory may serve for them."""
+    if values.dtype.kind != "c":
+        return np.square(values, out=values)
+    squares: Array = np.square(values.real)
+    squares += np.square(values.imag)
     return squares
 
 
