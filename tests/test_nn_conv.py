@@ -366,6 +366,29 @@ def test_gradients_of_many_channels(case, level):
         assert_within(dw, truth[1], bounds[1])
 
 
+@pytest.mark.parametrize(
+    ("case", "methods"),
+    [
+        (Case((2, 150, 66, 70), (160, 150, 3, 3), (1, 1), "same", (1, 1)), ("winograd4", "winograd2")),
+        (Case((1, 64, 101, 99), (64, 64, 7, 7), (1, 1), "same", (1, 1)), ("fft",)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_more_tiles_than_are_multiplied_together(case, methods):
+    """Transformed samples go through in several chunks, sums of a bank in several pieces."""
+    x, w = numbers(case.x, np.float32, 1), numbers(case.w, np.float32, 2)
+    value = nn.conv(x, w, padding="same", method="direct")
+    grad = numbers(value.shape, np.float32, 3)
+    _, dw, _ = nn.conv_backward(grad, x, w, padding="same", method="direct")
+    for method in methods:
+        answer = nn.conv(x, w, padding="same", method=method)
+        assert np.abs(answer - value).max() <= 3e-6 * np.abs(value).max()
+        _, of_w, _ = nn.conv_backward(grad, x, w, padding="same", method=method)
+        assert np.abs(of_w - dw).max() <= 3e-6 * np.abs(dw).max()
+        plan = nn.plan(w, x.shape, padding="same", method=method)
+        assert np.abs(plan(x) - value).max() <= 3e-6 * np.abs(value).max()
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("groups", [1, 20])
 def test_gradients_with_what_is_not_finite(method, groups):

@@ -1,6 +1,5 @@
 // Layers by transforms of tiles: what becomes of the results, and layers whose channels do not see
 // each other.
-#include <cmath>
 #include <optional>
 
 #include "layers/spectral_frame.hpp"
@@ -15,12 +14,8 @@ void SpectralConv<T>::store_pair(const ChannelWriter<T>& writer, Index first_til
     const auto& tiles = this->tile_;
     const Index lanes = this->loops_->lanes, outputs = this->layer_.outputs;
     tiles.inverse(tile, tiles.axis(0).valid, tiles.axis(1).valid);
-    // whatever is not finite reaches every output of a tile, and of its partner
-    bool finite = true;
-    for (Index c = 0; c < std::min(tiles.axis(2).valid, this->axis(2).out); ++c)
-        for (Index l = 0; l < channels; ++l)
-            finite = finite && std::isfinite(tile[c * tiles.element() + l]) &&
-                     std::isfinite(tile[c * tiles.element() + lanes + l]);
+    const bool finite =
+        this->finite(tile, std::min(tiles.axis(2).valid, this->axis(2).out), channels);
     for (Index i = 0; i < 2 && first_tile + i < this->tiles_; ++i) {
         const auto place = this->place_of(first_tile + i);
         for (Index c = 0; !finite && c < channels;) {

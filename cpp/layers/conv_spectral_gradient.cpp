@@ -157,12 +157,7 @@ private:
         tile_.inverse(tile, tile_.axis(0).n, tile_.axis(1).n);
         const ChannelWriter<T> writer(dx, *table_);
         const Index lanes = loops_->lanes;
-        bool finite = true;
-        for (Index c = 0; c < tile_.axis(2).n; ++c)
-            for (Index l = 0; l < channels; ++l)
-                finite = finite && std::isfinite(tile[c * tile_.element() + l]) &&
-                         std::isfinite(tile[c * tile_.element() + lanes + l]);
-        if (!finite) return false;
+        if (!Frame::finite(tile, tile_.axis(2).n, channels)) return false;
         for (Index i = 0; i < 2 && first_tile + i < Frame::tiles_; ++i) {
             const auto place = Frame::place_of(first_tile + i);
             for (Index d = 0; d < Frame::axis(0).x; ++d)

@@ -94,6 +94,18 @@ protected:
         load(reader, boxes, count, channel, channels, tile, line);
     }
 
+    /// Whether the first `count` elements of a tile's first row are finite, in the first lanes:
+    /// what is not reaches every sample of a tile, and of its partner.
+    bool finite(const T* tile, Index count, Index channels) const {
+        constexpr Index most = 2 * 64 / static_cast<Index>(sizeof(T));
+        T seen[most] = {};  // zero times a number is zero unless that is not finite
+        const Index element = tile_.element(), lanes = loops_->lanes;
+        for (Index c = 0; c < count; ++c, tile += element)
+            for (Index l = 0; l < element; ++l) seen[l] += T{0} * tile[l];
+        return std::all_of(seen, seen + channels, [](T zero) { return zero == 0; }) &&
+               std::all_of(seen + lanes, seen + lanes + channels, [](T zero) { return zero == 0; });
+    }
+
     ConvLayer layer_;
     const microkernels::Table* table_;
     const microkernels::LayerTable<T>* loops_;
