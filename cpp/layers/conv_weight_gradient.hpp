@@ -24,6 +24,12 @@ bool spectral_weight_gradient(const ConvLayer& layer, const TileLengths& lengths
                               const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
                               const microkernels::Table& table, const Context& context);
 
+/// That for any number of channels in a group.
+template <class T>
+bool dense_spectral_gradient(const ConvLayer& layer, const TileLengths& lengths,
+                             const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
+                             const microkernels::Table& table, const Context& context);
+
 /// Whether the gradients of x and of the weights of a depthwise layer have transforms in common:
 /// one tile holds all outputs and all of x.
 bool shares_spectra(const ConvLayer& layer, const TileLengths& lengths,
