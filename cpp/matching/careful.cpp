@@ -1,6 +1,7 @@
 #include "matching/careful.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -43,6 +44,19 @@ struct WindowSum {
     }
 };
 
+/// Sums and peaks in four parts, none of which waits for another.
+using Lanes = std::array<double, 4>;
+
+template <class Body>
+void for_each_lane(Index n, Body&& body) {
+    Index i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (std::size_t lane = 0; lane < 4; ++lane) body(i + static_cast<Index>(lane), lane);
+    for (; i < n; ++i) body(i, 0);
+}
+
+double total(const Lanes& parts) { return (parts[0] + parts[1]) + (parts[2] + parts[3]); }
+
 }  // namespace
 
 /// A tile as float64 numbers: scaled, freed of their mean, zero where they are not finite.
@@ -58,39 +72,46 @@ struct CarefulTile::Samples {
         const auto points = static_cast<std::size_t>(shape.rows() * line);
         value.resize(points);
         bad.resize(points);
-        double peak = 0, count = 0;
         const auto for_each_row = [&](auto&& body) {
             for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
                 if (needed) body(value.data() + row * line, bad.data() + row * line, at);
             });
         };
+        double peak = 0;
+        Index count = 0;
         for_each_row([&](double* to, std::uint8_t* bads, const Extents& at) {
             x.read(at.data(), begin, begin + n, to);
-            for (Index i = 0; i < n; ++i) {
+            Lanes peaks{peak, peak, peak, peak};
+            for_each_lane(n, [&](Index i, std::size_t lane) {
                 const double size = std::abs(to[i]);
                 bads[i] = !(size <= std::numeric_limits<double>::max());
                 to[i] = bads[i] ? std::numeric_limits<double>::quiet_NaN() : to[i];
-                peak = size > peak && !bads[i] ? size : peak;
+                peaks[lane] = to[i] == to[i] && size > peaks[lane] ? size : peaks[lane];
                 count += 1 - bads[i];
-            }
+            });
+            peak = *std::max_element(peaks.begin(), peaks.end());
         });
         flat.emplace(windows, value.data());  // now, while no two samples are equal by rounding
         const PowerOfTwo scale(peak > 0 ? -std::ilogb(peak) : 0);
         double sum = 0;
         for_each_row([&](double* to, const std::uint8_t* bads, const Extents&) {
-            for (Index i = 0; i < n; ++i) {
+            Lanes sums{};
+            for_each_lane(n, [&](Index i, std::size_t lane) {
                 to[i] = bads[i] ? 0 : scale(to[i]);
-                sum += to[i];
-            }
+                sums[lane] += to[i];
+            });
+            sum += total(sums);
         });
-        const double mean = count > 0 ? sum / count : 0;
+        const double mean = sum / static_cast<double>(std::max<Index>(1, count));
         for_each_row([&](double* to, const std::uint8_t* bads, const Extents&) {
-            for (Index i = 0; i < n; ++i) {
+            Lanes squares{};
+            for_each_lane(n, [&](Index i, std::size_t lane) {
                 to[i] = bads[i] ? 0 : to[i] - mean;
-                energy += to[i] * to[i];
-            }
+                squares[lane] += to[i] * to[i];
+            });
+            energy += total(squares);
         });
-        energy /= std::max(1.0, count);
+        energy /= static_cast<double>(std::max<Index>(1, count));
     }
 };
 
