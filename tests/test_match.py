@@ -384,3 +384,69 @@ X = np.ones((20, 30))
 def test_errors(error, message, arguments, options):
     with pytest.raises(error, match=message):
         faltung.match_template(*arguments, **options)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_masks_and_flat_windows(level, rng, dtype):
+    x = np.full((90, 100), 7, dtype)
+    x[:, 60:] = 200
+    x[40:60, 20:50] = scene(rng, (20, 30), np.uint8).astype(dtype)
+    t = scene(rng, (12, 14), dtype)
+    mask = np.hypot(*np.ogrid[-1:1:12j, -1:1:14j]) <= 1
+    keep = rng.random(x.shape) < 0.7
+    keep[5:30, 5:40] = False
+    odd = x.copy()
+    if dtype != "uint8":
+        odd[10, 20], odd[70, 30] = np.nan, np.inf  # the first does not count
+    for image, image_mask in ((x, None), (x, keep), (odd, keep | (np.arange(90) >= 65)[:, None])):
+        kept = np.ones_like(keep) if image_mask is None else image_mask
+        under, _ = windows_of(kept, t.shape)
+        result = faltung.match_template(image, t, mask=mask, image_mask=image_mask)
+        expected = pearson(windows_of(image, t.shape)[0], t, (under != 0) & mask)
+        assert (expected == 0).any()
+        assert (result[expected == 0] == 0).all()
+        assert_scores(result, expected, 1e-6)
+
+
+def test_equal_samples_around_one_that_is_not_a_number(rng):
+    x = np.zeros((60, 70))
+    x[20, 30], x[50, 60] = np.nan, 5  # the NaN is worked on as what the mean is, or nearly so
+    result = faltung.match_template(x, scene(rng, (5, 6)))
+    assert np.isnan(result).sum() == 5 * 6
+    assert np.isnan(result[16:21, 25:31]).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_large_maps(level, rng, dtype):
+    """Maps that go past the caches: rows that begin anywhere, tiles with and without doubtful scores."""
+    x = scene(rng, (1500, 1537), dtype)
+    x[:700, :600] = x[0, 0]  # flat
+    if dtype != "uint8":
+        x[1300, 1400] = 1e12
+    t = x[900:923, 700:737].copy()
+    result = faltung.match_template(x, t)
+    out = np.zeros(result.size + 3, result.dtype)[3:].reshape(result.shape)
+    np.testing.assert_array_equal(faltung.match_template(x, t, out=out), result)
+    assert result[900, 700] == result.max() > 0.9999
+    assert not result[:600, :500].any()
+    for row in (0, 690, 900, 1290, result.shape[0] - 1):
+        expected = pearson(windows_of(x[row : row + 23], t.shape)[0], t)
+        assert_scores(result[row : row + 1], expected, 2e-4 if dtype == "float32" else 2e-6)
+    np.testing.assert_array_equal(faltung.match_template(x, t, workers=1), result)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_samples_stand_changes_little(level, rng, mode):
+    """Tiles that are read where they stand in the image, others by way of a copy."""
+    x, t = scene(rng, (300, 420), np.float32) + 100, scene(rng, (9, 17), np.float32)
+    expected = faltung.match_template(x.astype(np.float64), t.astype(np.float64), mode)
+    for same in (x, np.repeat(x, 2, axis=1)[:, ::2], np.asfortranarray(x), x[::-1].copy()[::-1]):
+        assert_scores(faltung.match_template(same, t, mode), expected, 2e-5)
+
+
+@pytest.mark.parametrize("columns", range(1, 40, 3))
+def test_rows_of_any_length(level, rng, columns):
+    x, t = scene(rng, (13, columns + 5), np.float32), scene(rng, (4, 6), np.float32)
+    for dtype in (np.float32, np.float64):
+        result = faltung.match_template(x.astype(dtype), t.astype(dtype))
+        assert_scores(result, pearson(windows_of(x, t.shape)[0], t), close_to(dtype))
