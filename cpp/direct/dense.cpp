@@ -19,13 +19,12 @@ template <class T>
 class DenseOf final : public Dense {
 public:
     DenseOf(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-            const microkernels::Table& table, std::size_t stream_from)
-        : plan_(problem, std::move(kernel), table),
-          stream_from_(static_cast<double>(stream_from)) {}
+            const microkernels::Table& table, const FarFrom& far_from)
+        : plan_(problem, std::move(kernel), table), far_from_(far_from) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
-        const bool stream = streams();
-        const direct::DensePass<T> pass(plan_, x, out, stream);
+        const Far far = what_is_far();
+        const direct::DensePass<T> pass(plan_, x, out, far);
         const Extents piece = pieces(context.workers);
         Extents counts;
         for (int a = 0; a <= plan_.outer; ++a)
@@ -38,12 +37,12 @@ public:
                 task /= counts[a];
             }
             pass.run(box);
-            if (stream) plan_.micro->fence();
+            if (far.results) plan_.micro->fence();
         });
     }
 
     void run_box(const ArrayView& x, const ArrayView& out, const Box& box) const override {
-        direct::DensePass<T>(plan_, x, out, false).run(box);
+        direct::DensePass<T>(plan_, x, out, {}).run(box);
     }
 
     std::size_t workspace_bytes() const override {
@@ -51,13 +50,23 @@ public:
     }
 
 private:
+    using Far = typename direct::DensePass<T>::Far;
+
     Index extent(int axis) const { return plan_.problem.axes[axis].out; }
 
-    bool streams() const {
-        double bytes = static_cast<double>(size_of(plan_.problem.out_dtype)) *
-                       static_cast<double>(plan_.problem.inner);
-        for (int a = 0; a <= plan_.outer; ++a) bytes *= static_cast<double>(extent(a));
-        return bytes >= stream_from_;
+    Far what_is_far() const {
+        const Problem& problem = plan_.problem;
+        double samples = static_cast<double>(problem.inner), results = samples;
+        for (const Axis& axis : problem.axes) {
+            samples *= static_cast<double>(axis.x);
+            results *= static_cast<double>(axis.out);
+        }
+        const auto bytes = [](DType dtype, double numbers) {
+            return numbers * static_cast<double>(size_of(dtype));
+        };
+        return {
+            .results = bytes(problem.out_dtype, results) >= static_cast<double>(far_from_.results),
+            .samples = bytes(problem.x_dtype, samples) > static_cast<double>(far_from_.samples)};
     }
 
     /// How far one task goes along each axis: slow axes are split first, so that a task's outputs
@@ -88,16 +97,16 @@ private:
     }
 
     direct::DensePlan<T> plan_;
-    double stream_from_;
+    const FarFrom far_from_;
 };
 
 }  // namespace
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table, std::size_t stream_from) {
+                                  const microkernels::Table& table, const FarFrom& far_from) {
     return with_arithmetic(problem.arithmetic, [&](auto zero) -> std::unique_ptr<Dense> {
         return std::make_unique<DenseOf<decltype(zero)>>(problem, std::move(kernel), table,
-                                                         stream_from);
+                                                         far_from);
     });
 }
 

@@ -18,10 +18,13 @@ public:
     virtual void run_box(const ArrayView& x, const ArrayView& out, const Box& box) const = 0;
 };
 
-/// Results of `stream_from` bytes and more are stored past the caches: a quarter of the last-level
-/// cache is a good value.
+/// Bytes beyond which arrays are treated as lying in memory and not in the last-level cache:
+/// results are stored past the caches, samples fetched early.
+struct FarFrom {
+    std::size_t results = std::size_t{8} << 20, samples = std::size_t{16} << 20;
+};
+
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table,
-                                  std::size_t stream_from = std::size_t{8} << 20);
+                                  const microkernels::Table& table, const FarFrom& far_from = {});
 
 }  // namespace faltung

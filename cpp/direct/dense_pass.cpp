@@ -13,8 +13,6 @@ constexpr Index row_bytes_in_use = 384 * 1024;
 /// The same for the planes of a volume, which are used again plane after plane.
 constexpr Index plane_bytes_in_use = 640 * 1024;
 constexpr Index volume_strip_numbers = 1024;
-/// Vectors side by side in one block of the microkernels.
-constexpr Index widest_block = 4;
 /// Below this many numbers it is quicker to copy a row with its borders than to treat the borders
 /// apart.
 constexpr Index worth_splitting = 256;
@@ -23,11 +21,12 @@ constexpr Index worth_splitting = 256;
 
 template <class T>
 DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out,
-                        bool stream)
+                        const Far& far)
     : plan_(plan),
       reader_(plan.problem, x, *plan.table),
       writer_(plan.problem, out, *plan.table),
-      stream_(stream),
+      stream_(far.results),
+      fetch_(far.samples),
       lanes_(plan.problem.lanes()),
       vector_(plan.micro->lanes) {
     Index origin[max_rank];
@@ -47,9 +46,8 @@ Index DensePass<T>::window_rows(const DensePlan<T>& plan) {
 /// Buffers start on cache lines, and not all on the same cache set.
 template <class T>
 Index DensePass<T>::pitch_of(Index numbers) {
-    constexpr Index line = static_cast<Index>(line_bytes / sizeof(T));
-    Index pitch = round_up(numbers, line) + line;
-    if (pitch * static_cast<Index>(sizeof(T)) % 4096 == 0) pitch += line;
+    Index pitch = round_up(numbers, line_numbers) + line_numbers;
+    if (pitch * static_cast<Index>(sizeof(T)) % 4096 == 0) pitch += line_numbers;
     return pitch;
 }
 
@@ -71,7 +69,7 @@ Index DensePass<T>::aligned_start(const Box& box, Index from, Index limit) const
     if (!writes_in_place_) return from;
     Index at[max_rank];
     for (int a = 0; a < plan_.outer; ++a) at[a] = box.begin[a];
-    for (Index j = from; j < limit && j < from + vector_; ++j)
+    for (Index j = from; j < limit && j < from + line_numbers; ++j)
         if (reinterpret_cast<std::uintptr_t>(writer_.in_place(at, j, j + 1)) % line_bytes == 0)
             return j;
     return from;
@@ -96,34 +94,36 @@ void DensePass<T>::run(const Box& box) const {
     if (to > from) from = aligned_start(box, from, to);
     if ((to - from) * lanes_ < worth_splitting) {
         for (Index j = begin; j < end; j += strip) {
-            const Index range[1][2] = {{j, std::min(end, j + strip)}};
-            run_strip(box, range, 1, memory);
+            const Range range{j, std::min(end, j + strip), false};
+            run_strip(box, &range, 1, memory);
         }
         return;
     }
-    // Borders as wide as a block of the microkernels cost little more than narrow ones, and the
-    // interior is left with whole blocks. Where borders and interior overlap, both compute the
-    // same.
-    const Index border = (widest_block * vector_ + lanes_ - 1) / lanes_;
-    if (begin < from && from < begin + border) from += round_up(begin + border - from, vector_);
+    // Borders are a cache line wide, and the interior is left with whole lines. Where borders and
+    // interior overlap, both compute the same.
+    const Index border = (line_numbers + lanes_ - 1) / lanes_;
+    if (begin < from && from < begin + border)
+        from += round_up(begin + border - from, line_numbers);
     if (to < end) to = from + (to - from) / border * border;
     for (Index j = from; j < to; j += strip) {
-        Index ranges[max_segments][2];
+        Range ranges[max_segments];
         int count = 0;
-        const auto add = [&](Index a, Index b) { ranges[count][0] = a, ranges[count++][1] = b; };
-        if (j == from && begin < from) add(begin, std::min(end, std::max(from, begin + border)));
-        add(j, std::min(to, j + strip));
-        if (j + strip >= to && to < end) add(std::max(begin, std::min(to, end - border)), end);
+        if (j == from && begin < from)
+            ranges[count++] = {begin, std::min(end, std::max(from, begin + border)), true};
+        ranges[count++] = {j, std::min(to, j + strip), false};
+        if (j + strip >= to && to < end)
+            ranges[count++] = {std::max(begin, std::min(to, end - border)), end, true};
         run_strip(box, ranges, count, memory);
     }
 }
 
 template <class T>
-typename DensePass<T>::Segment DensePass<T>::segment(Index begin, Index end) const {
+typename DensePass<T>::Segment DensePass<T>::segment(const Range& range) const {
     Segment s{};
-    s.begin = begin;
-    s.end = end;
-    s.numbers = ((end - begin - 1) * plan_.last().step + 1) * lanes_;
+    s.begin = range.begin;
+    s.end = range.end;
+    s.edge = range.edge;
+    s.numbers = ((s.end - s.begin - 1) * plan_.last().step + 1) * lanes_;
     const bool cut = plan_.boxes.size() > 1;
     s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
     s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel ||
@@ -163,7 +163,7 @@ Index DensePass<T>::rows_of_band(Index rows) const {
 }
 
 template <class T>
-void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count,
+void DensePass<T>::run_strip(const Box& box, const Range* ranges, int count,
                              StripMemory& strip_memory) const {
     const bool planes = plan_.walks_planes();
     const int axis = plan_.row_axis;
@@ -172,7 +172,7 @@ void DensePass<T>::run_strip(const Box& box, const Index (*ranges)[2], int count
     std::size_t numbers = 0, pointers = 0;
     Index staged = 0, width = 0;
     for (int i = 0; i < count; ++i) {
-        segments[i] = segment(ranges[i][0], ranges[i][1]);
+        segments[i] = segment(ranges[i]);
         shapes[i] = shape(segments[i]);
         width += shapes[i].padded * lanes_;
         if (segments[i].staged) staged = std::max(staged, segments[i].n);
@@ -342,7 +342,9 @@ void DensePass<T>::run_planes(const Box& box, Segment* segments, int count, cons
 /// Where x holds rows that will be wanted soon, if it holds them as they are.
 template <class T>
 const void* DensePass<T>::ahead(const Segment& s, const Index* at) const {
-    if (ahead_pitch_ == 0) return nullptr;
+    // Edges are read at the start and the end of rows, where the processor fetches nothing by
+    // itself.
+    if (ahead_pitch_ == 0 || !(fetch_ || s.edge)) return nullptr;
     const Index position = std::max(Index{0}, plan_.last().first + s.begin * plan_.last().step);
     return reader_.in_place(at, position, position + 1);
 }

@@ -19,8 +19,12 @@ namespace faltung::direct {
 template <class T>
 class DensePass {
 public:
-    /// `stream`: the results are better kept out of the caches.
-    DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out, bool stream);
+    /// What does not fit the caches: results are kept out of them, samples fetched early.
+    struct Far {
+        bool results = false, samples = false;
+    };
+
+    DensePass(const DensePlan<T>& plan, const ArrayView& x, const ArrayView& out, const Far& far);
 
     void run(const Box& box) const;
 
@@ -30,6 +34,7 @@ private:
     static constexpr Index max_group = 12;
     static constexpr int max_segments = 3;
     static constexpr std::size_t line_bytes = 64;
+    static constexpr Index line_numbers = static_cast<Index>(line_bytes / sizeof(T));
 
     /// Memory for one strip after another. Taking a block anew for each would have the workers wait
     /// for each other, where a strip takes less than a microsecond; small calls must not wait for
@@ -50,9 +55,16 @@ private:
         std::optional<Workspace> large_;
     };
 
+    /// Outputs of the last axis.
+    struct Range {
+        Index begin, end;
+        bool edge;
+    };
+
     /// A stretch of the last axis whose rows come the same way: all from x, or all through buffers.
     struct Segment {
         Index begin, end;       // outputs
+        bool edge;              // of the interior: windows reach beyond x
         Index numbers;          // that the microkernels must compute per row, one step at a time
         Index n;                // that they do compute
         bool staged;            // results go through `stage`
@@ -81,9 +93,8 @@ private:
         T* imag[max_group];
     };
 
-    void run_strip(const Box& box, const Index (*ranges)[2], int segments,
-                   StripMemory& memory) const;
-    Segment segment(Index begin, Index end) const;
+    void run_strip(const Box& box, const Range* ranges, int count, StripMemory& memory) const;
+    Segment segment(const Range& range) const;
     WindowShape shape(const Segment& segment) const;
     void walk(const Box& box, Segment* segments, int count, const Stage& stage) const;
     void run_rows(const Box& box, Segment* segments, int count, const Stage& stage,
@@ -115,11 +126,11 @@ private:
     const DensePlan<T>& plan_;
     const LineReader<T> reader_;
     const LineWriter<T> writer_;
-    const bool stream_;
+    const bool stream_, fetch_;
     const Index lanes_, vector_;
     bool reads_in_place_, writes_in_place_;
-    Index ahead_pitch_ =
-        0;  // bytes from one input row of a group to the next; 0 if rows are not fetched ahead
+    Index ahead_pitch_ = 0;  // bytes from one input row of a group to the next; 0 if x does not
+                             // hold rows as they are
 };
 
 extern template class DensePass<float>;

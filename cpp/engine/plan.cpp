@@ -112,10 +112,12 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     return weighed;
 }
 
-std::size_t streamed_results() {
+FarFrom far_from() {
     // a virtual machine may be told of a cache that hundreds of cores share
     constexpr Index largest = Index{32} << 20;
-    return static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
+    const Index l3 = machine().caches.l3;
+    return {.results = static_cast<std::size_t>(std::min(l3 / 4, largest)),
+            .samples = static_cast<std::size_t>(std::min(l3 / 2, largest))};
 }
 
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
@@ -136,17 +138,14 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     plan->problem = asked;
 
     // 2. the executor
-    const std::size_t stream_from = streamed_results();
+    const FarFrom far = far_from();
     switch (plan->choice.method) {
-        case Method::direct:
-            plan->executor = make_dense(problem, kernel, level, stream_from);
-            break;
+        case Method::direct: plan->executor = make_dense(problem, kernel, level, far); break;
         case Method::separable: plan->executor = make_separable(problem, terms, level); break;
         case Method::fft: {
             const Prediction& tiled =
                 plan->choice.predictions[static_cast<std::size_t>(Method::overlap_save)];
-            const std::shared_ptr<const Dense> dense =
-                make_dense(problem, kernel, level, stream_from);
+            const std::shared_ptr<const Dense> dense = make_dense(problem, kernel, level, far);
             std::function<std::unique_ptr<Executor>()> by_tiles;
             if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
                 by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
@@ -159,8 +158,8 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
         case Method::overlap_save: {
             const TileOverride forced = tile_override();
             plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
-                                               make_dense(problem, kernel, level, stream_from),
-                                               level, context, forced.engine);
+                                               make_dense(problem, kernel, level, far), level,
+                                               context, forced.engine);
             break;
         }
     }

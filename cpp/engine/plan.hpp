@@ -7,6 +7,7 @@
 
 #include "core/executor.hpp"
 #include "core/kernel.hpp"
+#include "direct/dense.hpp"
 #include "direct/separable.hpp"
 #include "engine/request.hpp"
 
@@ -32,9 +33,8 @@ struct Weighed {
 };
 Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request);
 
-/// Results of this many bytes would wash out a good part of the shared cache, and are stored past
-/// it.
-std::size_t streamed_results();
+/// What this machine's last-level cache holds only at the expense of other things, or not at all.
+FarFrom far_from();
 
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,

@@ -189,9 +189,10 @@ constexpr CorrelateTable<T> correlate_table() {
     // Unrolling pays where a tap is one instruction. Elsewhere it only grows the code and spills.
     constexpr bool unrolled = fused && Simd<T>::floating;
     // Tall blocks lose less on their first and last input rows, which only some output rows see;
-    // with three and five taps a wide one has fewer loads per multiply-add.
-    constexpr int rows = !unrolled ? 2 : many ? 6 : 4, w = unrolled && !many ? 3 : 4;
-    constexpr int tall = unrolled && many ? 12 : rows, slim = unrolled && many ? 2 : w;
+    // with three and five taps a wide one has fewer loads per multiply-add. Very tall ones (12 x 2)
+    // read more rows at once than the processor fetches ahead by itself.
+    constexpr int rows = !unrolled ? 2 : 6, w = many || !unrolled ? 4 : 2;
+    constexpr int tall = !unrolled ? 2 : many ? 8 : 4, slim = unrolled ? 3 : 4;
     constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0;
     constexpr int k7 = unrolled ? 7 : 0, k9 = unrolled ? 9 : 0;
     return {
