@@ -1,4 +1,8 @@
 // What runs here, and how to force it.
+#include <optional>
+#include <vector>
+
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -19,6 +23,16 @@ void bind_config(py::module_& module) {
     module.def("available_workers", &available_workers);
     module.def("default_workers", &default_workers);
     module.def("set_default_workers", &set_default_workers, py::arg("workers"));
+    module.def(
+        "empty",
+        [](const std::vector<Index>& shape, const py::dtype& dtype) {
+            double bytes = static_cast<double>(dtype.itemsize());
+            for (const Index extent : shape) bytes *= static_cast<double>(extent);
+            std::optional<ResultMemory> memory;
+            if (bytes >= static_cast<double>(aligned_result)) memory.emplace();
+            return py::module_::import("numpy").attr("empty")(py::tuple(py::cast(shape)), dtype);
+        },
+        py::arg("shape"), py::arg("dtype"));
     module.def("trim", [] {
         plan_cache().clear();
         trim_workspaces();

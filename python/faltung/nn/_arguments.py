@@ -103,8 +103,8 @@ def is_relu(activation: Any) -> bool:
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], last: bool) -> Array:
     """An uninitialised array for axes N, C, spatial that is contiguous in its caller's layout."""
     if not last:
-        return np.empty(shape, dtype)
-    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+        return _core.empty(shape, dtype)
+    return np.moveaxis(_core.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
 
 
 def given_or_new(
