@@ -1,5 +1,5 @@
 // Depthwise layers with a channel per lane: every sample is loaded where a multiply-add wants it,
-// one load each, always aligned.
+// always aligned, or once for all taps of a line where these are three, five or seven neighbours.
 #pragma once
 
 #include "microkernels/layer_table.hpp"
@@ -63,8 +63,42 @@ FALTUNG_INLINE void forward_with(const DepthwiseCall<T>& call) {
     for (int p = 0; p < places; ++p) store<T>(call.out + p * lanes<T>, sum[p]);
 }
 
+/// Neighbouring taps of neighbouring places: a sample is loaded once for all of them. Sums in the
+/// same order as forward_with.
+template <class T, int places, int taps>
+FALTUNG_INLINE void forward_sliding(const DepthwiseCall<T>& call) {
+    Vec<T> sum[places];
+    FALTUNG_UNROLL
+    for (int p = 0; p < places; ++p)
+        sum[p] = call.accumulate ? load(call.out + p * lanes<T>) : Vec<T>{};
+    const T *x = call.x, *w = call.w;
+    for (Size l = 0; l < call.lines; ++l, x += call.line, w += taps * lanes<T>) {
+        Vec<T> coefficient[taps];
+        FALTUNG_UNROLL
+        for (int t = 0; t < taps; ++t) coefficient[t] = load(w + t * lanes<T>);
+        FALTUNG_UNROLL
+        for (int i = 0; i < places + taps - 1; ++i) {
+            const Vec<T> sample = load(x + i * lanes<T>);
+            FALTUNG_UNROLL
+            for (int t = taps - 1; t >= 0; --t)
+                if (i >= t && i - t < places) sum[i - t] = fma(coefficient[t], sample, sum[i - t]);
+        }
+    }
+    FALTUNG_UNROLL
+    for (int p = 0; p < places; ++p) store<T>(call.out + p * lanes<T>, sum[p]);
+}
+
+/// How many places slide together: sums, coefficients and a sample fill the registers.
+constexpr int sliding_places = vector_registers >= 32 ? 14 : 7;
+
 template <class T, int places>
 FALTUNG_NOINLINE void forward(const DepthwiseCall<T>& call) {
+    if constexpr (places == 7 || places == sliding_places)
+        if (call.place == lanes<T> && call.tap == lanes<T>) {
+            if (call.taps == 7) return forward_sliding<T, places, 7>(call);
+            if (call.taps == 5) return forward_sliding<T, places, 5>(call);
+            if (call.taps == 3) return forward_sliding<T, places, 3>(call);
+        }
     if (call.place == lanes<T>)
         forward_with<T, places, Neighbours<T>>(call);
     else
