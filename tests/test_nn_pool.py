@@ -25,6 +25,13 @@ CASES = [
     ((31, 6), (13, 2), (1, 5), [(6, 6), (1, 0)], (1, 1), False),
     ((33, 20), (9, 17), (2, 1), [(0, 0), (8, 8)], (2, 1), False),
     ((5, 5), (5, 5), (5, 5), [(0, 0), (0, 0)], (1, 1), False),
+    # one window: over all, over a part, over a part and padding
+    ((7, 7), (7, 7), (7, 7), [(0, 0), (0, 0)], (1, 1), False),
+    ((3, 2), (3, 2), (1, 1), [(0, 0), (0, 0)], (1, 1), False),
+    ((19, 31), (19, 31), (1, 1), [(0, 0), (0, 0)], (1, 1), False),
+    ((6, 5, 4), (6, 5, 4), (1, 1, 1), [(0, 0), (0, 0), (0, 0)], (1, 1, 1), False),
+    ((50,), (20,), (40,), [(0, 0)], (1,), False),
+    ((50,), (37,), (40,), [(3, 0)], (1,), False),
     ((6, 5, 7), (2, 3, 2), (2, 1, 3), [(0, 1), (1, 1), (0, 0)], (1, 1, 1), True),
     ((5, 6, 4), (3, 3, 3), (1, 1, 1), [(1, 1), (1, 1), (1, 1)], (1, 1, 1), False),
     ((4, 12, 5), (2, 9, 1), (1, 2, 2), [(0, 0), (4, 4), (0, 0)], (2, 1, 1), False),
@@ -227,6 +234,19 @@ def test_nan_and_infinity(level, dtype, layout, rng):
         spoilt = nn.max_pool(put(~np.isfinite(x)), *args, **named, layout=layout)
         np.testing.assert_array_equal(np.isfinite(mean), ~spoilt)
         np.testing.assert_array_equal(mean[~spoilt], clean[~spoilt])
+
+
+@pytest.mark.parametrize("side", [2, 5, 7, 20])
+def test_nan_in_planes_of_one_window(level, rng, side):
+    x = numbers(rng, (2, 40, side, side), np.float32)
+    x[1, 3, 1, 1] = x[1, 3, -1, -1] = x[0, 39, -1, -1] = np.nan
+    x[0, 7] = -np.inf
+    values, places = nn.max_pool(x, side, return_indices=True)
+    flat = x.reshape(2, 40, -1)
+    np.testing.assert_array_equal(places[..., 0, 0], flat.argmax(-1))
+    np.testing.assert_array_equal(values[..., 0, 0], flat.max(-1))
+    np.testing.assert_array_equal(nn.max_pool(x, side), values)
+    np.testing.assert_array_equal(np.isnan(nn.avg_pool(x, side))[..., 0, 0], np.isnan(flat).any(-1))
 
 
 def test_equal_samples_take_the_first(rng):

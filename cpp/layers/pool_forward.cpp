@@ -4,6 +4,7 @@
 
 #include "layers/pool_ladder.hpp"
 #include "layers/pool_run.hpp"
+#include "layers/pool_single.hpp"
 #include "layers/pool_source.hpp"
 #include "lines/line_writer.hpp"
 
@@ -303,12 +304,42 @@ private:
     BlockShape shape_;
 };
 
+/// Windows over whole planes of one channel. False where the arrays are of another kind.
+template <class T>
+bool fold_planes(const PoolSpec& spec, const PoolFrame& frame, const ArrayView& x,
+                 const ArrayView& out, const microkernels::Table& table, const Context& context) {
+    const ArrayView planes = frame.planes_of_x(x), results = frame.planes_of_result(out);
+    const bool raises = spec.kind == Pool::norm && spec.power != 1 && spec.power != 2;
+    const SingleWindow window(frame);
+    if (frame.lanes > 1 || raises || window.size() < 1 || !in_rows<T>(planes, frame) ||
+        !in_rows<T>(results, frame))
+        return false;
+    const PoolSource<T> source(frame, spec, planes, table);
+    const microkernels::PoolTable<T>& loops = pool_loops<T>(table);
+    const auto fold = loops.fold[static_cast<int>(source.how)];
+    const Index divisor = frame.divisor(spec, 0, 0, 0);
+    for_each_planes(frame, task_numbers, context, [&](Index sample, Index first, Index last) {
+        const T* row = reinterpret_cast<const T*>(planes.data + sample * planes.strides[0]);
+        T* const to = reinterpret_cast<T*>(results.data + sample * results.strides[0]) + first;
+        const Index count = last - first;
+        fold(row + first * frame.width.x + window.begin, frame.width.x, count, window.size(), to);
+        if (spec.kind == Pool::sum && divisor != 1) loops.divide(to, count, divisor);
+        if (spec.kind == Pool::norm && spec.power == 2)
+            for (Index i = 0; i < count; ++i) to[i] = std::sqrt(to[i]);
+    });
+    return true;
+}
+
 }  // namespace
 
 template <class T>
 void pool_values(const PoolSpec& spec, const ArrayView& x, const ArrayView& out,
                  const microkernels::Table& table, const Context& context) {
     const PoolFrame frame(spec, x, false, most_lanes);
+    if constexpr (!std::is_same_v<T, std::int64_t>) {
+        if (SingleWindow::suits(frame) && fold_planes<T>(spec, frame, x, out, table, context))
+            return;
+    }
     const ForwardPass<T> pass(spec, frame, x, out, table);
     for_each_block(frame, pass.shape(), pass.scratch_bytes(), context,
                    [&](const Block& block, std::byte* scratch) { pass.run(block, scratch); });

@@ -132,6 +132,56 @@ FALTUNG_NOINLINE void combine_whole(const T* const* rows, std::int64_t count, st
     blocks<how, T, vector_bytes>(rows, count, whole<T>(n), out);
 }
 
+/// A row of at least one vector, folded into one; sixteen vectors one after the other, as above.
+template <Combine how, class T>
+FALTUNG_INLINE Vec<T> folded(const T* row, std::int64_t n) {
+    constexpr std::int64_t step = lanes<T>;
+    const std::int64_t whole = n / step, rest = n % step;
+    Vec<T> total{};
+    for (std::int64_t from = 0; from < whole; from += chain) {
+        const std::int64_t to = whole - from < chain ? whole : from + chain;
+        Vec<T> part = first<how>(loadu(row + from * step));
+        for (std::int64_t v = from + 1; v < to; ++v) part = add<how>(part, loadu(row + v * step));
+        total = from == 0 ? part : join<how>(total, part);
+    }
+    if (rest == 0) return total;
+    Vec<T> last = loadu(row + n - step);  // some of it has been seen
+    if constexpr (how != Combine::max)
+        last =
+            Picks<T>::from(0) >= static_cast<typename Picks<T>::I>(step - rest) ? last : Vec<T>{};
+    return join<how>(total, first<how>(last));
+}
+
+template <Combine how, class T>
+FALTUNG_NOINLINE void fold(const T* row, std::int64_t pitch, std::int64_t rows, std::int64_t n,
+                           T* out) {
+    constexpr int step = lanes<T>;
+    if (n < step) {
+        for (std::int64_t r = 0; r < rows; ++r, row += pitch) {
+            T total = first<how>(row[0]);
+            for (std::int64_t i = 1; i < n; ++i) total = add<how>(total, row[i]);
+            out[r] = total;
+        }
+        return;
+    }
+    for (std::int64_t r = 0; r < rows; r += step) {
+        const int some = static_cast<int>(rows - r < step ? rows - r : step);
+        Vec<T> block[step];
+        for (int i = 0; i < step; ++i)
+            block[i] = folded<how>(row + (r + (i < some ? i : 0)) * pitch, n);
+        transform::transpose<T>(block);
+        FALTUNG_UNROLL
+        for (int half = step / 2; half > 0; half /= 2) {
+            FALTUNG_UNROLL
+            for (int i = 0; i < half; ++i) block[i] = join<how>(block[i], block[i + half]);
+        }
+        if (some == step)
+            storeu<T>(out + r, block[0]);
+        else
+            for (int i = 0; i < some; ++i) out[r + i] = block[0][i];
+    }
+}
+
 template <class T, int bytes>
 FALTUNG_INLINE void find_block(const T* const* rows, const Place<T>* bases, std::int64_t count,
                                std::int64_t i, const Place<T>* column, T* out, Place<T>* place) {
@@ -233,6 +283,8 @@ constexpr PoolTable<T> pool_table() {
                 {pool::combine_whole<Combine::max, T>, pool::combine_whole<Combine::sum, T>,
                  pool::combine_whole<Combine::sum_sizes, T>,
                  pool::combine_whole<Combine::sum_squares, T>},
+                {pool::fold<Combine::max, T>, pool::fold<Combine::sum, T>,
+                 pool::fold<Combine::sum_sizes, T>, pool::fold<Combine::sum_squares, T>},
                 pool::find<T>,
                 pool::find_whole<T>,
                 pool::pick<T>,
@@ -240,6 +292,7 @@ constexpr PoolTable<T> pool_table() {
     } else {  // integers have a maximum only
         return {{pool::combine<Combine::max, T>, nullptr, nullptr, nullptr},
                 {pool::combine_whole<Combine::max, T>, nullptr, nullptr, nullptr},
+                {},
                 pool::find<T>,
                 pool::find_whole<T>,
                 pool::pick<T>,

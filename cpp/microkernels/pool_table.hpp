@@ -38,6 +38,11 @@ struct PoolTable {
     /// `out` moved on by any number of places.
     Rows combine_whole[combines];
 
+    /// out[r] = row[r*pitch], row[r*pitch + 1], ... combined, r < rows: n numbers each, at least
+    /// one. nullptr for integers.
+    void (*fold[combines])(const T* row, std::int64_t pitch, std::int64_t rows, std::int64_t n,
+                           T* out);
+
     /// The maximum and where it is: place[i] = bases[r] + column[i] for the first row r that holds
     /// it. A NaN is larger than every number; the first one counts. `bases` ascend. out and place
     /// have room for whole vectors; neither overlaps anything.
