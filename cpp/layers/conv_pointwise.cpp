@@ -10,10 +10,9 @@ namespace faltung::layers {
 
 namespace {
 
-/// Blocks of places that are copied together: lines of a plane follow one another.
-constexpr Index copied_blocks = 8;
 /// Channels that are summed in one go: their samples stay in the first-level cache.
 constexpr Index block_steps = 256;
+constexpr Index ahead_blocks = 2;  // what is read is fetched so many blocks of places before
 constexpr double least_work = 2e6, most_work = 4e8;  // multiply-adds of a task
 
 bool plane_is_contiguous(const ArrayView& view) {
@@ -65,8 +64,9 @@ bool Pointwise<T>::serves(const ArrayView& x, const ArrayView& out) const {
 template <class T>
 std::size_t Pointwise<T>::workspace_bytes() const {
     const Index width = 2 * loops_->lanes;
-    const Index steps = std::min(block_steps, layer_.inputs);
-    return static_cast<std::size_t>((copied_blocks * steps + layer_.outputs) * width) * sizeof(T);
+    return static_cast<std::size_t>((2 * std::min(block_steps, layer_.inputs) + layer_.outputs) *
+                                    width) *
+           sizeof(T);
 }
 
 template <class T>
@@ -76,8 +76,7 @@ void Pointwise<T>::run(const ArrayView& x, const ArrayView& out, const Ending& e
     const double per_block = static_cast<double>(layer_.inputs) *
                              static_cast<double>(layer_.outputs) * static_cast<double>(width);
     const double wanted = std::clamp(layer_.products() / 32, least_work, most_work);
-    const double blocks = std::ceil(wanted / per_block / copied_blocks) * copied_blocks;
-    const Index piece = width * static_cast<Index>(std::min(blocks, 0x1p40));
+    const Index piece = width * static_cast<Index>(std::min(std::ceil(wanted / per_block), 0x1p40));
     const Index pieces = (places - 1) / piece + 1;
     const auto bytes = static_cast<Index>(sizeof(T));
     parallel_for(layer_.batch * layer_.groups * pieces, context, [&](Index task, int) {
@@ -88,58 +87,67 @@ void Pointwise<T>::run(const ArrayView& x, const ArrayView& out, const Ending& e
                                                    group * layer_.inputs * x.strides[1]);
         T* to = reinterpret_cast<T*>(out.data + sample * out.strides[0] +
                                      group * layer_.outputs * out.strides[1]);
-        for (Index p = first; p < last; p += copied_blocks * width)
-            run_blocks(from + p, x.strides[1] / bytes, to + p, out.strides[1] / bytes,
-                       std::min(copied_blocks * width, last - p), group, ending);
+        const Workspace workspace(workspace_bytes());
+        for (Index p = first; p < last; p += width)
+            run_block({.x = from + p,
+                       .x_plane = x.strides[1] / bytes,
+                       .out = to + p,
+                       .out_plane = out.strides[1] / bytes,
+                       .places = std::min(width, last - p),
+                       .group = group},
+                      ending, workspace.as<T>());
     });
 }
 
 template <class T>
-void Pointwise<T>::run_blocks(const T* x, Index x_plane, T* out, Index out_plane, Index places,
-                              Index group, const Ending& ending) const {
+void Pointwise<T>::run_block(const Block& block, const Ending& ending, T* scratch) const {
     const Index width = 2 * loops_->lanes, most = std::min(block_steps, layer_.inputs);
-    const Index blocks = (places - 1) / width + 1, rest = places - (blocks - 1) * width;
-    const Workspace workspace(workspace_bytes());
-    T* const samples = workspace.as<T>();  // [block][channel][place]
-    T* const staged = samples + copied_blocks * most * width;
+    T* const copied = scratch;                // [channel][place]
+    T* const padded = copied + most * width;  // the same, of a block that is not whole
+    T* const staged = padded + most * width;  // [output channel][place]
+    const bool whole = block.places == width;
     const T* bias =
-        ending.bias ? static_cast<const T*>(ending.bias) + group * layer_.outputs : nullptr;
+        ending.bias ? static_cast<const T*>(ending.bias) + block.group * layer_.outputs : nullptr;
+    T* const to = whole ? block.out : staged;
+    const Index pitch = whole ? block.out_plane : width;
     for (Index k = 0; k < layer_.inputs; k += block_steps) {
         const Index steps = std::min(block_steps, layer_.inputs - k);
-        for (Index i = 0; i < steps; ++i) {
-            const T* from = x + (k + i) * x_plane;
-            T* to = samples + i * width;
-            for (Index b = 0; b + 1 < blocks; ++b)
-                std::copy_n(from + b * width, width, to + b * steps * width);
-            to += (blocks - 1) * steps * width;
-            std::fill(std::copy_n(from + (blocks - 1) * width, rest, to), to + width, T{0});
+        const T* from = block.x + k * block.x_plane;
+        Index from_pitch = block.x_plane;
+        if (!whole) {
+            for (Index i = 0; i < steps; ++i)
+                std::fill(std::copy_n(from + i * from_pitch, block.places, padded + i * width),
+                          padded + (i + 1) * width, T{0});
+            from = padded;
+            from_pitch = width;
         }
-        for (Index b = 0; b < blocks; ++b) {
-            const bool whole = b + 1 < blocks || rest == width;
-            multiply(samples + b * steps * width, k, steps, whole ? out + b * width : staged,
-                     whole ? out_plane : width, group, bias, ending.relu);
+        const bool last = k + steps == layer_.inputs;
+        // The first channels read the samples where they stand, copy them for those that follow,
+        // and fetch those of the next block but one.
+        for (const Bank& bank : banks_) {
+            const bool first = whole && bank.first == 0;
+            loops_->pointwise[bank.count - 1](
+                {.a = coefficients_.as<T>() +
+                      (block.group * layer_.outputs + bank.first) * layer_.inputs + k * bank.count,
+                 .b = from,
+                 .b_pitch = from_pitch,
+                 .steps = steps,
+                 .copy = first ? copied : nullptr,
+                 .c = to + bank.first * pitch,
+                 .c_pitch = pitch,
+                 .bias = last && bias ? bias + bank.first : nullptr,
+                 .relu = last && ending.relu,
+                 .accumulate = k > 0,
+                 .ahead = from + ahead_blocks * width});
+            if (first) {
+                from = copied;
+                from_pitch = width;
+            }
         }
     }
-    if (rest == width) return;
+    if (whole) return;
     for (Index o = 0; o < layer_.outputs; ++o)
-        std::copy_n(staged + o * width, rest, out + o * out_plane + (blocks - 1) * width);
-}
-
-template <class T>
-void Pointwise<T>::multiply(const T* samples, Index first, Index steps, T* to, Index pitch,
-                            Index group, const T* bias, bool relu) const {
-    const bool end = first + steps == layer_.inputs;
-    for (const Bank& bank : banks_)
-        loops_->pointwise[bank.count - 1](
-            {.a = coefficients_.as<T>() + (group * layer_.outputs + bank.first) * layer_.inputs +
-                  first * bank.count,
-             .b = samples,
-             .steps = steps,
-             .c = to + bank.first * pitch,
-             .c_pitch = pitch,
-             .bias = end && bias ? bias + bank.first : nullptr,
-             .relu = end && relu,
-             .accumulate = first > 0});
+        std::copy_n(staged + o * width, block.places, block.out + o * block.out_plane);
 }
 
 template class Pointwise<float>;

@@ -30,10 +30,15 @@ private:
         Index first, count;
     };
 
-    void run_blocks(const T* x, Index x_plane, T* out, Index out_plane, Index places, Index group,
-                    const Ending& ending) const;
-    void multiply(const T* samples, Index first, Index steps, T* to, Index pitch, Index group,
-                  const T* bias, bool relu) const;
+    /// Two vectors of neighbouring places, or what is left of them at the end of a plane.
+    struct Block {
+        const T* x;
+        Index x_plane;  // numbers from channel to channel
+        T* out;
+        Index out_plane, places, group;
+    };
+
+    void run_block(const Block& block, const Ending& ending, T* scratch) const;
 
     ConvLayer layer_;
     const microkernels::LayerTable<T>* loops_;

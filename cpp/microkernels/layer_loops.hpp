@@ -177,15 +177,21 @@ double sum(const T* from, Size count) {
 
 constexpr int block_channels = vector_registers >= 32 ? 12 : 6;
 
-template <class T, int channels>
-FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
-    constexpr int n = lanes<T>;
-    Vec<T> sum[channels][2];
-    FALTUNG_UNROLL
-    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
-    const T *a = call.a, *b = call.b;
-    for (Size k = 0; k < call.steps; ++k, a += channels, b += 2 * n) {
-        const Vec<T> left = load(b), right = load(b + n);
+template <class T, int channels, bool copies>
+FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[channels][2]) {
+    constexpr int n = lanes<T>, line = 64 / static_cast<int>(sizeof(T));
+    const T *a = call.a, *b = call.b, *ahead = call.ahead;
+    T* copy = call.copy;
+    for (Size k = 0; k < call.steps; ++k, a += channels, b += call.b_pitch) {
+        const Vec<T> left = loadu(b), right = loadu(b + n);
+        if constexpr (copies) {
+            store(copy, left);
+            store(copy + n, right);
+            copy += 2 * n;
+            FALTUNG_UNROLL
+            for (int i = 0; i < 2 * n; i += line) __builtin_prefetch(ahead + i, 0, 2);
+            ahead += call.b_pitch;
+        }
         FALTUNG_UNROLL
         for (int m = 0; m < channels; ++m) {
             const Vec<T> coefficient = splat(a[m]);
@@ -259,3 +265,15 @@ constexpr LayerTable<T> layer_table() {
 
 }  // namespace
 }  // namespace faltung::microkernels
+}
+
+template <class T, int channels>
+FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
+    constexpr int n = lanes<T>;
+    Vec<T> sum[channels][2];
+    FALTUNG_UNROLL
+    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
+    if (call.copy)
+        pointwise_steps<T, channels, true>(call, sum);
+    else
+        pointwise_steps<T, channels, false>(call, sum);

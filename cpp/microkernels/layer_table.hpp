@@ -63,12 +63,13 @@ struct WinogradTable {
 
 /// Output channels × two vectors of neighbouring places, lanes over the places:
 ///
-///     c[m][i] (+)= bias[m] + sum over k of a[k*channels + m] * b[k*width + i],   width = 2 * lanes
+///     c[m][i] (+)= bias[m] + sum over k of a[k*channels + m] * b[k*b_pitch + i],   i < 2 * lanes
 template <class T>
 struct PointwiseCall {
     const T* a;
-    const T* b;  // aligned
-    std::int64_t steps;
+    const T* b;
+    std::int64_t b_pitch, steps;
+    T* copy;  // where b is copied to on the way, without gaps; or nullptr
     T* c;
     std::int64_t c_pitch;  // numbers from one output channel to the next
     const T* bias;         // or nullptr
@@ -91,6 +92,7 @@ struct DepthwiseCall {
 /// out[t] += sum over rows and columns of grad[r][c] * x[r*x_row + c*place + t*tap], for a few
 /// taps.
 template <class T>
+    const T* ahead;  // with `copy`: what later calls will read, fetched early as b is read
 struct DepthwiseGradientCall {
     const T* x;
     std::int64_t x_row, place, tap;
