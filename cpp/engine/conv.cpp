@@ -59,7 +59,9 @@ bool gradient_by_transforms(const ConvLayer& layer, const ConvChoice& choice, co
 }
 
 layers::Ending ending_of(const ConvArrays& arrays) {
-    return {.bias = arrays.bias ? arrays.bias->data : nullptr, .relu = arrays.relu};
+    return {.bias = arrays.bias ? arrays.bias->data : nullptr,
+            .relu = arrays.relu,
+            .stream_from = streamed_results()};
 }
 
 }  // namespace

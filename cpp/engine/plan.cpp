@@ -115,9 +115,8 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
 FarFrom far_from() {
     // a virtual machine may be told of a cache that hundreds of cores share
     constexpr Index largest = Index{32} << 20;
-    const Index l3 = machine().caches.l3;
-    return {.results = static_cast<std::size_t>(std::min(l3 / 4, largest)),
-            .samples = static_cast<std::size_t>(std::min(l3 / 2, largest))};
+    return {.results = streamed_results(),
+            .samples = static_cast<std::size_t>(std::min(machine().caches.l3 / 2, largest))};
 }
 
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,

@@ -112,8 +112,10 @@ void ChannelReader<T>::read_planes(const Index* at, Index count, Index begin, In
         }
         return;
     }
-    if (const T* from = lines_.in_place(at, begin, end))
+    if (const T* from = lines_.in_place(at, begin, end)) {
+        fetch_ahead(from + 2 * strides_[3], count, positions);
         return loops_->transpose(from, strides_[1], count, positions, to, place);
+    }
     Index line[4] = {at[0], at[1], at[2], at[3]};
     for (Index c = 0; c < count; c += plane_block) {
         const Index some = std::min(plane_block, count - c);
@@ -121,6 +123,14 @@ void ChannelReader<T>::read_planes(const Index* at, Index count, Index begin, In
             lines_.read(line, begin, end, scratch + i * positions);
         loops_->transpose(scratch, positions, some, positions, to + c, place);
     }
+}
+
+/// Lines of many planes at once are more than a processor follows by itself.
+template <class T>
+void ChannelReader<T>::fetch_ahead(const T* from, Index count, Index positions) const {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    for (Index c = 0; c < count; ++c, from += strides_[1])
+        for (Index i = 0; i < positions; i += line) __builtin_prefetch(from + i);
 }
 
 template <class T>
@@ -144,10 +154,12 @@ void ChannelReader<T>::read_inside(const Index* at, Index count, Index begin, In
 }
 
 template <class T>
-ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table& table)
+ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table& table,
+                                std::size_t stream_from)
     : loops_(&layer_loops<T>(table)),
       data_(reinterpret_cast<T*>(out.data)),
       holds_t_(out.dtype == dtype_of<T>),
+      streams_(holds_t_ && static_cast<std::size_t>(product(out.shape)) * sizeof(T) >= stream_from),
       lines_(line_problem(out, Boundary::zero), out, table) {
     in_numbers(out, strides_);
 }
@@ -155,6 +167,7 @@ ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table&
 template <class T>
 void ChannelWriter<T>::write(microkernels::FinishCall<T> call, Index sample, Index channel,
                              Index depth, Index height, Index begin, T* scratch) const {
+    call.stream = streams_;
     if (holds_t_) {
         call.to = data_ + sample * strides_[0] + channel * strides_[1] + depth * strides_[2] +
                   height * strides_[3] + begin * strides_[4];

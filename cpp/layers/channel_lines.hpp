@@ -40,6 +40,9 @@ public:
         return inside_ ? channels : std::min<Index>(channels, 16);
     }
 
+    /// Whether the channels of a position lie side by side.
+    bool inside() const { return inside_; }
+
     /// The array itself, where it holds T: the address of a position.
     const T* in_place() const { return holds_t_ ? reinterpret_cast<const T*>(data_) : nullptr; }
     Index stride(int axis) const { return strides_[axis]; }  // in numbers, if in_place()
@@ -47,12 +50,13 @@ public:
 private:
     void read_planes(const Index* at, Index count, Index begin, Index end, T* to, Index place,
                      Index plane, T* scratch) const;
+    void fetch_ahead(const T* from, Index count, Index positions) const;
     void read_inside(const Index* at, Index count, Index begin, Index end, T* to, Index place,
                      Index plane, T* scratch) const;
 
     const microkernels::LayerTable<T>* loops_;
     const std::byte* data_;
-    bool holds_t_, inside_;  // inside: the channels of a position are neighbours
+    bool holds_t_, inside_;
     Boundary boundary_;
     Index extents_[5], strides_[5];
     LineReader<T> lines_;
@@ -62,12 +66,19 @@ private:
 template <class T>
 class ChannelWriter {
 public:
-    ChannelWriter(const ArrayView& out, const microkernels::Table& table);
+    /// Arrays of `stream_from` bytes and more are stored past the caches where their lines allow
+    /// it; who asks for that calls fence() before a task ends.
+    ChannelWriter(const ArrayView& out, const microkernels::Table& table,
+                  std::size_t stream_from = std::size_t(-1));
 
     /// `call` names sums, bias and what follows; it is given its place in the array here: `places`
     /// positions from `begin` on, channels from `channel` on.
     void write(microkernels::FinishCall<T> call, Index sample, Index channel, Index depth,
                Index height, Index begin, T* scratch) const;
+
+    void fence() const {
+        if (streams_) loops_->fence();
+    }
 
     Index scratch_numbers(Index places, Index channels) const {
         return holds_t_ ? 0 : places * channels;
@@ -76,7 +87,7 @@ public:
 private:
     const microkernels::LayerTable<T>* loops_;
     T* data_;
-    bool holds_t_;
+    bool holds_t_, streams_;
     Index strides_[5];
     LineWriter<T> lines_;
 };

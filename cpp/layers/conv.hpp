@@ -15,6 +15,8 @@ namespace faltung::layers {
 struct Ending {
     const void* bias = nullptr;  // one number of the arithmetic per output channel
     bool relu = false;
+    /// Results of so many bytes are stored past the caches.
+    std::size_t stream_from = std::size_t{8} << 20;
 };
 
 /// Owns packed or transformed weights, which the workers of a context prepare. run() is const and

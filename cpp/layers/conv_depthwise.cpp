@@ -38,7 +38,8 @@ public:
             channels.data += o * out.strides[1];
             channels.shape[1] = layer_.groups;
             channels.strides[1] *= layer_.outputs;
-            writers.emplace_back(channels, *table_);
+            writers.emplace_back(channels, *table_,
+                                 ending.stream_from / static_cast<std::size_t>(layer_.outputs));
         }
         const std::vector<T> bias = sorted_bias(ending);
         const BoxGrid grid{.samples = layer_.batch,
@@ -161,6 +162,7 @@ private:
                         box.sample, channel, box.depth, box.row + r, box.column, scratch);
                 }
         }
+        for (const ChannelWriter<T>& writer : writers) writer.fence();
     }
 
     void sum_line(const OutputBox& box, Index output, Index plane, Index row, const T* samples,

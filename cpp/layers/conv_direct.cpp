@@ -53,7 +53,7 @@ public:
         if (pointwise_ && pointwise_->serves(x, out))
             return pointwise_->run(x, out, ending, context);
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
-        const ChannelWriter<T> writer(out, *table_);
+        const ChannelWriter<T> writer(out, *table_, ending.stream_from);
         const BoxGrid grid{.samples = layer_.batch,
                            .groups = layer_.groups,
                            .depths = layer_.axes[0].out,
@@ -232,6 +232,7 @@ private:
                      .relu = ending.relu},
                     box.sample, channel, box.depth, box.row + r, box.column, scratch);
         }
+        writer.fence();
     }
 
     void read_box(const ChannelReader<T>& reader, const OutputBox& box, T* samples,

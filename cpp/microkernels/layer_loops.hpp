@@ -115,10 +115,15 @@ FALTUNG_INLINE void finish_block(const T* from, Size pitch, Size places, Vec<T> 
         block[i] = i < places ? finished<T>(loadu(from + i * pitch), bias, relu) : Vec<T>{};
     transform::transpose<T>(block);
     FALTUNG_UNROLL
-    for (int i = 0; i < n; ++i) storeu<T>(to + i * to_channel, block[i]);
+    for (int i = 0; i < n; ++i) {
+        if constexpr (past_caches)
+            stream<T>(to + i * to_channel, block[i]);
+        else
+            storeu<T>(to + i * to_channel, block[i]);
+    }
 }
 
-template <class T>
+template <class T, bool past_caches = false>
 void finish(const FinishCall<T>& call) {
     constexpr Size n = lanes<T>;
     const bool planar = call.to_place == 1, inside = call.to_channel == 1;
@@ -126,9 +131,15 @@ void finish(const FinishCall<T>& call) {
     for (Size c = 0; c < whole_channels; c += n) {
         const Vec<T> bias = call.bias ? loadu(call.bias + c) : Vec<T>{};
         if (inside) {
-            for (Size p = 0; p < call.places; ++p)
-                storeu<T>(call.to + p * call.to_place + c,
-                          finished<T>(loadu(call.from + p * call.pitch + c), bias, call.relu));
+            for (Size p = 0; p < call.places; ++p) {
+                const Vec<T> sum =
+                    finished<T>(loadu(call.from + p * call.pitch + c), bias, call.relu);
+                T* const to = call.to + p * call.to_place + c;
+                if (past_caches)
+                    stream<T>(to, sum);
+                else
+                    storeu<T>(to, sum);
+            }
             continue;
         }
         T* const to = call.to + c * call.to_channel;
@@ -186,6 +197,9 @@ FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[
         const Vec<T> left = loadu(b), right = loadu(b + n);
         if constexpr (copies) {
             store(copy, left);
+    // a whole line of the caches at a time
+    const bool past_caches = call.stream && vector_bytes == 64 && is_aligned(call.to) &&
+                             (inside ? call.to_place : call.to_channel | call.places) % n == 0;
             store(copy + n, right);
             copy += 2 * n;
             FALTUNG_UNROLL
@@ -204,6 +218,12 @@ FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[
         const Vec<T> bias = call.bias ? splat(call.bias[m]) : Vec<T>{};
         FALTUNG_UNROLL
         for (int v = 0; v < 2; ++v) {
+        if (past_caches) {
+            for (Size p = 0; p < call.places; p += n)
+                finish_block<T, true>(from + p * call.pitch, call.pitch, n, bias, call.relu, to + p,
+                                      call.to_channel);
+            continue;
+        }
             T* c = call.c + m * call.c_pitch + v * n;
             if (call.accumulate) sum[m][v] += loadu(c);
             storeu<T>(c, finished<T>(sum[m][v], bias, call.relu));
@@ -277,3 +297,4 @@ FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
         pointwise_steps<T, channels, true>(call, sum);
     else
         pointwise_steps<T, channels, false>(call, sum);
+    table.fence = stream_fence;

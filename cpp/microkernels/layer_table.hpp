@@ -33,6 +33,7 @@ struct FinishCall {
     std::int64_t pitch, places, channels;
     const T* bias;  // one per channel, or nullptr
     bool relu;      // negative sums become zero; NaN stays
+    bool stream;    // store past the caches where alignment allows; the caller fences
     T* to;
     std::int64_t to_place, to_channel;  // numbers between neighbours; one of them is 1 for speed
 };
@@ -170,3 +171,5 @@ struct LayerTable {
 };
 
 }  // namespace faltung::microkernels
+    /// Makes streamed stores visible to other threads.
+    void (*fence)();

@@ -1,5 +1,6 @@
 #include "policy/machine.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -81,6 +82,12 @@ std::atomic<const microkernels::Table*> forced{nullptr};
 const Machine& machine() {
     static const Machine instance = detect();
     return instance;
+}
+
+std::size_t streamed_results() {
+    // a virtual machine may be told of a cache that hundreds of cores share
+    constexpr Index largest = Index{32} << 20;
+    return static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
 }
 
 const microkernels::Table& current_level() {

@@ -23,6 +23,9 @@ struct Machine {
 
 const Machine& machine();
 
+/// Results of so many bytes are better stored past the caches.
+std::size_t streamed_results();
+
 /// The level that plans are built for: FALTUNG_ISA if set, else the best one. Throws ValueError for
 /// a level that is unknown or that this processor does not run.
 const microkernels::Table& current_level();
