@@ -23,7 +23,7 @@ from layer_cases import LAYERS, name_of
 import faltung
 from faltung import _core, nn
 
-METHODS = ("direct", "winograd4", "winograd2", "fft")
+METHODS = ("direct", "winograd4", "winograd2", "nested", "fft")
 DTYPES = {"f32": np.float32, "f64": np.float64}
 MOST_MS = 60  # one core; slower cases are left out
 

@@ -20,7 +20,7 @@ from layer_cases import LAYERS, name_of
 
 from faltung import _core, nn
 
-METHODS = ("direct", "winograd4", "winograd2", "fft")
+METHODS = ("direct", "winograd4", "winograd2", "nested", "fft")
 
 
 def predictions(text):

@@ -14,7 +14,8 @@ from layer_oracle import Layer
 import faltung
 from faltung import nn
 
-METHODS = ("direct", "winograd4", "winograd2", "fft")
+METHODS = ("direct", "winograd4", "winograd2", "nested", "fft")
+BACKWARD = tuple(method for method in METHODS if method != "nested")  # for gradients of weights
 DTYPES = (np.float16, np.float32, np.float64)
 
 
@@ -125,6 +126,19 @@ THREE = (
 )
 
 
+NESTED = (
+    Case((1, 1, 40, 41), (20, 1, 16, 16), (1, 1), "valid", (1, 1)),
+    Case((2, 3, 31, 30), (33, 3, 7, 7), (2, 2), ((3, 3), (3, 3)), (1, 1)),
+    Case((1, 3, 50, 51), (17, 3, 11, 11), (4, 3), ((2, 5), (0, 2)), (1, 1), 1, "mirror"),
+    Case((2, 10, 20, 21), (14, 5, 5, 6), (1, 1), "same", (1, 1), 2),
+    Case((1, 2, 60), (5, 2, 31), (2,), "same", (1,), 1, "edge"),
+    Case((1, 2, 6, 12, 13), (9, 2, 3, 7, 5), (1, 2, 3), "same", (2, 1, 1), 1, "wrap"),
+    Case((1, 100, 9, 10), (7, 100, 3, 4), (1, 1), "same", (1, 1)),
+    Case((1, 2, 9, 9), (7, 2, 3, 1), (3, 1), "valid", (1, 1)),
+    Case((2, 3, 9, 70), (4, 3, 1, 9), (2, 1), "same", (1, 1)),
+)
+
+
 SPECTRAL = (
     Case((1, 20, 30, 33), (40, 20, 5, 5), (1, 1), "same", (1, 1)),
     Case((3, 6, 19, 30), (10, 3, 7, 3), (1, 1), ((3, 1), (0, 2)), (1, 2), 2, "mirror"),
@@ -146,6 +160,7 @@ SPECTRAL = (
 @pytest.mark.parametrize(
     ("case", "method"),
     [(case, method) for case in THREE for method in ("winograd4", "winograd2")]
+    + [(case, "nested") for case in NESTED]
     + [(case, "fft") for case in SPECTRAL],
     ids=str,
 )
@@ -161,12 +176,13 @@ def test_transforms(case, method, dtype, level):
 
 
 def test_methods_are_as_accurate_as_they_say():
-    """On random numbers: F(4, 3) within 2e-6 of the largest output, the others within 6e-7."""
+    """On random numbers, against the largest output: F(4, 3) 2e-6, nested F(2, 2) 9e-7, the others 6e-7."""
     x, w = numbers((1, 256, 28, 28), np.float32, 1), numbers((64, 256, 3, 3), np.float32, 2)
     value = Case(x.shape, w.shape, (1, 1), "same", (1, 1)).layer().forward(x, w)
     for method, limit in (
         ("winograd4", 2e-6),
         ("winograd2", 6e-7),
+        ("nested", 9e-7),
         ("direct", 6e-7),
         ("fft", 6e-7),
     ):
@@ -180,6 +196,8 @@ def test_methods_are_as_accurate_as_they_say():
         (Case((1, 4, 9, 9), (4, 4, 5, 5), (1, 1), "same", (1, 1)), "winograd4", "3 x 3 only"),
         (Case((1, 4, 9, 9), (4, 4, 3, 3), (2, 1), "same", (1, 1)), "winograd4", "stride 1 only"),
         (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 1), "same", (1, 2)), "winograd2", "dilation 1 only"),
+        (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 1), "same", (2, 1)), "nested", "dilation 1 only"),
+        (Case((1, 70, 9, 9), (4, 70, 3, 3), (2, 2), "same", (1, 1)), "nested", "few input"),
         (Case((1, 4, 9, 9), (4, 4, 3, 3), (1, 2), "same", (1, 1)), "fft", "stride 1 only"),
         (
             Case((1, 4, 9, 9, 9), (4, 4, 3, 3, 3), (2, 1, 1), "same", (1, 1, 1)),
@@ -360,7 +378,7 @@ def test_gradients_of_many_channels(case, level):
     grad = numbers((case.x[0], case.w[0], *layer.counts), np.float32, 4)
     truth = layer.backward(grad, x, w)
     bounds = gradient_bounds(layer, grad, x, w, np.float32)
-    for method in METHODS:
+    for method in BACKWARD:
         dx, dw, _ = nn.conv_backward(grad, x, w, method=method, **case.options())
         assert_within(dx, truth[0], bounds[0])
         assert_within(dw, truth[1], bounds[1])
@@ -389,7 +407,7 @@ def test_more_tiles_than_are_multiplied_together(case, methods):
         assert np.abs(plan(x) - value).max() <= 3e-6 * np.abs(value).max()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", BACKWARD)
 @pytest.mark.parametrize("groups", [1, 20])
 def test_gradients_with_what_is_not_finite(method, groups):
     if groups > 1 and method.startswith("winograd"):
@@ -590,6 +608,9 @@ def test_workers_change_nothing():
     for a, b in zip(one, four, strict=True):
         assert (a == b).all()
     for method in METHODS:
+        one = nn.conv(x, w, padding=1, method=method, workers=1)
+        assert (one == nn.conv(x, w, padding=1, method=method, workers=4)).all()
+    for method in BACKWARD:
         one = nn.conv_backward(grad, x, w, padding=1, method=method, workers=1)
         four = nn.conv_backward(grad, x, w, padding=1, method=method, workers=4)
         for a, b in zip(one, four, strict=True):

@@ -19,7 +19,7 @@ LAYERS = {
     "convnext depthwise 96 56 k7 n8": (8, 96, 96, 56, 7, 1, 3, 96),
     "replk depthwise 128 56 k31 n8": (8, 128, 128, 56, 31, 1, 15, 128),
 }
-METHODS = ["direct", "winograd4", "winograd2", "fft", "auto"]
+METHODS = ["direct", "winograd4", "winograd2", "nested", "fft", "auto"]
 
 
 def arrays(name):

@@ -21,11 +21,12 @@ namespace {
 
 using PadList = std::vector<std::pair<Index, Index>>;
 
-constexpr std::array<std::pair<const char*, std::optional<ConvMethod>>, 5> methods{
+constexpr std::array<std::pair<const char*, std::optional<ConvMethod>>, 6> methods{
     {{"auto", std::nullopt},
      {"direct", ConvMethod::direct},
      {"winograd4", ConvMethod::winograd4},
      {"winograd2", ConvMethod::winograd2},
+     {"nested", ConvMethod::nested},
      {"fft", ConvMethod::fft}}};
 
 Extents to_extents(const std::vector<Index>& values) {

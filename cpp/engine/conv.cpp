@@ -32,6 +32,8 @@ std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightV
             return layers::make_winograd(layer, weights, 4, lifetime, table, context);
         case ConvMethod::winograd2:
             return layers::make_winograd(layer, weights, 2, lifetime, table, context);
+        case ConvMethod::nested:
+            return layers::make_nested(layer, weights, lifetime, table, context);
         case ConvMethod::fft:
             return layers::make_spectral(layer, weights, tile_of(choice), lifetime, table, context);
         default:

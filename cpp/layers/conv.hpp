@@ -61,6 +61,15 @@ std::unique_ptr<Conv> make_winograd(const ConvLayer& layer, const WeightView<T>&
                                     int outputs, Lifetime lifetime,
                                     const microkernels::Table& table, const Context& context);
 
+/// Winograd's F(2, 2) nested in itself: 9 products where the sum has 16, along height and width, or
+/// along width where the height has one tap. For any stride and number of taps; transforms only
+/// add, so that the error stays near that of the sum. Serves layers of few input channels (see
+/// core/nested_cut.hpp), without dilation.
+template <class T>
+std::unique_ptr<Conv> make_nested(const ConvLayer& layer, const WeightView<T>& weights,
+                                  Lifetime lifetime, const microkernels::Table& table,
+                                  const Context& context);
+
 /// Points of a tile along each axis; 1 where there is one tap. Lengths of our own transforms.
 struct TileLengths {
     Index depth = 1, height = 1, width = 1;

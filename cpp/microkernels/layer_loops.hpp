@@ -5,6 +5,7 @@
 #include "microkernels/complex_loops.hpp"
 #include "microkernels/depthwise_loops.hpp"
 #include "microkernels/layer_table.hpp"
+#include "microkernels/nested_loops.hpp"
 #include "microkernels/transpose.hpp"
 #include "microkernels/winograd_loops.hpp"
 
@@ -72,11 +73,53 @@ FALTUNG_INLINE void transpose_block(const T* from, Size from_pitch, T* to, Size 
     for (int i = 0; i < n; ++i) storeu<T>(to + i * to_pitch, block[i]);
 }
 
+/// Every other number of (a, b) side by side.
+template <class T, bool odd>
+struct Alternate {
+    static constexpr int at(int i) { return 2 * i + (odd ? 1 : 0); }
+};
+
+/// Numbers that take turns: v[c] gets every `count`-th, from c on, of all of them.
+template <class T, int count>
+FALTUNG_INLINE void deal(Vec<T>* v) {
+    if constexpr (count > 1) {
+        Vec<T> part[2][count / 2];
+        FALTUNG_UNROLL
+        for (int i = 0; i < count / 2; ++i) {
+            part[0][i] = transform::shuffle<T>(v[2 * i], v[2 * i + 1], Alternate<T, false>{});
+            part[1][i] = transform::shuffle<T>(v[2 * i], v[2 * i + 1], Alternate<T, true>{});
+        }
+        deal<T, count / 2>(part[0]);
+        deal<T, count / 2>(part[1]);
+        FALTUNG_UNROLL
+        for (int i = 0; i < count; ++i) v[i] = part[i % 2][i / 2];
+    }
+}
+
+/// A few columns that lie close together.
+template <class T, int columns>
+void transpose_narrow(const T* from, Size rows, T* to, Size to_pitch) {
+    constexpr Size n = lanes<T>;
+    for (Size r = 0; r < rows; r += n) {
+        const Size row = r + n <= rows ? r : rows - n;
+        Vec<T> v[columns];
+        FALTUNG_UNROLL
+        for (int i = 0; i < columns; ++i) v[i] = loadu(from + row * columns + i * n);
+        deal<T, columns>(v);
+        FALTUNG_UNROLL
+        for (int i = 0; i < columns; ++i) storeu<T>(to + i * to_pitch + row, v[i]);
+    }
+}
+
 /// Blocks at the end overlap those before them, and write the same numbers once more.
 template <class T>
 void transpose_matrix(const T* from, Size from_pitch, Size rows, Size columns, T* to,
                       Size to_pitch) {
     constexpr Size n = lanes<T>;
+    if (rows >= n && from_pitch == columns) {
+        if (columns == 4) return transpose_narrow<T, 4>(from, rows, to, to_pitch);
+        if (columns == 8 && n > 8) return transpose_narrow<T, 8>(from, rows, to, to_pitch);
+    }
     if (rows < n || columns < n) {
         for (Size c = 0; c < columns; ++c)
             for (Size r = 0; r < rows; ++r) to[c * to_pitch + r] = from[r * from_pitch + c];
@@ -105,7 +148,7 @@ FALTUNG_INLINE Vec<T> finished(Vec<T> sum, Vec<T> bias, bool relu) {
 }
 
 /// A vector of channels of up to `lanes` places, transposed.
-template <class T>
+template <class T, bool past_caches = false>
 FALTUNG_INLINE void finish_block(const T* from, Size pitch, Size places, Vec<T> bias, bool relu,
                                  T* to, Size to_channel) {
     constexpr Size n = lanes<T>;
@@ -123,11 +166,14 @@ FALTUNG_INLINE void finish_block(const T* from, Size pitch, Size places, Vec<T> 
     }
 }
 
-template <class T, bool past_caches = false>
+template <class T>
 void finish(const FinishCall<T>& call) {
     constexpr Size n = lanes<T>;
     const bool planar = call.to_place == 1, inside = call.to_channel == 1;
     const Size whole_channels = planar || inside ? call.channels / n * n : 0;
+    // a whole line of the caches at a time
+    const bool past_caches = call.stream && vector_bytes == 64 && is_aligned(call.to) &&
+                             (inside ? call.to_place : call.to_channel | call.places) % n == 0;
     for (Size c = 0; c < whole_channels; c += n) {
         const Vec<T> bias = call.bias ? loadu(call.bias + c) : Vec<T>{};
         if (inside) {
@@ -150,6 +196,12 @@ void finish(const FinishCall<T>& call) {
             for (Size i = 0; i < n; ++i)
                 for (Size q = 0; q < call.places; ++q)
                     to[i * call.to_channel + q] = held[i * n + q];
+            continue;
+        }
+        if (past_caches) {
+            for (Size p = 0; p < call.places; p += n)
+                finish_block<T, true>(from + p * call.pitch, call.pitch, n, bias, call.relu, to + p,
+                                      call.to_channel);
             continue;
         }
         for (Size p = 0; p < call.places; p += n) {
@@ -197,9 +249,6 @@ FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[
         const Vec<T> left = loadu(b), right = loadu(b + n);
         if constexpr (copies) {
             store(copy, left);
-    // a whole line of the caches at a time
-    const bool past_caches = call.stream && vector_bytes == 64 && is_aligned(call.to) &&
-                             (inside ? call.to_place : call.to_channel | call.places) % n == 0;
             store(copy + n, right);
             copy += 2 * n;
             FALTUNG_UNROLL
@@ -213,17 +262,23 @@ FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[
             sum[m][1] = fma(coefficient, right, sum[m][1]);
         }
     }
+}
+
+template <class T, int channels>
+FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
+    constexpr int n = lanes<T>;
+    Vec<T> sum[channels][2];
+    FALTUNG_UNROLL
+    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
+    if (call.copy)
+        pointwise_steps<T, channels, true>(call, sum);
+    else
+        pointwise_steps<T, channels, false>(call, sum);
     FALTUNG_UNROLL
     for (int m = 0; m < channels; ++m) {
         const Vec<T> bias = call.bias ? splat(call.bias[m]) : Vec<T>{};
         FALTUNG_UNROLL
         for (int v = 0; v < 2; ++v) {
-        if (past_caches) {
-            for (Size p = 0; p < call.places; p += n)
-                finish_block<T, true>(from + p * call.pitch, call.pitch, n, bias, call.relu, to + p,
-                                      call.to_channel);
-            continue;
-        }
             T* c = call.c + m * call.c_pitch + v * n;
             if (call.accumulate) sum[m][v] += loadu(c);
             storeu<T>(c, finished<T>(sum[m][v], bias, call.relu));
@@ -265,8 +320,11 @@ constexpr LayerTable<T> layer_table() {
     table.transpose = layer::transpose_matrix<T>;
     table.finish = layer::finish<T>;
     table.sum = layer::sum<T>;
+    table.fence = stream_fence;
     table.winograd4 = winograd_table<T, 4>();
     table.winograd2 = winograd_table<T, 2>();
+    table.nested_planes = nested_table<T, true>();
+    table.nested_lines = nested_table<T, false>();
     table.pointwise_channels = layer::block_channels;
     layer::fill_pointwise(table, typename transform::CountLanes<layer::block_channels>::type{});
     table.depthwise_places = depthwise::block;
@@ -285,16 +343,3 @@ constexpr LayerTable<T> layer_table() {
 
 }  // namespace
 }  // namespace faltung::microkernels
-}
-
-template <class T, int channels>
-FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
-    constexpr int n = lanes<T>;
-    Vec<T> sum[channels][2];
-    FALTUNG_UNROLL
-    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
-    if (call.copy)
-        pointwise_steps<T, channels, true>(call, sum);
-    else
-        pointwise_steps<T, channels, false>(call, sum);
-    table.fence = stream_fence;

@@ -62,6 +62,23 @@ struct WinogradTable {
                     T* watch);
 };
 
+/// Winograd's F(2, 2) nested in itself along both axes of a plane, or along lines: 4 outputs of 4
+/// taps from 9 points along each. Points count rows first.
+template <class T>
+struct NestedTable {
+    /// A row of tiles, side by side: sample i, j of tile t is x[i*row + j%4*phase + j/4 + t], so
+    /// every fourth sample of a line is the next one of its phase. To v[point][t], for whole
+    /// vectors of tiles.
+    void (*samples)(const T* x, std::int64_t row, std::int64_t phase, std::int64_t tiles, T* v,
+                    std::int64_t point);
+    /// The coefficients of one channel, w[tap][width] to u[point][width].
+    void (*kernels)(const T* w, std::int64_t width, T* u);
+    /// One axis of the way back: nine sums m[point][tile][width] to four outputs of every tile,
+    /// to[output*to_output + tile*to_tile]. `watch` as above.
+    void (*results)(const T* m, std::int64_t point, std::int64_t tiles, std::int64_t width, T* to,
+                    std::int64_t to_output, std::int64_t to_tile, T* watch);
+};
+
 /// Output channels × two vectors of neighbouring places, lanes over the places:
 ///
 ///     c[m][i] (+)= bias[m] + sum over k of a[k*channels + m] * b[k*b_pitch + i],   i < 2 * lanes
@@ -75,6 +92,7 @@ struct PointwiseCall {
     std::int64_t c_pitch;  // numbers from one output channel to the next
     const T* bias;         // or nullptr
     bool relu, accumulate;
+    const T* ahead;  // with `copy`: what later calls will read, fetched early as b is read
 };
 
 /// A layer whose channels do not see each other, one vector of channels at a time. All addresses
@@ -93,7 +111,6 @@ struct DepthwiseCall {
 /// out[t] += sum over rows and columns of grad[r][c] * x[r*x_row + c*place + t*tap], for a few
 /// taps.
 template <class T>
-    const T* ahead;  // with `copy`: what later calls will read, fetched early as b is read
 struct DepthwiseGradientCall {
     const T* x;
     std::int64_t x_row, place, tap;
@@ -160,7 +177,10 @@ struct LayerTable {
                       std::int64_t columns, T* to, std::int64_t to_pitch);
     void (*finish)(const FinishCall<T>&);
     double (*sum)(const T* from, std::int64_t count);  // in float64
+    /// Makes streamed stores visible to other threads.
+    void (*fence)();
     WinogradTable<T> winograd4, winograd2;
+    NestedTable<T> nested_planes, nested_lines;
     static constexpr int most_channels = 12;
     int pointwise_channels;  // the largest block
     void (*pointwise[most_channels])(const PointwiseCall<T>&);
@@ -171,5 +191,3 @@ struct LayerTable {
 };
 
 }  // namespace faltung::microkernels
-    /// Makes streamed stores visible to other threads.
-    void (*fence)();

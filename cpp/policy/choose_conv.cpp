@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/nested_cut.hpp"
 #include "policy/constants.hpp"
 #include "policy/layer_counts.hpp"
 
@@ -11,7 +12,8 @@ namespace faltung {
 
 namespace {
 
-constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2", "fft"};
+constexpr std::string_view names[conv_method_count] = {"direct", "winograd4", "winograd2", "nested",
+                                                       "fft"};
 
 constexpr Index few_channels = 8;
 constexpr Index most_points = 512 * 512;  // of a tile: a vector of channels has 128 bytes per point
@@ -45,10 +47,21 @@ std::vector<Index> lengths(const ConvLayer& layer, const Axis& axis,
     return fitting;
 }
 
-/// count(method, tile) counts what a method does.
-template <class Count>
+/// Why nested minimal filtering cannot serve, or nullptr.
+const char* nested_declines(const ConvLayer& layer) {
+    const Axis &height = layer.axes[1], &width = layer.axes[2];
+    if (height.dilation != 1 || width.dilation != 1) return "serves dilation 1 only";
+    const Index phases = std::min(height.step, height.k) * std::min(width.step, width.k);
+    if (layer.axes[0].k * layer.inputs > nested_most_channels / phases)
+        return "serves few input channels only";
+    return nullptr;
+}
+
+/// count(method, tile) counts what a method does, declines(method) says why one without tiles of a
+/// length to choose cannot serve.
+template <class Count, class Declines>
 ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level,
-                  std::optional<ConvMethod> asked, Count&& count) {
+                  std::optional<ConvMethod> asked, Count&& count, Declines&& declines) {
     const LayerCosts& costs = layer_costs(level, layer.arithmetic);
     const auto predicted = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         const LayerCounts counts = count(method, tile);
@@ -76,12 +89,11 @@ ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level,
     };
 
     ConvChoice choice;
-    const char* const reason = winograd_declines(layer);
     for (std::size_t m = 0; m < conv_method_count; ++m) {
         const auto method = static_cast<ConvMethod>(m);
         if (method == ConvMethod::fft)
             choice.predictions[m] = tiled();
-        else if (method != ConvMethod::direct && reason)
+        else if (const char* const reason = declines(method))
             choice.predictions[m] = declined(reason);
         else
             choice.predictions[m] = predicted(method, {1, 1, 1});
@@ -134,15 +146,24 @@ std::string ConvChoice::explain() const {
 
 ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
                        std::optional<ConvMethod> asked) {
-    return choose(layer, level, asked, [&](ConvMethod method, const std::array<Index, 3>& tile) {
+    const auto count = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         return count_forward(layer, level, method, tile, prepared);
+    };
+    return choose(layer, level, asked, count, [&](ConvMethod method) -> const char* {
+        if (method == ConvMethod::direct) return nullptr;
+        return method == ConvMethod::nested ? nested_declines(layer) : winograd_declines(layer);
     });
 }
 
 ConvChoice choose_weight_gradient(const ConvLayer& layer, const microkernels::Table& level,
                                   std::optional<ConvMethod> asked) {
-    return choose(layer, level, asked, [&](ConvMethod method, const std::array<Index, 3>& tile) {
+    const auto count = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         return count_gradient(layer, level, method, tile);
+    };
+    return choose(layer, level, asked, count, [&](ConvMethod method) -> const char* {
+        if (method == ConvMethod::direct) return nullptr;
+        return method == ConvMethod::nested ? "does not serve gradients of weights"
+                                            : winograd_declines(layer);
     });
 }
 

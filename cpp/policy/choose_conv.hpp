@@ -12,8 +12,8 @@
 
 namespace faltung {
 
-enum class ConvMethod : std::uint8_t { direct, winograd4, winograd2, fft };
-inline constexpr int conv_method_count = 4;
+enum class ConvMethod : std::uint8_t { direct, winograd4, winograd2, nested, fft };
+inline constexpr int conv_method_count = 5;
 std::string_view name_of(ConvMethod method);
 
 /// What one method would take, or why it cannot serve or is not taken by itself.

@@ -34,7 +34,7 @@ struct LevelCosts {
 struct LayerCosts {
     const char* level;
     Arithmetic arithmetic;
-    std::array<double, 14> work;
+    std::array<double, 16> work;
 };
 const LayerCosts& layer_costs(const microkernels::Table& level, Arithmetic arithmetic);
 

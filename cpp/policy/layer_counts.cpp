@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/nested_cut.hpp"
+
 namespace faltung {
 
 namespace {
 
 constexpr std::string_view names[layer_works] = {
-    "product", "tap",    "gradient_tap", "pack",      "place",   "read",   "write",
-    "tile",    "kernel", "complex",      "butterfly", "element", "spread", "stream"};
+    "product", "tap",     "gradient_tap", "pack",    "place",  "read",   "write",  "tile",
+    "kernel",  "complex", "butterfly",    "element", "spread", "stream", "nested", "phase"};
 
 /// Weights that every call transforms anew (layers/conv_winograd.cpp).
 constexpr double heavy_bytes = 4 << 20;
@@ -62,6 +64,26 @@ public:
         const double one = static_cast<double>(layer_.axes[0].k) * channels_ * outputs_ *
                            static_cast<double>((outputs + 2) * (outputs + 2));
         if (always || one * vector_bytes() > heavy_bytes) at(LayerWork::kernel) += groups_ * one;
+    }
+
+    void nested(bool kernels) {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        const NestedCut down(height, height.k > 1), across(width, true);
+        const auto number = [](Index count) { return static_cast<double>(count); };
+        const double points = number(down.points * across.points);
+        const double channels = number(layer_.axes[0].k) * channels_;
+        const double tiles = groups_ * number(layer_.batch * layer_.axes[0].out *
+                                              ((height.out - 1) / down.outputs + 1) *
+                                              ((width.out - 1) / across.outputs + 1));
+        at(LayerWork::product) +=
+            tiles * outputs_ * channels * number(down.products() * across.products());
+        at(LayerWork::nested) += tiles * outputs_ * points;
+        at(LayerWork::phase) +=
+            tiles * points * channels * number(down.phases() * across.phases() * down.blocks);
+        if (kernels)
+            at(LayerWork::kernel) += groups_ * channels * outputs_ * points *
+                                     number(static_cast<Index>(down.pieces.size()) *
+                                            static_cast<Index>(across.pieces.size()));
     }
 
     void fft(const std::array<Index, 3>& tile) {
@@ -132,6 +154,7 @@ LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& lev
     const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
     switch (method) {
         case ConvMethod::direct: counter.direct(LayerWork::tap, !prepared); break;
+        case ConvMethod::nested: counter.nested(!prepared); break;
         case ConvMethod::fft:
             counter.fft(tile);
             if (!prepared) counter.fft_kernels();

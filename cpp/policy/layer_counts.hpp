@@ -27,8 +27,10 @@ enum class LayerWork : std::uint8_t {
     element,       // points of a transform, element by element
     spread,        // points of a transform that goes to matrices, one per frequency, or comes back
     stream,        // numbers of transformed weights from the shared cache
+    nested,        // points of a tile of nested minimal filtering, on their way out
+    phase,         // points of its samples, one number each, on their way in
 };
-inline constexpr int layer_works = 14;
+inline constexpr int layer_works = 16;
 std::string_view name_of(LayerWork work);
 
 using LayerCounts = std::array<double, layer_works>;

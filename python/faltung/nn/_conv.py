@@ -74,7 +74,7 @@ def conv(
         axes ("NCW", "NWC", "NCDHW", "NDHWC" are the same). Nothing is copied to another layout.
     activation : {None, "relu"}
         Applied to each output as it is stored.
-    method : {"auto", "direct", "winograd4", "winograd2", "fft"}
+    method : {"auto", "direct", "winograd4", "winograd2", "nested", "fft"}
         How to compute it; ``"auto"`` takes the method with the least predicted time.
     out : ndarray, optional
         Where to put the result.
