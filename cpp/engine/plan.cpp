@@ -71,7 +71,7 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
 /// Calls that are over before a second thread has woken up run on the caller's alone. No bit of the
 /// answer depends on it.
 void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Context context) {
-    if (plan.choice.taken().seconds < worth_waking) context.workers = 1;
+    if (plan.choice.taken().alone) context.workers = 1;
     plan.executor->run(x, out, context);
 }
 

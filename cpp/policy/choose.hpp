@@ -15,8 +15,8 @@ enum class Method : std::uint8_t { direct, separable, fft, overlap_save };
 inline constexpr int method_count = 4;
 std::string_view name_of(Method method);
 
-/// Calls that are over sooner have one worker: waking and joining another takes some 10 us on idle
-/// cores.
+/// Work that one worker does sooner is not shared: waking and joining another takes some 10 us on
+/// idle cores.
 inline constexpr double worth_waking = 60e-6;  // seconds
 
 /// What choosing needs to know beside the problem.
@@ -38,9 +38,10 @@ struct Traits {
 struct Prediction {
     bool possible = false;
     double seconds = 0;
-    Extents tile;      // overlap_save: the transform length per axis
-    Index listed = 0;  // direct: taps that are not zero, where only these are summed
-    int terms = 1;     // separable: outer products
+    bool alone = false;  // one worker is done before another has woken up
+    Extents tile;        // overlap_save: the transform length per axis
+    Index listed = 0;    // direct: taps that are not zero, where only these are summed
+    int terms = 1;       // separable: outer products
     Arithmetic arithmetic = Arithmetic::f64;
     std::string reason;  // named, where not possible
 };

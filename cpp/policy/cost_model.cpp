@@ -31,6 +31,7 @@ constexpr double out_of_l2 = 1.6;   // tiles that the second-level cache does no
 // A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. The
 // direct loops fetch ahead and show nothing of it.
 constexpr double far_byte = 1.0 / 14;
+constexpr double tiles_wait = 0.25;       // what is left of it where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
 // Samples that are converted, or continued by a boundary, go through a line buffer on their way
 // into a tile: a line, and a sample of it.
@@ -66,7 +67,7 @@ CostModel::CostModel(const Problem& problem, const Traits& traits, const microke
 
 double CostModel::shared(double nanoseconds, double tasks) const {
     const double workers = std::min(static_cast<double>(traits_.workers), tasks);
-    if (workers <= 1 || nanoseconds / workers < worth_waking * 1e9) return nanoseconds;
+    if (workers <= 1 || nanoseconds < worth_waking * 1e9) return nanoseconds;
     return nanoseconds / workers;
 }
 
@@ -113,6 +114,7 @@ Prediction CostModel::direct() const {
     const bool lines = convolved_ == 1 && last.k > 1;
     ns += rows() * ((lines ? direct_line_row : direct_row) +
                     planes * direct_kernel_row * taps / static_cast<double>(last.k));
+    result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (direct_call + shared(ns, rows() + numbers() / 4096));
     return result;
 }
@@ -147,6 +149,7 @@ Prediction CostModel::separable() const {
     ns += planes * rows() * separable_row;
     result.terms = traits_.terms;
     const double call = separable_call + separable_axis * std::max(0, convolved_ - 1);
+    result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (call + shared(ns, numbers() / 16384));
     return result;
 }
@@ -183,6 +186,7 @@ Prediction CostModel::whole() const {
     // the array and the prepared kernel, both transformed
     const double memory = points * 4 * bytes_of(transform_arithmetic_);
     const double all = ns + waiting(memory, traits_.whole_blocks);
+    result.alone = all < worth_waking * 1e9;
     result.seconds = 1e-9 * (whole_call + shared(all, all / task_share));
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     if (memory > workspace_limit + kernel_multiple * kernel)
@@ -208,7 +212,7 @@ PerAxis<Index> CostModel::tile_candidates(int a) const {
     if (convolved_ == 1 && a + 1 == problem_.axes.size()) {  // a line, folded into a rectangle
         for (Index length = 256; length <= Index{1} << 20; length *= 2) {
             offer(length);
-            if (length >= 4096 && std::countr_zero(static_cast<std::uint64_t>(length)) % 2 == 0)
+            if (length >= 1024 && std::countr_zero(static_cast<std::uint64_t>(length)) % 2 == 0)
                 offer(length / 4 * 9);
         }
     } else {
@@ -281,7 +285,7 @@ Prediction CostModel::overlap_save() const {
         }
     }
 
-    const double far = waiting(0, 0);
+    const double far = tiles_wait * waiting(0, 0);
     const double in_life = convolved_ > 2 ? tiles_in_life_3d : tiles_in_life;
     const bool staged = size_of(problem_.x_dtype) !=
                         size_of(transform_arithmetic_) * (problem_.complex_samples ? 2 : 1);
@@ -317,6 +321,7 @@ Prediction CostModel::overlap_save() const {
             if (ns < least) {
                 least = ns;
                 result.tile = tile;
+                result.alone = tiles * one + far < worth_waking * 1e9;
             }
         }
         more = false;
