@@ -1,5 +1,7 @@
 """Every stride-th output, and taps that stand apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracle
 import pytest
@@ -33,6 +35,77 @@ def test_one_per_axis(method, dtype):
     every = faltung.convolve(x, k, "same", axes=(0, 1), dilation=(1, 2))
     actual = faltung.convolve(x, k, "same", method, axes=(0, 1), stride=(3, 2), dilation=(1, 2))
     np.testing.assert_allclose(actual, every[::3, ::2], rtol=1e-4, atol=1e-2)
+
+
+# Rows are taken apart into as many phases as the last axis steps: x, kernel, stride, dilation.
+PHASED = {
+    "long line": ((20011,), (9,), 2, 1),
+    "taps of a strip": ((9001,), (200,), 3, 1),
+    "windows wider than x": ((700,), (61,), 4, 29),
+    "steps beyond the phases": ((3001,), (5,), 9, 1),
+    "as many as there are": ((3001,), (5,), 8, 1),
+    "shorter than a vector": ((9,), (3,), 2, 1),
+    "several strips of rows": ((23, 9100), (3, 3), 2, 1),
+    "steps along lines only": ((29, 700), (5, 5), (1, 2), 1),
+    "rows that stand apart": ((29, 700), (5, 4), (2, 3), (2, 1)),
+    "taps that stand apart": ((29, 700), (5, 4), (3, 2), (1, 3)),
+    "several sums": ((40, 300), (18, 17), 2, 1),
+    "a volume": ((9, 21, 300), (3, 3, 3), 2, 1),
+    "planes that are kept": ((9, 21, 300), (3, 3, 3), (1, 2, 2), (1, 2, 1)),
+}
+
+
+def stepped(x, k, stride, dilation, **options):
+    """The oracle's answer where axes differ: of the kernel with zeros in between, and of every output."""
+    rank = k.ndim
+    stride, dilation = (np.broadcast_to(value, rank) for value in (stride, dilation))
+    spread = np.zeros([(n - 1) * d + 1 for n, d in zip(k.shape, dilation, strict=True)], k.dtype)
+    spread[tuple(slice(None, None, d) for d in dilation)] = k
+    truth = oracle.convolve(x, spread, "same", **options)
+    every = tuple(slice(None, None, step) for step in stride)
+    parts = {name: getattr(truth, name)[every] for name in ("value", "window", "touched")}
+    return replace(truth, **parts, taps=k.size, longest=max(k.shape))
+
+
+@pytest.mark.parametrize("boundary", ["zero", "symmetric"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "uint8", "int32"])
+@pytest.mark.parametrize("case", PHASED)
+def test_rows_taken_apart(case, dtype, boundary, level):
+    shape, taps, stride, dilation = PHASED[case]
+    x, k = numbers(shape, np.dtype(dtype)), numbers(taps, np.dtype(dtype), 1)
+    truth = stepped(x, k, stride, dilation, boundary=boundary)
+    options = {"boundary": boundary, "stride": stride, "dilation": dilation}
+    one = faltung.convolve(x, k, "same", "direct", workers=1, **options)
+    assert_answer(one, truth, "direct", x.dtype, k.dtype)
+    two = faltung.convolve(x, k, "same", "direct", workers=2, **options)
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 40])
+def test_channels_taken_apart(channels, level):
+    x = numbers((20, 300, channels), np.dtype("float32"))
+    k = numbers((3, 5), np.dtype("float32"), 1)
+    truth = stepped(x, k, 2, 1, axes=(0, 1))
+    actual = faltung.convolve(x, k, "same", "direct", axes=(0, 1), stride=2)
+    assert_answer(actual, truth, "direct", x.dtype, k.dtype)
+
+
+def test_lags_far_outside(level):
+    x, k = numbers((600,), np.dtype("float32")), numbers((7,), np.dtype("float32"), 1)
+    every = faltung.correlate(x, k, lags=(-30000, 30000), method="direct")
+    for stride in (2, 3):
+        actual = faltung.correlate(x, k, lags=(-30000, 30000), method="direct", stride=stride)
+        np.testing.assert_allclose(actual, every[::stride], rtol=1e-5, atol=1e-4)
+    assert np.array_equal(np.flatnonzero(every)[[0, -1]] - 30000, [-6, 599])
+
+
+def test_what_is_not_finite_stays_where_it_is(level):
+    x, k = np.ones((30, 400), np.float32), np.zeros((3, 3), np.float32)
+    x[10, 200] = np.nan
+    k[1, 1] = 1
+    actual = faltung.convolve(x, k, "same", "direct", stride=2)
+    every = faltung.convolve(x, k, "same", "direct")
+    np.testing.assert_array_equal(actual, every[::2, ::2])
 
 
 def test_a_dilated_kernel_is_one_with_zeros():

@@ -4,9 +4,6 @@ namespace faltung::direct {
 
 namespace {
 
-/// Numbers of one strip: long enough that border columns and calls do not count, short enough for
-/// the caches.
-constexpr Index strip_numbers = 4096;
 constexpr Index shortest_strip = 256;
 /// Input rows in use should leave room in the second-level cache.
 constexpr Index row_bytes_in_use = 384 * 1024;
@@ -56,7 +53,7 @@ Index DensePass<T>::strip_positions() const {
     const TapBox& taps = plan_.boxes.front();
     const Index rows = taps.depth * window_rows(plan_);
     const Index bytes = plan_.walks_planes() ? plane_bytes_in_use : row_bytes_in_use;
-    const Index longest = plan_.walks_planes() ? volume_strip_numbers : strip_numbers;
+    const Index longest = plan_.walks_planes() ? volume_strip_numbers : longest_strip;
     const Index numbers =
         std::clamp(bytes / static_cast<Index>(sizeof(T)) / rows, shortest_strip, longest);
     return std::max(vector_, numbers / lanes_ / plan_.last().step / vector_ * vector_);
@@ -80,7 +77,8 @@ void DensePass<T>::run(const Box& box) const {
     const Axis& axis = plan_.last();
     const int last = plan_.outer;
     StripMemory memory;
-    const Index begin = box.begin[last], end = box.end[last], strip = strip_positions();
+    const Index strip = strip_positions();
+    Index begin = box.begin[last], end = box.end[last];
     for (int a = 0; a <= last; ++a)
         if (box.begin[a] >= box.end[a]) return;
 
@@ -99,6 +97,13 @@ void DensePass<T>::run(const Box& box) const {
         }
         return;
     }
+    // Outputs far outside x, which lags may ask for, are no edges of the interior.
+    const auto alone = [&](Index a, Index b) {
+        const Range range{a, b, false};
+        run_strip(box, &range, 1, memory);
+    };
+    for (; from - begin > strip; begin += strip) alone(begin, begin + strip);
+    for (; end - to > strip; end -= strip) alone(end - strip, end);
     // Borders are a cache line wide, and the interior is left with whole lines. Where borders and
     // interior overlap, both compute the same.
     const Index border = (line_numbers + lanes_ - 1) / lanes_;
@@ -123,23 +128,32 @@ typename DensePass<T>::Segment DensePass<T>::segment(const Range& range) const {
     s.begin = range.begin;
     s.end = range.end;
     s.edge = range.edge;
-    s.numbers = ((s.end - s.begin - 1) * plan_.last().step + 1) * lanes_;
+    const Index positions = s.end - s.begin;
+    s.numbers = (plan_.phased() ? positions : (positions - 1) * plan_.last().step + 1) * lanes_;
     const bool cut = plan_.boxes.size() > 1;
     s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
     s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel ||
-               plan_.last().step > 1;
+               (plan_.last().step > 1 && !plan_.phased());
     return s;
 }
 
 template <class T>
-WindowShape DensePass<T>::shape(const Segment& s) const {
+WindowShape<T> DensePass<T>::shape(const Segment& s) const {
     const Axis& axis = plan_.last();
     const TapBox& taps = plan_.boxes.front();
     const Index more = (taps.kx - 1) * axis.dilation;
-    WindowShape shape{};
+    WindowShape<T> shape{};
     shape.depth = taps.depth;
     shape.rows = window_rows(plan_);
     shape.begin = axis.first + s.begin * axis.step;
+    if (plan_.phased()) {
+        shape.exact = shape.padded = (s.end - s.begin - 1) * axis.step + 1 + more;
+        shape.lanes = lanes_;
+        shape.step = axis.step;
+        shape.pitch = axis.step * plan_.phase_pitch;
+        shape.split = plan_.micro->split;
+        return shape;
+    }
     shape.exact = s.numbers / lanes_ + more;
     shape.padded = (s.n + lanes_ - 1) / lanes_ + more;
     shape.lanes = lanes_;
@@ -168,7 +182,7 @@ void DensePass<T>::run_strip(const Box& box, const Range* ranges, int count,
     const bool planes = plan_.walks_planes();
     const int axis = plan_.row_axis;
     Segment segments[max_segments];
-    WindowShape shapes[max_segments];
+    WindowShape<T> shapes[max_segments];
     std::size_t numbers = 0, pointers = 0;
     Index staged = 0, width = 0;
     for (int i = 0; i < count; ++i) {
@@ -282,10 +296,11 @@ void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in,
     for (int a = 0; a < plan_.outer; ++a) at[a] = at_in[a];
     const Index dilation = plan_.row_dilation();
     // Rows are carried over only where one box holds all taps and neighbouring outputs share rows.
-    const bool carry = plan_.boxes.size() == 1 && plan_.group > 1;
+    const bool hops = plan_.phased() && plan_.group == 1 && dilation == 1;
+    const bool carry = plan_.boxes.size() == 1 && (plan_.group > 1 || hops);
     for (const TapBox& taps : plan_.boxes) {
         if (!carry) s.window.reset();
-        const Index first = carry ? sequence : 0;
+        const Index first = carry ? sequence * (hops ? plan_.row_step() : 1) : 0;
         if (axis >= 0)
             at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation -
                        first * dilation;
@@ -386,7 +401,7 @@ void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& i
     const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
     const bool accumulate = &taps != plan_.boxes.data();
     const bool tainted = plan_.walks_planes() ? s.planes.tainted() : s.window.tainted();
-    if (plan_.sparse && !tainted) {
+    if (plan_.phased() || (plan_.sparse && !tainted)) {
         correlate_sparse(s, input, plan_.sparse_real, to.real, rows);
         if (plan_.problem.complex_kernel)
             correlate_sparse(s, input, plan_.sparse_imag, to.imag, rows);
@@ -464,7 +479,7 @@ void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r,
         line = stage.line;
     }
     const Index positions = s.end - s.begin, step = plan_.last().step;
-    if (step > 1)
+    if (step > 1 && !plan_.phased())
         for (Index j = 1; j < positions; ++j)
             for (Index l = 0; l < lanes_; ++l) line[j * lanes_ + l] = line[j * step * lanes_ + l];
     if (T* out = writer_.in_place(at_out, s.begin, s.end))
@@ -479,7 +494,10 @@ std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
     const Index lanes = plan.problem.lanes(), size = static_cast<Index>(sizeof(T));
     // The widest segment, and the borders that may stand beside it.
     const Index row =
-        strip_numbers + 3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
+        plan.phased()
+            ? max_segments * plan.last().step * plan.phase_pitch
+            : longest_strip +
+                  3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
     const Index rows = taps.depth * window_rows(plan);
     const Index planes =
         plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;

@@ -95,7 +95,7 @@ private:
 
     void run_strip(const Box& box, const Range* ranges, int count, StripMemory& memory) const;
     Segment segment(const Range& range) const;
-    WindowShape shape(const Segment& segment) const;
+    WindowShape<T> shape(const Segment& segment) const;
     void walk(const Box& box, Segment* segments, int count, const Stage& stage) const;
     void run_rows(const Box& box, Segment* segments, int count, const Stage& stage,
                   const Index* at_in, Index* at_out) const;

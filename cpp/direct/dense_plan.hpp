@@ -36,6 +36,10 @@ struct TapBox {
 /// grows with its length.
 inline constexpr Index taps_at_once = 256;
 
+/// Numbers of one strip: long enough that border columns and calls do not count, short enough for
+/// the caches.
+inline constexpr Index longest_strip = 4096;
+
 /// At most `most` long pieces of [0, total), as equal as can be.
 inline Index even_piece(Index total, Index most) {
     const Index pieces = (total + most - 1) / most;
@@ -55,9 +59,10 @@ struct DensePlan {
     Index depth = 1, ky = 1, kx;
     std::vector<Index> offsets;  // depth * outer: where each plane lies
     std::vector<TapBox> boxes;
-    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // of a sparse kernel
-    bool sparse = false;  // one box, of whose taps only those in the lists are not zero
-    Index group;          // output rows computed together
+    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse or phased
+    bool sparse = false;    // one box, of whose taps only those in the lists are not zero
+    Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
+    Index group;            // output rows computed together
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
               const microkernels::Table& level)
@@ -85,6 +90,8 @@ struct DensePlan {
             boxes.push_back({0, depth, 0, ky, 0, kx});
         else
             cut_taps();
+        if (last().step > 1 && !sparse && boxes.size() == 1 && last().step <= most_phases)
+            take_apart();
         const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
         const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
         group = !shares_rows ? 1 : square >= 0 ? micro->square[square].rows : micro->block[0].rows;
@@ -102,12 +109,17 @@ struct DensePlan {
         return plane_axis >= 0 && boxes.size() == 1 && problem.axes[plane_axis].step == 1;
     }
 
+    /// Whether only the outputs that are asked for are computed along the last axis.
+    bool phased() const { return phase_pitch > 0; }
+
     /// Multiplications per output number.
     double work() const {
         const double taps =
             sparse ? static_cast<double>(kernel->not_zero())
                    : static_cast<double>(depth) * static_cast<double>(ky) * static_cast<double>(kx);
-        return taps * (problem.complex_kernel ? 2 : 1) * static_cast<double>(last().step);
+        // what steps without phases is computed in full
+        return taps * (problem.complex_kernel ? 2 : 1) *
+               (phased() ? 1 : static_cast<double>(last().step));
     }
 
 private:
@@ -120,6 +132,24 @@ private:
                     tap[a] * problem.axes[a].dilation;
             for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
         }
+    }
+
+    /// Of larger steps most of what a row holds is of no use.
+    static constexpr Index most_phases = 8;
+
+    void take_apart() {
+        const Index lanes = problem.lanes();
+        if (last().reach() * lanes > most_window) return;
+        // A strip, or an edge where windows reach beyond x, and what the taps reach further.
+        const Index reach = last().reach() / last().step + 2;
+        phase_pitch = longest_strip / last().step + (2 * reach + 64) * lanes + micro->lanes;
+        phase_pitch = (phase_pitch / 16 | 1) * 16;  // phases not all on the same cache set
+        const KernelPlanes<T>& planes = kernel->template planes<T>();
+        const auto list = [&](const std::vector<T>& plane) {
+            return phased_taps(plane, ky, kx, last().dilation, lanes, last().step, phase_pitch);
+        };
+        sparse_real = list(planes.real);
+        sparse_imag = list(planes.imag);
     }
 
     /// Rows of long kernels need long buffers, of which there should not be many.

@@ -12,10 +12,10 @@ public:
     PlaneWindow() = default;
     /// `shape.depth` planes, `taps` neighbouring ones of which lie along the axis that is walked;
     /// `shape.rows` rows each.
-    PlaneWindow(const LineReader<T>& reader, const WindowShape& shape, Index taps,
+    PlaneWindow(const LineReader<T>& reader, const WindowShape<T>& shape, Index taps,
                 const Index* offsets, int outer, int row_axis, const T** pointers, T* ring,
                 Finite<T> finite)
-        : source_(reader, shape, finite),
+        : source_(reader, shape, finite, ring),
           taps_(taps),
           offsets_(offsets),
           outer_(outer),
@@ -39,7 +39,7 @@ public:
     /// Makes `rows` rows of the planes [number, number + taps) of a sequence available. `at` are
     /// the coordinates of the first row of plane `number`.
     void move_to(Index number, Index rows, const Index* at) {
-        const WindowShape& shape = source_.shape;
+        const WindowShape<T>& shape = source_.shape;
         const Index keep = have_ > number ? have_ - number : 0;
         Index place[max_rank];
         for (Index first = 0; first < shape.depth; first += taps_) {

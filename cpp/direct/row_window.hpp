@@ -11,6 +11,7 @@
 namespace faltung::direct {
 
 /// What stays the same for all windows of one strip of outputs.
+template <class T>
 struct WindowShape {
     Index depth;   // planes of rows; plane d starts at coordinates + offset[d * outer ...]
     Index rows;    // rows per plane at most
@@ -20,8 +21,15 @@ struct WindowShape {
     Index lanes;   // numbers per position
     Index pitch;   // numbers from one ring buffer to the next
 
+    // Rows that are taken apart: into how many phases, and by what. A row that does not stand in x
+    // is read into one more buffer first.
+    Index step = 1;
+    void (*split)(const T* row, T* out, Index pitch, Index step, Index lanes,
+                  Index positions) = nullptr;
+
     Index pointers() const { return depth * rows; }
-    Index numbers() const { return depth * rows * pitch; }
+    Index numbers() const { return depth * rows * pitch + whole_row(); }
+    Index whole_row() const { return split == nullptr ? 0 : (exact * lanes / 16 + 2) * 16; }
 };
 
 /// Tells whether numbers hold no NaN and no infinity.
@@ -32,12 +40,16 @@ using Finite = bool (*)(const T* numbers, std::int64_t n);
 template <class T>
 struct RowSource {
     const LineReader<T>* reader = nullptr;
-    WindowShape shape{};
+    WindowShape<T> shape{};
     Finite<T> finite = nullptr;  // where it matters
+    T* whole = nullptr;          // room for a row before it is taken apart, behind the ring
 
     RowSource() = default;
-    RowSource(const LineReader<T>& from, const WindowShape& with, Finite<T> check)
-        : reader(&from), shape(with), finite(check) {}
+    RowSource(const LineReader<T>& from, const WindowShape<T>& with, Finite<T> check, T* ring)
+        : reader(&from),
+          shape(with),
+          finite(check),
+          whole(ring + with.depth * with.rows * with.pitch) {}
 
     bool clean(const T* row) const {
         return finite == nullptr || finite(row, shape.exact * shape.lanes);
@@ -45,6 +57,13 @@ struct RowSource {
 
     /// The row at `place`, from `shift` positions further along the last axis than the shape says.
     const T* fetch(const Index* place, Index shift, T* slot) const {
+        if (shape.split == nullptr) return fetch_whole(place, shift, slot);
+        const T* row = fetch_whole(place, shift, whole);
+        shape.split(row, slot, shape.pitch / shape.step, shape.step, shape.lanes, shape.exact);
+        return slot;
+    }
+
+    const T* fetch_whole(const Index* place, Index shift, T* slot) const {
         const Index begin = shape.begin + shift;
         if (const T* found = reader->in_place(place, begin, begin + shape.padded)) return found;
         reader->read(place, begin, begin + shape.exact, slot);
@@ -67,9 +86,9 @@ public:
     RowWindow() = default;
     /// `pointers` and `ring` have room for what the shape says. `offsets`: `outer` coordinates for
     /// each plane.
-    RowWindow(const LineReader<T>& reader, const WindowShape& shape, const Index* offsets,
+    RowWindow(const LineReader<T>& reader, const WindowShape<T>& shape, const Index* offsets,
               int outer, int row_axis, const T** pointers, T* ring, Finite<T> finite)
-        : source_(reader, shape, finite),
+        : source_(reader, shape, finite, ring),
           offsets_(offsets),
           outer_(outer),
           row_axis_(row_axis),

@@ -4,6 +4,7 @@
 
 #include "microkernels/correlate_box.hpp"
 #include "microkernels/correlate_line.hpp"
+#include "microkernels/correlate_phases.hpp"
 #include "microkernels/correlate_sparse.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/simd.hpp"
@@ -211,6 +212,7 @@ constexpr CorrelateTable<T> correlate_table() {
          {tall, Rows<T, tall, slim, k9, k9>::run}},
         line<T>,
         sparse<T>,
+        split<T>,
         finite<T>,
         box_suffix<T>,
         box_slide<T>,

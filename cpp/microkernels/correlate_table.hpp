@@ -88,6 +88,10 @@ struct CorrelateTable {
     /// rows or none.
     Correlate<T> line;
     void (*sparse)(const SparseCall<T>& call);
+    /// Takes a row of `positions` positions, `numbers` numbers each, apart: position i becomes
+    /// position i / step of phase i % step. Phases start `pitch` numbers apart.
+    void (*split)(const T* row, T* out, std::int64_t pitch, std::int64_t step, std::int64_t numbers,
+                  std::int64_t positions);
     /// Whether numbers hold no NaN and no infinity.
     bool (*finite)(const T* numbers, std::int64_t n);
     /// out[r] = scale times the sum of row[r] and all rows after it; out[r] may be row[r].
