@@ -132,7 +132,8 @@ typename DensePass<T>::Segment DensePass<T>::segment(const Range& range) const {
     s.numbers = (plan_.phased() ? positions : (positions - 1) * plan_.last().step + 1) * lanes_;
     const bool cut = plan_.boxes.size() > 1;
     s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
-    s.staged = !writes_in_place_ || cut || s.n != s.numbers || plan_.problem.complex_kernel ||
+    s.staged = !writes_in_place_ || cut || s.n != s.numbers ||
+               (plan_.problem.complex_kernel && !plan_.paired) ||
                (plan_.last().step > 1 && !plan_.phased());
     return s;
 }
@@ -407,6 +408,7 @@ void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& i
             correlate_sparse(s, input, plan_.sparse_imag, to.imag, rows);
         return;
     }
+    if (plan_.paired) return correlate_paired(taps, s, input, to.real, rows);
     correlate(taps, s, input, planes.real, to.real, rows, accumulate);
     if (plan_.problem.complex_kernel)
         correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
@@ -421,13 +423,10 @@ void DensePass<T>::correlate_sparse(const Segment& s, const Rows& input,
 }
 
 template <class T>
-void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input,
-                             const Taps<T>& taps, T* const* out, Index rows,
-                             bool accumulate) const {
-    const microkernels::CorrelateTable<T>& micro = *plan_.micro;
+microkernels::CorrelateCall<T> DensePass<T>::call_of(const TapBox& box, const Segment& s,
+                                                     const Rows& input, const Taps<T>& taps) const {
     microkernels::CorrelateCall<T> call{};
     call.row = input.first;
-    call.out = out;
     call.taps = taps.data() + (box.d * plan_.ky + box.y) * plan_.kx + box.t;
     call.n = s.n;
     call.depth = box.depth;
@@ -438,25 +437,55 @@ void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& in
     call.tap_step = plan_.last().dilation * lanes_;
     call.ahead = input.ahead;
     call.ahead_pitch = ahead_pitch_;
-    call.accumulate = accumulate;
     call.stream = stream_ && !s.staged;
-    if (box.one_row()) {
-        for (Index r = 0; r < rows; ++r, ++call.row, ++call.out) micro.line(call);
-        return;
-    }
-    const int square = plan_.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
+    return call;
+}
+
+/// All rows of a group, by the blocks that fit them.
+template <class T>
+void DensePass<T>::run_blocks(microkernels::CorrelateCall<T>& call, const Block* square,
+                              const Block* blocks, Index rows) {
     while (rows > 0) {
-        const auto* block = box.kx == 1 ? micro.column : micro.block;
-        if (square >= 0 && rows >= micro.square[square].rows)
-            block = &micro.square[square];
+        const Block* block = blocks;
+        if (square != nullptr && rows >= square->rows)
+            block = square;
         else
-            while (block->rows > rows || block->rows > box.ky) ++block;
+            while (block->rows > rows || block->rows > call.ky) ++block;
         block->run(call);
         call.row += block->rows;
         call.out += block->rows;
         call.ahead = nullptr;
         rows -= block->rows;
     }
+}
+
+template <class T>
+void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input,
+                             const Taps<T>& taps, T* const* out, Index rows,
+                             bool accumulate) const {
+    const microkernels::CorrelateTable<T>& micro = *plan_.micro;
+    microkernels::CorrelateCall<T> call = call_of(box, s, input, taps);
+    call.out = out;
+    call.accumulate = accumulate;
+    if (box.one_row()) {
+        for (Index r = 0; r < rows; ++r, ++call.row, ++call.out) micro.line(call);
+        return;
+    }
+    const int square = plan_.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
+    run_blocks(call, square < 0 ? nullptr : &micro.square[square],
+               box.kx == 1 ? micro.column : micro.block, rows);
+}
+
+template <class T>
+void DensePass<T>::correlate_paired(const TapBox& box, const Segment& s, const Rows& input,
+                                    T* const* out, Index rows) const {
+    const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
+    const int square = microkernels::square_index(box.ky, box.kx);
+    microkernels::CorrelateCall<T> call = call_of(box, s, input, planes.real);
+    call.taps_imag = planes.imag.data();
+    call.out = out;
+    run_blocks(call, square < 0 ? nullptr : &plan_.micro->paired_square[square],
+               plan_.micro->paired, rows);
 }
 
 template <class T>
@@ -474,7 +503,7 @@ template <class T>
 void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r,
                               const Index* at_out) const {
     T* line = stage.row(r);
-    if (plan_.problem.complex_kernel) {
+    if (plan_.problem.complex_kernel && !plan_.paired) {
         plan_.micro->combine(line, stage.row(plan_.group + r), stage.line, s.numbers / 2);
         line = stage.line;
     }

@@ -62,6 +62,7 @@ struct DensePlan {
     std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse or phased
     bool sparse = false;    // one box, of whose taps only those in the lists are not zero
     Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
+    bool paired = false;    // complex sums of the real and the imaginary taps at once
     Index group;            // output rows computed together
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
@@ -92,9 +93,14 @@ struct DensePlan {
             cut_taps();
         if (last().step > 1 && !sparse && boxes.size() == 1 && last().step <= most_phases)
             take_apart();
+        paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse && !phased() &&
+                 boxes.size() == 1 && !boxes.front().one_row();
         const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
         const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
-        group = !shares_rows ? 1 : square >= 0 ? micro->square[square].rows : micro->block[0].rows;
+        group = !shares_rows  ? 1
+                : paired      ? micro->paired[0].rows
+                : square >= 0 ? micro->square[square].rows
+                              : micro->block[0].rows;
     }
 
     const Axis& last() const { return problem.axes.back(); }
@@ -145,7 +151,7 @@ private:
         phase_pitch = longest_strip / last().step + (2 * reach + 64) * lanes + micro->lanes;
         phase_pitch = (phase_pitch / 16 | 1) * 16;  // phases not all on the same cache set
         const KernelPlanes<T>& planes = kernel->template planes<T>();
-        const auto list = [&](const std::vector<T>& plane) {
+        const auto list = [&](const Taps<T>& plane) {
             return phased_taps(plane, ky, kx, last().dilation, lanes, last().step, phase_pitch);
         };
         sparse_real = list(planes.real);

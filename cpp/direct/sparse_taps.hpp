@@ -24,7 +24,7 @@ inline Index sparse_count(Index taps, Index not_zero) {
 /// numbers from one to the next; neighbouring taps lie `dilation` positions of `lanes` numbers
 /// apart.
 template <class T>
-std::vector<microkernels::SparseTap<T>> phased_taps(const std::vector<T>& plane, Index ky, Index kx,
+std::vector<microkernels::SparseTap<T>> phased_taps(const Taps<T>& plane, Index ky, Index kx,
                                                     Index dilation, Index lanes, Index step,
                                                     Index pitch) {
     std::vector<microkernels::SparseTap<T>> taps;

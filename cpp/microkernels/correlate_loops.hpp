@@ -4,6 +4,7 @@
 
 #include "microkernels/correlate_box.hpp"
 #include "microkernels/correlate_line.hpp"
+#include "microkernels/correlate_paired.hpp"
 #include "microkernels/correlate_phases.hpp"
 #include "microkernels/correlate_sparse.hpp"
 #include "microkernels/correlate_table.hpp"
@@ -182,6 +183,19 @@ void combine(const T* a, const T* b, T* out, std::int64_t n) {
 
 inline void fence() { stream_fence(); }
 
+/// Both sums of a block, its vectors and two coefficients must fit into the registers.
+template <class T>
+constexpr void add_paired(CorrelateTable<T>& table) {
+    constexpr int r = vector_registers >= 32 ? 6 : 3, w = 2;
+    table.paired[0] = {r, PairedRows<T, r, w, 0>::run};
+    table.paired[1] = {2, PairedRows<T, 2, w, 0>::run};
+    table.paired[2] = {1, PairedRows<T, 1, w, 0>::run};
+    table.paired_square[0] = {r, PairedRows<T, r, w, 3>::run};
+    table.paired_square[1] = {r, PairedRows<T, r, w, 5>::run};
+    table.paired_square[2] = {r, PairedRows<T, r, w, 7>::run};
+    table.paired_square[3] = {r, PairedRows<T, r, w, 9>::run};
+}
+
 template <class T>
 constexpr CorrelateTable<T> correlate_table() {
     // Accumulators, W loaded vectors and one coefficient must fit into the registers.
@@ -196,7 +210,7 @@ constexpr CorrelateTable<T> correlate_table() {
     constexpr int tall = !unrolled ? 2 : many ? 8 : 4, slim = unrolled ? 3 : 4;
     constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0;
     constexpr int k7 = unrolled ? 7 : 0, k9 = unrolled ? 9 : 0;
-    return {
+    CorrelateTable<T> table{
         lanes<T>,
         {{6, Rows<T, 6, w6, 0, 0>::run},
          {4, Rows<T, 4, w4, 0, 0>::run},
@@ -210,6 +224,8 @@ constexpr CorrelateTable<T> correlate_table() {
          {rows, Rows<T, rows, w, k5, k5>::run},
          {tall, Rows<T, tall, slim, k7, k7>::run},
          {tall, Rows<T, tall, slim, k9, k9>::run}},
+        {},
+        {},
         line<T>,
         sparse<T>,
         split<T>,
@@ -219,6 +235,9 @@ constexpr CorrelateTable<T> correlate_table() {
         combine<T>,
         fence,
     };
+    // products that are no fused ones need registers too, and lose a tenth by it
+    if constexpr (fused && Simd<T>::floating) add_paired(table);
+    return table;
 }
 
 }  // namespace

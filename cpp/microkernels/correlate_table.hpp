@@ -17,6 +17,7 @@ struct CorrelateCall {
     const T* const* row;  // input rows, at the first number of the first window
     T* const* out;        // output rows
     const T* taps;
+    const T* taps_imag;  // of a complex kernel whose sums are paired
     std::int64_t n;  // numbers per output row: at least one vector; whole vectors if `accumulate`
     std::int64_t depth;      // groups of rows that are summed
     std::int64_t row_pitch;  // pointers from one group to the next
@@ -84,6 +85,11 @@ struct CorrelateTable {
     Block block[blocks];
     Block column[blocks];   // the same for kx == 1
     Block square[squares];  // ky == kx, tap_pitch == kx
+    /// Complex samples by a complex kernel in one go: out = sum with taps + i * sum with taps_imag.
+    /// Not `accumulate`. No rows where the level or the arithmetic gains nothing by it.
+    static constexpr int paired_blocks = 3;
+    Block paired[paired_blocks];
+    Block paired_square[squares];
     /// One output row, depth == ky == 1. Sums the taps in an order of its own, so it must serve all
     /// rows or none.
     Correlate<T> line;

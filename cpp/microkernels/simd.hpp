@@ -234,6 +234,19 @@ FALTUNG_INLINE Vec<T> pick(Vec<T> a, Vec<T> b, typename Picks<T>::V indices) {
 #endif
 }
 
+/// Neighbours change places.
+template <class T>
+FALTUNG_INLINE Vec<T> swap_pairs(Vec<T> v) {
+    if constexpr (lanes<T> == 16)
+        return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    else if constexpr (lanes<T> == 8)
+        return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+    else if constexpr (lanes<T> == 4)
+        return __builtin_shufflevector(v, v, 1, 0, 3, 2);
+    else
+        return __builtin_shufflevector(v, v, 1, 0);
+}
+
 /// True where every vector-sized store at `p` is aligned.
 FALTUNG_INLINE bool is_aligned(const void* p) {
     return reinterpret_cast<std::uintptr_t>(p) % vector_bytes == 0;

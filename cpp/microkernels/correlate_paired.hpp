@@ -1,0 +1,136 @@
+// Direct correlation of complex samples with a complex kernel: the sums with the taps' real and
+// with their imaginary parts side by side, so that each loaded vector serves both, joined in
+// registers.
+#pragma once
+
+#include "microkernels/correlate_table.hpp"
+#include "microkernels/simd.hpp"
+
+namespace faltung::microkernels {
+namespace {
+
+/// re, im pairs times i: (-im, re).
+template <class T>
+FALTUNG_INLINE Vec<T> times_i(Vec<T> v) {
+    Vec<T> sign;
+    FALTUNG_UNROLL
+    for (int i = 0; i < lanes<T>; ++i) sign[i] = i % 2 == 0 ? T{-1} : T{1};
+    return sign * swap_pairs<T>(v);
+}
+
+/// R output rows x W vectors; K taps each way are known at compile time, or 0.
+template <class T, int R, int W, int K>
+struct PairedRows {
+    using Sums = Vec<T>[R][W];
+
+    template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_tap(Sums& re, Sums& im, const T* in, const T* tap_re,
+                                       const T* tap_im, std::int64_t pitch) {
+        Vec<T> v[W];
+        FALTUNG_UNROLL
+        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+        FALTUNG_UNROLL
+        for (int r = LOW; r < HIGH; ++r) {
+            const Vec<T> a = splat(tap_re[-r * pitch]), b = splat(tap_im[-r * pitch]);
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) {
+                re[r][w] = fma(a, v[w], re[r][w]);
+                im[r][w] = fma(b, v[w], im[r][w]);
+            }
+        }
+    }
+
+    template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_row(Sums& re, Sums& im, const T* in, std::int64_t tap,
+                                       const CorrelateCall<T>& call) {
+        const T *tap_re = call.taps + tap, *tap_im = call.taps_imag + tap;
+        const std::int64_t step = call.tap_step;
+        if constexpr (K > 0) {
+            FALTUNG_UNROLL
+            for (int t = 0; t < K; ++t) {
+                add_tap<LOW, HIGH>(re, im, in + t * step, tap_re + t, tap_im + t, K);
+                asm volatile("" ::: "memory");  // as in Rows
+            }
+        } else {
+            for (std::int64_t t = 0; t < call.kx; ++t, in += step)
+                add_tap<LOW, HIGH>(re, im, in, tap_re + t, tap_im + t, call.tap_pitch);
+        }
+    }
+
+    /// Input row I belongs to the output rows whose windows hold it.
+    template <int I>
+    static FALTUNG_INLINE void first_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
+                                          std::int64_t tap, const CorrelateCall<T>& call) {
+        if constexpr (I < R - 1) {
+            add_row<0, I + 1>(re, im, row[I] + x, tap + I * call.tap_pitch, call);
+            first_rows<I + 1>(re, im, row, x, tap, call);
+        }
+    }
+
+    template <int I>
+    static FALTUNG_INLINE void last_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
+                                         std::int64_t tap, const CorrelateCall<T>& call) {
+        if constexpr (I < R) {
+            add_row<I, R>(re, im, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            last_rows<I + 1>(re, im, row, x, tap, call);
+        }
+    }
+
+    /// All rows of a group where the height is known, which may be less than R.
+    template <int I>
+    static FALTUNG_INLINE void known_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
+                                          std::int64_t tap, const CorrelateCall<T>& call) {
+        if constexpr (I < R + K - 1) {
+            constexpr int low = I < K ? 0 : I - K + 1, high = I < R ? I + 1 : R;
+            add_row<low, high>(re, im, row[I] + x, tap + I * K, call);
+            known_rows<I + 1>(re, im, row, x, tap, call);
+        }
+    }
+
+    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
+                                       bool streamed) {
+        Sums re, im;
+        FALTUNG_UNROLL
+        for (int r = 0; r < R; ++r) {
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) re[r][w] = im[r][w] = Vec<T>{};
+        }
+        const T* const* row = call.row;
+        std::int64_t tap = 0;
+        for (std::int64_t d = 0; d < call.depth; ++d) {
+            if constexpr (K > 0) {
+                known_rows<0>(re, im, row, x, tap, call);
+            } else {
+                first_rows<0>(re, im, row, x, tap, call);
+                for (std::int64_t i = R - 1; i < call.ky; ++i)
+                    add_row<0, R>(re, im, row[i] + x, tap + i * call.tap_pitch, call);
+                last_rows<1>(re, im, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
+            }
+            row += call.row_pitch;
+            tap += call.ky * call.tap_pitch;
+        }
+        FALTUNG_UNROLL
+        for (int r = 0; r < R; ++r) {
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) {
+                T* out = call.out[r] + x + w * lanes<T>;
+                const Vec<T> sum = re[r][w] + times_i<T>(im[r][w]);
+                streamed ? stream(out, sum) : storeu(out, sum);
+            }
+        }
+    }
+
+    static void run(const CorrelateCall<T>& call) {
+        constexpr int width = W * lanes<T>;
+        bool streamed = call.stream && vector_bytes % 64 == 0;
+        for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
+        std::int64_t x = 0;
+        for (; x + width <= call.n; x += width) block(call, x, streamed);
+        using Narrow = PairedRows<T, R, 1, K>;
+        for (; x + lanes<T> <= call.n; x += lanes<T>) Narrow::block(call, x, streamed);
+        if (x < call.n) Narrow::block(call, call.n - lanes<T>, false);  // some twice, alike
+    }
+};
+
+}  // namespace
+}  // namespace faltung::microkernels
