@@ -7,6 +7,24 @@
 
 namespace faltung {
 
+namespace {
+
+/// What direct sums do within so many seconds stays with them: small whole numbers come out exact
+/// there, by transforms only nearly so, and few microseconds are all that these could save.
+constexpr double direct_enough = 5e-6;
+
+void prefer_direct(Choice& choice) {
+    if (choice.predictions[static_cast<std::size_t>(Method::direct)].seconds > direct_enough)
+        return;
+    for (const Method method : {Method::fft, Method::overlap_save}) {
+        Prediction& prediction = choice.predictions[static_cast<std::size_t>(method)];
+        if (prediction.possible && prediction.reason.empty())
+            prediction.reason = "direct sums are over soon, and exact for small whole numbers";
+    }
+}
+
+}  // namespace
+
 Choice choose(const Problem& problem, const Traits& traits, const microkernels::Table& level,
               std::optional<Method> asked) {
     Choice choice;
@@ -21,6 +39,7 @@ Choice choose(const Problem& problem, const Traits& traits, const microkernels::
                              "' cannot serve this problem: " + choice.taken().reason);
         return choice;
     }
+    prefer_direct(choice);
     double least = INFINITY;
     for (int m = 0; m < method_count; ++m) {
         const Prediction& prediction = choice.predictions[static_cast<std::size_t>(m)];
