@@ -21,7 +21,7 @@ public:
 /// Bytes beyond which arrays are treated as lying in memory and not in the last-level cache:
 /// results are stored past the caches, samples fetched early.
 struct FarFrom {
-    std::size_t results = std::size_t{8} << 20, samples = std::size_t{16} << 20;
+    std::size_t results = std::size_t{8} << 20, samples = std::size_t{8} << 20;
 };
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,

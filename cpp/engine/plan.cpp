@@ -112,12 +112,7 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     return weighed;
 }
 
-FarFrom far_from() {
-    // a virtual machine may be told of a cache that hundreds of cores share
-    constexpr Index largest = Index{32} << 20;
-    return {.results = streamed_results(),
-            .samples = static_cast<std::size_t>(std::min(machine().caches.l3 / 2, largest))};
-}
+FarFrom far_from() { return {.results = streamed_results(), .samples = streamed_results()}; }
 
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
                                        const Request& request, const Context& context) {

@@ -85,7 +85,10 @@ const Machine& machine() {
 }
 
 std::size_t streamed_results() {
-    // a virtual machine may be told of a cache that hundreds of cores share
+    // A virtual machine may be told of a cache that hundreds of cores share. Measured with 3 x 3
+    // on an EPYC, Zen 5, 32 MiB, results of 1 to 64 MiB: storing past the caches makes no
+    // difference up to 8 MiB on one worker and wins from 10 on, on two from 16 on. Fetching 16 MiB
+    // of samples early costs 4 % with 3 x 3 and gains as much with 7 x 7, 64 MiB a fifth.
     constexpr Index largest = Index{32} << 20;
     return static_cast<std::size_t>(std::min(machine().caches.l3 / 4, largest));
 }
