@@ -52,7 +52,7 @@ BINDINGS_OF_SPECTRAL = {"spectral/fft.hpp"}
 
 # words that belong to one place: pattern, where it may stand
 BELONGS = {
-    "threads": (r"<thread>|\bpthread_\w+\(|#\s*pragma\s+omp|<omp\.h>", r"parallel/"),
+    "OpenMP": (r"#\s*pragma\s+omp|\bomp_\w+\(|<omp\.h>", r"parallel/"),
     "FFTW's names": (
         r"\bfftwf?l?_(?:plan|exec|mall|free|destr|clean|compl|iodim|imp|exp|init|make|vers|set)\w*|<fftw3\.h>",
         r"spectral/fftw_api",

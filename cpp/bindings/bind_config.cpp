@@ -23,6 +23,7 @@ void bind_config(py::module_& module) {
     module.def("available_workers", &available_workers);
     module.def("default_workers", &default_workers);
     module.def("set_default_workers", &set_default_workers, py::arg("workers"));
+    module.def("release_threads", &release_threads);
     module.def(
         "empty",
         [](const std::vector<Index>& shape, const py::dtype& dtype) {

@@ -7,8 +7,9 @@
 #include <exception>
 #include <mutex>
 
+#include <omp.h>
+
 #include "core/error.hpp"
-#include "parallel/crew.hpp"
 
 namespace faltung {
 
@@ -74,42 +75,6 @@ private:
     std::array<Share, most> share_;
 };
 
-/// What the workers of one call share.
-class Region final : public SharedWork {
-public:
-    Region(Index tasks, int workers, const Context& context, void* object, detail::TaskBody body)
-        : shares_(tasks, workers), interrupt_(context.interrupt), object_(object), body_(body) {}
-
-    void join_in(int worker) noexcept override {
-        Poller poller(worker == 0 ? interrupt_ : nullptr);
-        try {
-            while (!stop_.load(std::memory_order_relaxed)) {
-                const Index task = shares_.take(worker);
-                if (task < 0) break;
-                body_(object_, task, worker);
-                if (poller.interrupted()) throw Cancelled();
-            }
-        } catch (...) {
-            const std::lock_guard lock(failure_mutex_);
-            if (!failure_) failure_ = std::current_exception();
-            stop_.store(true, std::memory_order_relaxed);
-        }
-    }
-
-    void rethrow() const {
-        if (failure_) std::rethrow_exception(failure_);
-    }
-
-private:
-    Shares shares_;
-    Interrupt* const interrupt_;
-    void* const object_;
-    const detail::TaskBody body_;
-    std::atomic<bool> stop_{false};
-    std::exception_ptr failure_;
-    std::mutex failure_mutex_;
-};
-
 }  // namespace
 
 namespace detail {
@@ -124,11 +89,33 @@ void parallel_for(Index tasks, const Context& context, void* object, TaskBody bo
         }
         return;
     }
-    Region region(tasks, workers, context, object, body);
-    crew().run(region, workers - 1);
-    region.rethrow();
+
+    Shares shares(tasks, workers);
+    std::atomic<bool> stop{false};
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+#pragma omp parallel num_threads(workers)
+    {
+        const int worker = omp_get_thread_num();
+        Poller poller(worker == 0 ? context.interrupt : nullptr);
+        try {
+            while (!stop.load(std::memory_order_relaxed)) {
+                const Index task = shares.take(worker);
+                if (task < 0) break;
+                body(object, task, worker);
+                if (poller.interrupted()) throw Cancelled();
+            }
+        } catch (...) {
+            const std::lock_guard lock(failure_mutex);
+            if (!failure) failure = std::current_exception();
+            stop.store(true, std::memory_order_relaxed);
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace detail
+
+void release_threads() { omp_pause_resource_all(omp_pause_hard); }
 
 }  // namespace faltung

@@ -34,4 +34,7 @@ int available_workers();
 int default_workers();
 void set_default_workers(int workers);
 
+/// Lets go of the runtime's threads, so that fork() is safe.
+void release_threads();
+
 }  // namespace faltung

@@ -14,6 +14,10 @@ from typing import Any
 
 from faltung import _core
 
+# GNU OpenMP's threads do not survive a fork; a child that found them half there would wait for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_core.release_threads)
+
 
 def check_workers(workers: Any) -> int:
     try:
