@@ -1,5 +1,7 @@
 #include "direct/dense_pass.hpp"
 
+#include "direct/group_sums.hpp"
+
 namespace faltung::direct {
 
 namespace {
@@ -399,93 +401,17 @@ typename DensePass<T>::Targets DensePass<T>::targets(const Segment& s, const Sta
 template <class T>
 void DensePass<T>::correlate(const TapBox& taps, const Segment& s, const Rows& input,
                              const Targets& to, Index rows) const {
-    const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
-    const bool accumulate = &taps != plan_.boxes.data();
-    const bool tainted = plan_.walks_planes() ? s.planes.tainted() : s.window.tainted();
-    if (plan_.phased() || (plan_.sparse && !tainted)) {
-        correlate_sparse(s, input, plan_.sparse_real, to.real, rows);
-        if (plan_.problem.complex_kernel)
-            correlate_sparse(s, input, plan_.sparse_imag, to.imag, rows);
-        return;
-    }
-    if (plan_.paired) return correlate_paired(taps, s, input, to.real, rows);
-    correlate(taps, s, input, planes.real, to.real, rows, accumulate);
-    if (plan_.problem.complex_kernel)
-        correlate(taps, s, input, planes.imag, to.imag, rows, accumulate);
-}
-
-template <class T>
-void DensePass<T>::correlate_sparse(const Segment& s, const Rows& input,
-                                    const std::vector<microkernels::SparseTap<T>>& taps,
-                                    T* const* out, Index rows) const {
-    plan_.micro->sparse(
-        {input.first, input.pitch, taps.data(), static_cast<Index>(taps.size()), out, rows, s.n});
-}
-
-template <class T>
-microkernels::CorrelateCall<T> DensePass<T>::call_of(const TapBox& box, const Segment& s,
-                                                     const Rows& input, const Taps<T>& taps) const {
-    microkernels::CorrelateCall<T> call{};
-    call.row = input.first;
-    call.taps = taps.data() + (box.d * plan_.ky + box.y) * plan_.kx + box.t;
-    call.n = s.n;
-    call.depth = box.depth;
-    call.row_pitch = input.pitch;
-    call.ky = box.ky;
-    call.kx = box.kx;
-    call.tap_pitch = plan_.kx;
-    call.tap_step = plan_.last().dilation * lanes_;
-    call.ahead = input.ahead;
-    call.ahead_pitch = ahead_pitch_;
-    call.stream = stream_ && !s.staged;
-    return call;
-}
-
-/// All rows of a group, by the blocks that fit them.
-template <class T>
-void DensePass<T>::run_blocks(microkernels::CorrelateCall<T>& call, const Block* square,
-                              const Block* blocks, Index rows) {
-    while (rows > 0) {
-        const Block* block = blocks;
-        if (square != nullptr && rows >= square->rows)
-            block = square;
-        else
-            while (block->rows > rows || block->rows > call.ky) ++block;
-        block->run(call);
-        call.row += block->rows;
-        call.out += block->rows;
-        call.ahead = nullptr;
-        rows -= block->rows;
-    }
-}
-
-template <class T>
-void DensePass<T>::correlate(const TapBox& box, const Segment& s, const Rows& input,
-                             const Taps<T>& taps, T* const* out, Index rows,
-                             bool accumulate) const {
-    const microkernels::CorrelateTable<T>& micro = *plan_.micro;
-    microkernels::CorrelateCall<T> call = call_of(box, s, input, taps);
-    call.out = out;
-    call.accumulate = accumulate;
-    if (box.one_row()) {
-        for (Index r = 0; r < rows; ++r, ++call.row, ++call.out) micro.line(call);
-        return;
-    }
-    const int square = plan_.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    run_blocks(call, square < 0 ? nullptr : &micro.square[square],
-               box.kx == 1 ? micro.column : micro.block, rows);
-}
-
-template <class T>
-void DensePass<T>::correlate_paired(const TapBox& box, const Segment& s, const Rows& input,
-                                    T* const* out, Index rows) const {
-    const KernelPlanes<T>& planes = plan_.kernel->template planes<T>();
-    const int square = microkernels::square_index(box.ky, box.kx);
-    microkernels::CorrelateCall<T> call = call_of(box, s, input, planes.real);
-    call.taps_imag = planes.imag.data();
-    call.out = out;
-    run_blocks(call, square < 0 ? nullptr : &plan_.micro->paired_square[square],
-               plan_.micro->paired, rows);
+    sum_group<T>(plan_, taps,
+                 {.input = input.first,
+                  .input_pitch = input.pitch,
+                  .ahead = input.ahead,
+                  .ahead_pitch = ahead_pitch_,
+                  .real = to.real,
+                  .imag = to.imag,
+                  .rows = rows,
+                  .n = s.n,
+                  .stream = stream_ && !s.staged,
+                  .tainted = plan_.walks_planes() ? s.planes.tainted() : s.window.tainted()});
 }
 
 template <class T>

@@ -31,7 +31,6 @@ public:
     static std::size_t scratch_bytes(const DensePlan<T>& plan);
 
 private:
-    using Block = typename microkernels::CorrelateTable<T>::Block;
     static constexpr Index max_group = 12;
     static constexpr int max_segments = 3;
     static constexpr std::size_t line_bytes = 64;
@@ -109,17 +108,6 @@ private:
     Targets targets(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void correlate(const TapBox& taps, const Segment& s, const Rows& input, const Targets& to,
                    Index rows) const;
-    void correlate_sparse(const Segment& s, const Rows& input,
-                          const std::vector<microkernels::SparseTap<T>>& taps, T* const* out,
-                          Index rows) const;
-    void correlate(const TapBox& box, const Segment& s, const Rows& input, const Taps<T>& taps,
-                   T* const* out, Index rows, bool accumulate) const;
-    void correlate_paired(const TapBox& box, const Segment& s, const Rows& input, T* const* out,
-                          Index rows) const;
-    microkernels::CorrelateCall<T> call_of(const TapBox& box, const Segment& s, const Rows& input,
-                                           const Taps<T>& taps) const;
-    static void run_blocks(microkernels::CorrelateCall<T>& call, const Block* square,
-                           const Block* blocks, Index rows);
     void finish(const Segment& s, const Stage& stage, Index* at_out, Index y, Index rows) const;
     void finish_row(const Segment& s, const Stage& stage, Index r, const Index* at_out) const;
     Index aligned_start(const Box& box, Index from, Index limit) const;
