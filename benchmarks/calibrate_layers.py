@@ -91,10 +91,12 @@ def fitted(rows):
     start, _ = nnls(counts / times[:, None], np.ones(len(rows)))
     # then of the logarithms: a prediction of half the time is as bad as one of twice of it
     scale = np.where(counts.any(0), np.maximum(start, 1e-3), 0)
+    # a butterfly cannot cost less than its five vector operations, two of them in a cycle
+    least = np.array([0.5 if work == "butterfly" else 0.0 for work in rows[0][1]])
     found = least_squares(
         lambda c: np.log(np.maximum(counts @ c, 1.0) / times),
-        scale,
-        bounds=(0, np.inf),
+        np.maximum(scale, least + 1e-6),
+        bounds=(least, np.inf),
         loss="soft_l1",
         f_scale=0.2,
         x_scale=np.maximum(scale, 1e-3),
