@@ -7,6 +7,7 @@ core. What really runs on a device is tested in test_cuda.py.
 import ctypes
 import gc
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -72,7 +73,11 @@ api.PyCapsule_GetName.argtypes = [ctypes.py_object]
 class Handmade:
     """A capsule whose every field can be set; counts how often its deleter is called."""
 
+    # A deleter refers to its capsule, so that only the garbage collector would end either: while the deleter is called.
+    alive: ClassVar[list["Handmade"]] = []
+
     def __init__(self, versioned=True, *, shape=(2, 3), strides=None, code=2, bits=32, **fields):
+        self.alive.append(self)
         self.released = 0
         self.memory = (ctypes.c_byte * 4096)()
         self.extents = (ctypes.c_int64 * max(1, len(shape)))(*shape)
