@@ -150,11 +150,7 @@ private:
             for (Index chunk = 0; chunk < chunks; ++chunk) {
                 const Index begin = Tiles::blocks() * chunk / chunks;
                 const Index end = Tiles::blocks() * (chunk + 1) / chunks;
-                std::vector<Index> first(static_cast<std::size_t>(end - begin + 1), 0);
-                for (Index b = begin; b < end; ++b) {
-                    const auto at = static_cast<std::size_t>(b - begin);
-                    first[at + 1] = first[at] + Tiles::block_at(b).tiles();
-                }
+                const std::vector<Index> first = Tiles::tiles_before(begin, end);
                 parallel_for(end - begin, context, [&](Index i, int) {
                     const Workspace scratch(static_cast<std::size_t>(scratch_numbers(read)) *
                                             sizeof(T));

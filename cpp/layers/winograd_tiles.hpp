@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
@@ -64,6 +65,16 @@ protected:
         block.column = tile_columns_ * column / column_blocks_;
         block.columns = tile_columns_ * (column + 1) / column_blocks_ - block.column;
         return block;
+    }
+
+    /// How many tiles of blocks [begin, end) come before each of them, and how many there are.
+    std::vector<Index> tiles_before(Index begin, Index end) const {
+        std::vector<Index> before(static_cast<std::size_t>(end - begin + 1), 0);
+        for (Index b = begin; b < end; ++b) {
+            const auto at = static_cast<std::size_t>(b - begin);
+            before[at + 1] = before[at] + block_at(b).tiles();
+        }
+        return before;
     }
 
     /// Channels that are read before they are transformed, in whole vectors: a box of them stays in
