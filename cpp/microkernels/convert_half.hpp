@@ -65,34 +65,44 @@ inline float round_to_odd(double x) {
 inline Half narrow_half(double x) { return narrow_half(round_to_odd(x)); }
 
 #if defined(__F16C__) || defined(__aarch64__)
-using Floats8 = float __attribute__((vector_size(32)));
-#if defined(__aarch64__)
-using Halves8 = __fp16 __attribute__((vector_size(16)));  // g++ 12 has no _Float16 here
-#elif defined(__clang__)
-using Halves8 = _Float16 __attribute__((vector_size(16)));
+#define FALTUNG_CONVERTS_HALVES 1
+#if defined(__AVX512F__)
+constexpr int halves_at_once = 16;
+#else
+constexpr int halves_at_once = 8;
+#endif
+using Floats = float __attribute__((vector_size(4 * halves_at_once)));
+#if defined(__F16C__) && !defined(__clang__)  // g++ 12 does not find the instructions by itself
+using Halves = short __attribute__((vector_size(2 * halves_at_once)));
+#elif defined(__aarch64__)
+using Halves = __fp16 __attribute__((vector_size(16)));  // g++ 12 has no _Float16 here
+#else
+using Halves = _Float16 __attribute__((vector_size(2 * halves_at_once)));
 #endif
 
-inline void widen_halves_8(const void* from, float* to) {
-#if defined(__F16C__) && !defined(__clang__)  // g++ 12 does not find the instruction by itself
-    using Shorts8 = short __attribute__((vector_size(16)));
-    Shorts8 halves;
+inline void widen_some(const void* from, float* to) {
+    Halves halves;
     std::memcpy(&halves, from, sizeof halves);
-    const Floats8 wide = __builtin_ia32_vcvtph2ps256(halves);
+#if defined(__clang__) || defined(__aarch64__)
+    const Floats wide = __builtin_convertvector(halves, Floats);
+#elif defined(__AVX512F__)
+    const Floats wide = __builtin_ia32_vcvtph2ps512_mask(halves, Floats{}, short{-1}, 4);
 #else
-    Halves8 halves;
-    std::memcpy(&halves, from, sizeof halves);
-    const Floats8 wide = __builtin_convertvector(halves, Floats8);
+    const Floats wide = __builtin_ia32_vcvtph2ps256(halves);
 #endif
     std::memcpy(to, &wide, sizeof wide);
 }
 
-inline void narrow_halves_8(const float* from, void* to) {
-    Floats8 wide;
+inline void narrow_some(const float* from, void* to) {
+    Floats wide;
     std::memcpy(&wide, from, sizeof wide);
-#if defined(__F16C__) && !defined(__clang__)
-    const auto halves = __builtin_ia32_vcvtps2ph256(wide, 0);  // half to even
+    // half to even
+#if defined(__clang__) || defined(__aarch64__)
+    const Halves halves = __builtin_convertvector(wide, Halves);
+#elif defined(__AVX512F__)
+    const Halves halves = __builtin_ia32_vcvtps2ph512_mask(wide, 0, Halves{}, short{-1});
 #else
-    const Halves8 halves = __builtin_convertvector(wide, Halves8);
+    const Halves halves = __builtin_ia32_vcvtps2ph256(wide, 0);
 #endif
     std::memcpy(to, &halves, sizeof halves);
 }
@@ -100,16 +110,16 @@ inline void narrow_halves_8(const float* from, void* to) {
 
 inline void widen_halves(const Half* __restrict from, float* __restrict to, std::int64_t count) {
     std::int64_t i = 0;
-#if defined(__F16C__) || defined(__aarch64__)
-    for (; i + 8 <= count; i += 8) widen_halves_8(from + i, to + i);
+#if defined(FALTUNG_CONVERTS_HALVES)
+    for (; i + halves_at_once <= count; i += halves_at_once) widen_some(from + i, to + i);
 #endif
     for (; i < count; ++i) to[i] = widen_half(from[i]);
 }
 
 inline void narrow_halves(const float* __restrict from, Half* __restrict to, std::int64_t count) {
     std::int64_t i = 0;
-#if defined(__F16C__) || defined(__aarch64__)
-    for (; i + 8 <= count; i += 8) narrow_halves_8(from + i, to + i);
+#if defined(FALTUNG_CONVERTS_HALVES)
+    for (; i + halves_at_once <= count; i += halves_at_once) narrow_some(from + i, to + i);
 #endif
     for (; i < count; ++i) to[i] = narrow_half(from[i]);
 }
