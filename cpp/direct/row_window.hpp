@@ -63,6 +63,12 @@ struct RowSource {
         return slot;
     }
 
+    /// Asks memory for a row that will be read soon.
+    void expect(const Index* place, Index shift) const {
+        const Index begin = shape.begin + shift;
+        reader->prefetch(place, begin, begin + shape.exact);
+    }
+
     const T* fetch_whole(const Index* place, Index shift, T* slot) const {
         const Index begin = shape.begin + shift;
         if (const T* found = reader->in_place(place, begin, begin + shape.padded)) return found;
@@ -123,11 +129,15 @@ public:
                              static_cast<std::size_t>(keep) * sizeof(T*));
             for (Index i = from + keep; i < to; ++i) {
                 if (row_axis_ >= 0) place[row_axis_] = row0 + i * spacing;
-                plane[i - from] =
-                    source_.fetch(place, part.shift,
-                                  ring_ + (d * source_.shape.rows + i % source_.shape.rows) *
-                                              source_.shape.pitch);
-                if (!source_.clean(plane[i - from])) tainted_ = std::max(tainted_, i);
+                T* const slot =
+                    ring_ + (d * source_.shape.rows + i % source_.shape.rows) * source_.shape.pitch;
+                const T* const row = plane[i - from] = source_.fetch(place, part.shift, slot);
+                if (!source_.clean(row)) tainted_ = std::max(tainted_, i);
+                if (row == slot && row_axis_ >= 0) {
+                    // while this move's rows are summed, memory can bring the next one's
+                    place[row_axis_] += (to - from - keep) * spacing;
+                    source_.expect(place, part.shift);
+                }
             }
         }
         base_ = from;
