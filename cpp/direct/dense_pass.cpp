@@ -31,7 +31,7 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
     Index origin[max_rank];
     for (int a = 0; a < plan.outer; ++a) origin[a] = 0;
     reads_in_place_ = reader_.in_place(origin, 0, 1) != nullptr;
-    if (reads_in_place_ && plan.group > 1)
+    if (reads_in_place_ && plan.row_axis >= 0)
         ahead_pitch_ = x.strides[plan.row_axis] * plan.row_dilation();
     writes_in_place_ = writer_.in_place(origin, 0, 1) != nullptr;
 }

@@ -8,6 +8,29 @@
 namespace faltung::microkernels {
 namespace {
 
+/// Taps that share a load.
+constexpr int line_turn = 4;
+
+/// How the taps of a line are cut: into turns of up to `line_turn` taps for each phase.
+struct LineCut {
+    std::int64_t phases;  // taps that make up a vector (one channel, two, four ...); all of them
+                          // where none do, so that every tap loads for itself
+    std::int64_t turns;   // before the last one
+    std::int64_t last;    // of the last one: the first `rest` phases have `last` taps, the others
+    std::int64_t rest;    // one less
+};
+
+template <class T>
+LineCut cut_line(std::int64_t kx, std::int64_t step) {
+    LineCut cut{};
+    cut.phases = step <= lanes<T> && lanes<T> % step == 0 ? lanes<T> / step : kx;
+    cut.turns = (kx - 1) / (line_turn * cut.phases);
+    const std::int64_t left = kx - cut.turns * line_turn * cut.phases;
+    cut.last = (left - 1) / cut.phases + 1;
+    cut.rest = left - (cut.last - 1) * cut.phases;
+    return cut;
+}
+
 /// W vectors of outputs. Tap p + P*m, where P taps span a whole number of vectors, reads the
 /// vectors of tap p moved on by m of them; so the taps of one phase p share their loads.
 template <class T, int W>
@@ -40,17 +63,16 @@ struct Line {
         }
     }
 
-    /// The last, incomplete turn: the first `rest` phases have M + 1 taps, the others M.
+    /// The last turn: the first `rest` phases have M taps, the others one less.
     template <int M>
     static FALTUNG_INLINE void add_rest(Sums& sum, const T* in, const T* tap, std::int64_t step,
                                         std::int64_t phases, std::int64_t rest) {
-        add_phases<M + 1>(sum, in, tap, step, phases, 0, rest);
-        add_phases<M>(sum, in, tap, step, phases, rest, phases);
+        add_phases<M>(sum, in, tap, step, phases, 0, rest);
+        add_phases<M - 1>(sum, in, tap, step, phases, rest, phases);
     }
 
-    /// The phases [0, phases) of one turn: the first `rest` have M taps, the others one less. Only
-    /// the vectors at whole distances are loaded, half of those in between are picked from them: a
-    /// load that is not aligned takes as long as two.
+    /// The same where phases make up a vector. Only the vectors at whole distances are loaded, half
+    /// of those in between are picked from them: a load that is not aligned takes as long as two.
     template <int M>
     static FALTUNG_INLINE void add_turn(Sums& sum, const T* in, const T* tap, std::int64_t step,
                                         std::int64_t phases, std::int64_t rest) {
@@ -111,46 +133,27 @@ struct Line {
         }
     }
 
-    static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
-                                       std::int64_t phases, bool streamed) {
-        constexpr int turn = 4;  // taps that share a load
+    /// The outputs [x, x + W vectors).
+    template <int LAST, bool PICKS, bool TURNS>
+    static FALTUNG_INLINE void block(const CorrelateCall<T>& call, const LineCut& cut, const T* in,
+                                     T* out, bool streamed) {
         Sums sum;
         FALTUNG_UNROLL
         for (int w = 0; w < W; ++w) sum[w] = V{};
-        const std::int64_t step = call.tap_step;
-        const T* in = call.row[0] + x;
+        const std::int64_t step = call.tap_step, phases = cut.phases;
         const T* tap = call.taps;
-        std::int64_t left = call.kx;
-        if constexpr (picks_from_two && Simd<T>::floating) {
-            if (phases * step == lanes<T>) {
-                for (; left > turn * phases; left -= turn * phases) {
-                    add_turn<turn>(sum, in, tap, step, phases, phases);
-                    in += turn * phases * step;
-                    tap += turn * phases;
-                }
-                const std::int64_t full = (left - 1) / phases, rest = left - full * phases;
-                switch (full) {
-                    case 0: add_turn<1>(sum, in, tap, step, phases, rest); break;
-                    case 1: add_turn<2>(sum, in, tap, step, phases, rest); break;
-                    case 2: add_turn<3>(sum, in, tap, step, phases, rest); break;
-                    default: add_turn<4>(sum, in, tap, step, phases, rest); break;
-                }
-                left = 0;
-            }
+        for (std::int64_t turn = 0; TURNS && turn < cut.turns; ++turn) {
+            if constexpr (PICKS)
+                add_turn<line_turn>(sum, in, tap, step, phases, phases);
+            else
+                add_rest<line_turn>(sum, in, tap, step, phases, phases);
+            in += line_turn * phases * step;
+            tap += line_turn * phases;
         }
-        for (; left >= turn * phases; left -= turn * phases) {
-            add_phases<turn>(sum, in, tap, step, phases, 0, phases);
-            in += turn * phases * step;
-            tap += turn * phases;
-        }
-        const std::int64_t whole = left / phases, rest = left % phases;
-        if (left > 0) switch (whole) {
-                case 0: add_rest<0>(sum, in, tap, step, phases, rest); break;
-                case 1: add_rest<1>(sum, in, tap, step, phases, rest); break;
-                case 2: add_rest<2>(sum, in, tap, step, phases, rest); break;
-                default: add_rest<3>(sum, in, tap, step, phases, rest); break;
-            }
-        T* out = call.out[0] + x;
+        if constexpr (PICKS)
+            add_turn<LAST>(sum, in, tap, step, phases, cut.rest);
+        else
+            add_rest<LAST>(sum, in, tap, step, phases, cut.rest);
         if (call.accumulate) {
             FALTUNG_UNROLL
             for (int w = 0; w < W; ++w) sum[w] += loadu(out + w * lanes<T>);
@@ -163,27 +166,70 @@ struct Line {
             for (int w = 0; w < W; ++w) storeu(out + w * lanes<T>, sum[w]);
         }
     }
+
+    /// The outputs [from, to) as far as they fill blocks; answers where it stopped.
+    template <int LAST, bool PICKS, bool TURNS>
+    static FALTUNG_NOINLINE std::int64_t blocks(const CorrelateCall<T>& asked, const LineCut& how,
+                                                std::int64_t from, std::int64_t to, bool streamed) {
+        // copies, which the compiler knows that no store changes
+        const CorrelateCall<T> call = asked;
+        const LineCut cut = how;
+        const T* const row = call.row[0];
+        T* const out = call.out[0];
+        std::int64_t x = from;
+        for (; x + W * lanes<T> <= to; x += W * lanes<T>) {
+            if (call.ahead) fetch_ahead(call, x);
+            block<LAST, PICKS, TURNS>(call, cut, row + x, out + x, streamed);
+        }
+        return x;
+    }
+
+    /// The same place in the line that comes next.
+    static FALTUNG_INLINE void fetch_ahead(const CorrelateCall<T>& call, std::int64_t x) {
+        const char* const line =
+            static_cast<const char*>(call.ahead) + x * static_cast<std::int64_t>(sizeof(T));
+        FALTUNG_UNROLL
+        for (int byte = 0; byte < W * vector_bytes; byte += 64)
+            __builtin_prefetch(line + byte, 0, 2);
+    }
+
+    template <int LAST, bool PICKS>
+    static std::int64_t run_last(const CorrelateCall<T>& call, const LineCut& cut,
+                                 std::int64_t from, std::int64_t to, bool streamed) {
+        if constexpr (W > 1) {  // few taps are soon done: a loop around them would be felt
+            if (cut.turns == 0) return blocks<LAST, PICKS, false>(call, cut, from, to, streamed);
+        }
+        return blocks<LAST, PICKS, true>(call, cut, from, to, streamed);
+    }
+
+    static std::int64_t run(const CorrelateCall<T>& call, const LineCut& cut, std::int64_t from,
+                            std::int64_t to, bool streamed) {
+        constexpr bool picks = picks_from_two && Simd<T>::floating;
+        if (cut.phases * call.tap_step != lanes<T>)  // one turn of taps that share nothing
+            return blocks<1, false, false>(call, cut, from, to, streamed);
+        switch (cut.last) {
+            case 1: return run_last<1, picks>(call, cut, from, to, streamed);
+            case 2: return run_last<2, picks>(call, cut, from, to, streamed);
+            case 3: return run_last<3, picks>(call, cut, from, to, streamed);
+            default: return run_last<4, picks>(call, cut, from, to, streamed);
+        }
+    }
 };
 
 template <class T>
 void line(const CorrelateCall<T>& call) {
     constexpr int wide = 8, width = wide * lanes<T>;
-    // Phases exist where whole taps make up a vector (one channel, two, four ...); else every tap
-    // loads for itself.
-    const std::int64_t step = call.tap_step;
-    const std::int64_t phases =
-        step <= lanes<T> && lanes<T> % step == 0 ? lanes<T> / step : call.kx;
+    const LineCut cut = cut_line<T>(call.kx, call.tap_step);
     const bool streamed = call.stream && is_aligned(call.out[0]);
-    std::int64_t x = 0;
-    for (; x + width <= call.n; x += width) Line<T, wide>::block(call, x, phases, streamed);
+    std::int64_t x = Line<T, wide>::run(call, cut, 0, call.n, streamed);
     if (x == call.n) return;
     if (call.n >= width && !call.accumulate &&
         !streamed) {  // streamed lines must not be touched twice
-        Line<T, wide>::block(call, call.n - width, phases, false);  // some outputs twice, alike
+        Line<T, wide>::run(call, cut, call.n - width, call.n, false);  // some outputs twice, alike
         return;
     }
-    for (; x + lanes<T> <= call.n; x += lanes<T>) Line<T, 1>::block(call, x, phases, streamed);
-    if (x < call.n) Line<T, 1>::block(call, call.n - lanes<T>, phases, false);
+    x = Line<T, 1>::run(call, cut, x, call.n, streamed);
+    if (x < call.n) Line<T, 1>::run(call, cut, call.n - lanes<T>, call.n, false);
 }
 
 }  // namespace
