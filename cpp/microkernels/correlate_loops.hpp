@@ -21,10 +21,7 @@ struct Rows {
 
     /// One tap of one input row: output row r takes the coefficient of tap row (input row - r).
     template <int LOW, int HIGH>
-    static FALTUNG_INLINE void add_tap(Sums& sum, const T* in, const T* tap, std::int64_t pitch) {
-        V v[W];
-        FALTUNG_UNROLL
-        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+    static FALTUNG_INLINE void add(Sums& sum, const V (&v)[W], const T* tap, std::int64_t pitch) {
         FALTUNG_UNROLL
         for (int r = LOW; r < HIGH; ++r) {
             const V c = splat(tap[-r * pitch]);
@@ -33,75 +30,106 @@ struct Rows {
         }
     }
 
-    /// How many taps of a row are unrolled. The rows that many output rows see loop over thirds of
-    /// nine taps: 22 KiB of straight code took twice as long wherever its pages happened to collide
-    /// in the second-level cache with the samples that stream through it.
-    static constexpr int unrolled_taps(int rows) { return KX == 9 && rows > 3 ? 3 : KX; }
-
-    /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it.
     template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_tap(Sums& sum, const T* in, const T* tap, std::int64_t pitch) {
+        V v[W];
+        FALTUNG_UNROLL
+        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+        add<LOW, HIGH>(sum, v, tap, pitch);
+    }
+
+    /// Keeps the compiler from loading far ahead and spilling.
+    static FALTUNG_INLINE void keep_order() { asm volatile("" ::: "memory"); }
+
+    /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it. STEP: that
+    /// of the taps if it is known, else 0.
+    template <int LOW, int HIGH, int STEP>
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
-        if constexpr (KX > 0) {
-            constexpr int some = unrolled_taps(HIGH - LOW);
-            const std::int64_t step = call.tap_step;
+        const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
+        const std::int64_t pitch = KY > 0 ? KX : call.tap_pitch;
+        // Where few output rows share a load, loads are what takes the time, and one that is not
+        // aligned takes as long as two.
+        if constexpr (STEP > 0 && HIGH - LOW <= 3) {
+            V whole[W + 1];
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) whole[w] = loadu(in + w * lanes<T>);
+            constexpr int reach = (KX - 1) * STEP;  // of the vector after them, no more than this
+            const V end = loadu(in + (W - 1) * lanes<T> + reach);
+            whole[W] = between<T, lanes<T> - reach>(end, end);
+            add_picked<LOW, HIGH, STEP, 0>(sum, whole, tap);
+        } else if constexpr (KX > 0) {
+            // Nine taps by thirds: 22 KiB of straight code took twice as long wherever its pages
+            // happened to collide in the second-level cache with the samples that stream through.
+            constexpr int some = KX == 9 ? 3 : KX;
             for (int t = 0; t < KX; t += some, in += some * step, tap += some) {
                 FALTUNG_UNROLL
                 for (int u = 0; u < some; ++u) {
-                    add_tap<LOW, HIGH>(sum, in + u * step, tap + u, KY > 0 ? KX : call.tap_pitch);
-                    asm volatile(
-                        "" ::
-                            : "memory");  // keeps the compiler from loading far ahead and spilling
+                    add_tap<LOW, HIGH>(sum, in + u * step, tap + u, pitch);
+                    keep_order();
                 }
             }
         } else {
-            const std::int64_t step = call.tap_step, pitch = call.tap_pitch;
             for (std::int64_t t = 0; t < call.kx; ++t, in += step)
                 add_tap<LOW, HIGH>(sum, in, tap + t, pitch);
         }
     }
 
+    /// The taps from TAP on; what lies between two whole vectors is picked from them.
+    template <int LOW, int HIGH, int STEP, int TAP>
+    static FALTUNG_INLINE void add_picked(Sums& sum, const V (&whole)[W + 1], const T* tap) {
+        if constexpr (TAP < KX) {
+            V v[W];
+            FALTUNG_UNROLL
+            for (int w = 0; w < W; ++w) v[w] = between<T, TAP * STEP>(whole[w], whole[w + 1]);
+            add<LOW, HIGH>(sum, v, tap + TAP, KX);
+            keep_order();
+            add_picked<LOW, HIGH, STEP, TAP + 1>(sum, whole, tap);
+        }
+    }
+
     /// Input rows I.. of a group whose kernel height is known.
-    template <int I>
+    template <int I, int STEP>
     static FALTUNG_INLINE void known_rows(Sums& sum, const T* const* row, std::int64_t x,
                                           const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R + KY - 1) {
             constexpr int low = I < KY ? 0 : I - KY + 1, high = I < R ? I + 1 : R;
-            add_row<low, high>(sum, row[I] + x, tap + I * KX, call);
-            known_rows<I + 1>(sum, row, x, tap, call);
+            add_row<low, high, STEP>(sum, row[I] + x, tap + I * KX, call);
+            known_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
 
     /// The first R-1 input rows, which only the first output rows see ...
-    template <int I>
+    template <int I, int STEP>
     static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x,
                                           const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
-            add_row<0, I + 1>(sum, row[I] + x, tap + I * call.tap_pitch, call);
-            first_rows<I + 1>(sum, row, x, tap, call);
+            add_row<0, I + 1, STEP>(sum, row[I] + x, tap + I * call.tap_pitch, call);
+            first_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
 
     /// ... and the last R-1, which only the last output rows see.
-    template <int I>
+    template <int I, int STEP>
     static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x,
                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            add_row<I, R>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
-            last_rows<I + 1>(sum, row, x, tap, call);
+            add_row<I, R, STEP>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            last_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
 
+    template <int STEP>
     static FALTUNG_INLINE void add_group(Sums& sum, const T* const* row, std::int64_t x,
                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (KY > 0) {
-            known_rows<0>(sum, row, x, tap, call);
+            known_rows<0, STEP>(sum, row, x, tap, call);
         } else {
-            first_rows<0>(sum, row, x, tap, call);
+            first_rows<0, STEP>(sum, row, x, tap, call);
             for (std::int64_t i = R - 1; i < call.ky; ++i) {
-                add_row<0, R>(sum, row[i] + x, tap + i * call.tap_pitch, call);
+                add_row<0, R, STEP>(sum, row[i] + x, tap + i * call.tap_pitch, call);
             }
-            last_rows<1>(sum, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
+            last_rows<1, STEP>(sum, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
         }
     }
 
@@ -120,6 +148,7 @@ struct Rows {
     }
 
     /// The outputs [x, x + W vectors) of all R rows.
+    template <int STEP>
     static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
                                        bool streamed) {
         Sums sum;
@@ -132,7 +161,7 @@ struct Rows {
         const T* tap = call.taps;
         if (call.ahead) fetch_ahead(call, x);
         for (std::int64_t d = 0; d < call.depth; ++d) {
-            add_group(sum, row, x, tap, call);
+            add_group<STEP>(sum, row, x, tap, call);
             row += call.row_pitch;
             tap += call.ky * call.tap_pitch;
         }
@@ -156,23 +185,40 @@ struct Rows {
         }
     }
 
+    /// Whether taps so far apart are picked from whole vectors.
+    static constexpr bool picks(int step) {
+        return picks_from_two && Simd<T>::floating && KX > 1 && (KX - 1) * step <= lanes<T>;
+    }
+
     static void run(const CorrelateCall<T>& call) {
+        if constexpr (picks(1)) {
+            if (call.tap_step == 1) return run_step<1>(call);
+        }
+        if constexpr (picks(3)) {  // red, green, blue
+            if (call.tap_step == 3) return run_step<3>(call);
+        }
+        run_step<0>(call);
+    }
+
+    template <int STEP>
+    static void run_step(const CorrelateCall<T>& call) {
         constexpr int width = W * lanes<T>;
         // Half a cache line past the caches would cost more than it saves.
         bool streamed = call.stream && W * vector_bytes % 64 == 0;
         for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
         std::int64_t x = 0;
-        for (; x + width <= call.n; x += width) block(call, x, streamed);
+        for (; x + width <= call.n; x += width) block<STEP>(call, x, streamed);
         if (x == call.n) return;
         if (call.n >= width && !call.accumulate &&
-            !streamed) {                         // streamed lines must not be touched twice
-            block(call, call.n - width, false);  // some outputs twice, alike
+            !streamed) {                               // streamed lines must not be touched twice
+            block<STEP>(call, call.n - width, false);  // some outputs twice, alike
             return;
         }
         if constexpr (W > 1) {
             using Narrow = Rows<T, R, 1, KY, KX>;
-            for (; x + lanes<T> <= call.n; x += lanes<T>) Narrow::block(call, x, streamed);
-            if (x < call.n) Narrow::block(call, call.n - lanes<T>, false);
+            for (; x + lanes<T> <= call.n; x += lanes<T>)
+                Narrow::template block<STEP>(call, x, streamed);
+            if (x < call.n) Narrow::template block<STEP>(call, call.n - lanes<T>, false);
         }
     }
 };

@@ -234,6 +234,21 @@ FALTUNG_INLINE Vec<T> pick(Vec<T> a, Vec<T> b, typename Picks<T>::V indices) {
 #endif
 }
 
+/// The same for a shift known at compile time, without indices.
+template <class T, int SHIFT>
+FALTUNG_INLINE Vec<T> between(Vec<T> a, Vec<T> b) {
+    if constexpr (SHIFT == 0) return a;
+    if constexpr (SHIFT == lanes<T>) return b;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_alignr_epi32(0xFFFF, (__m512i)b, (__m512i)a, SHIFT % lanes<T>);
+    else
+        return (Vec<T>)_mm512_maskz_alignr_epi64(0xFF, (__m512i)b, (__m512i)a, SHIFT % lanes<T>);
+#else
+    return pick<T>(a, b, Picks<T>::from(SHIFT));
+#endif
+}
+
 /// Neighbours change places.
 template <class T>
 FALTUNG_INLINE Vec<T> swap_pairs(Vec<T> v) {
