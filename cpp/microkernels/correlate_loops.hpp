@@ -6,6 +6,7 @@
 #include "microkernels/correlate_line.hpp"
 #include "microkernels/correlate_paired.hpp"
 #include "microkernels/correlate_phases.hpp"
+#include "microkernels/correlate_picks.hpp"
 #include "microkernels/correlate_sparse.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/simd.hpp"
@@ -48,15 +49,9 @@ struct Rows {
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
         const std::int64_t pitch = KY > 0 ? KX : call.tap_pitch;
-        // Where few output rows share a load, loads are what takes the time, and one that is not
-        // aligned takes as long as two.
-        if constexpr (STEP > 0 && HIGH - LOW <= 3) {
-            V whole[W + 1];
-            FALTUNG_UNROLL
-            for (int w = 0; w < W; ++w) whole[w] = loadu(in + w * lanes<T>);
-            constexpr int reach = (KX - 1) * STEP;  // of the vector after them, no more than this
-            const V end = loadu(in + (W - 1) * lanes<T> + reach);
-            whole[W] = between<T, lanes<T> - reach>(end, end);
+        if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
+            Vec<T> whole[W + 1];
+            load_whole<(KX - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(sum, whole, tap);
         } else if constexpr (KX > 0) {
             // Nine taps by thirds: 22 KiB of straight code took twice as long wherever its pages
@@ -79,9 +74,8 @@ struct Rows {
     template <int LOW, int HIGH, int STEP, int TAP>
     static FALTUNG_INLINE void add_picked(Sums& sum, const V (&whole)[W + 1], const T* tap) {
         if constexpr (TAP < KX) {
-            V v[W];
-            FALTUNG_UNROLL
-            for (int w = 0; w < W; ++w) v[w] = between<T, TAP * STEP>(whole[w], whole[w + 1]);
+            Vec<T> v[W];
+            pick_all<TAP * STEP, T>(whole, v);
             add<LOW, HIGH>(sum, v, tap + TAP, KX);
             keep_order();
             add_picked<LOW, HIGH, STEP, TAP + 1>(sum, whole, tap);
@@ -185,16 +179,11 @@ struct Rows {
         }
     }
 
-    /// Whether taps so far apart are picked from whole vectors.
-    static constexpr bool picks(int step) {
-        return picks_from_two && Simd<T>::floating && KX > 1 && (KX - 1) * step <= lanes<T>;
-    }
-
     static void run(const CorrelateCall<T>& call) {
-        if constexpr (picks(1)) {
+        if constexpr (picks_taps<T, KX>(1)) {
             if (call.tap_step == 1) return run_step<1>(call);
         }
-        if constexpr (picks(3)) {  // red, green, blue
+        if constexpr (picks_taps<T, KX>(3)) {  // red, green, blue
             if (call.tap_step == 3) return run_step<3>(call);
         }
         run_step<0>(call);

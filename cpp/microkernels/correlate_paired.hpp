@@ -3,6 +3,7 @@
 // registers.
 #pragma once
 
+#include "microkernels/correlate_picks.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/simd.hpp"
 
@@ -24,11 +25,8 @@ struct PairedRows {
     using Sums = Vec<T>[R][W];
 
     template <int LOW, int HIGH>
-    static FALTUNG_INLINE void add_tap(Sums& re, Sums& im, const T* in, const T* tap_re,
-                                       const T* tap_im, std::int64_t pitch) {
-        Vec<T> v[W];
-        FALTUNG_UNROLL
-        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+    static FALTUNG_INLINE void add(Sums& re, Sums& im, const Vec<T> (&v)[W], const T* tap_re,
+                                   const T* tap_im, std::int64_t pitch) {
         FALTUNG_UNROLL
         for (int r = LOW; r < HIGH; ++r) {
             const Vec<T> a = splat(tap_re[-r * pitch]), b = splat(tap_im[-r * pitch]);
@@ -41,11 +39,25 @@ struct PairedRows {
     }
 
     template <int LOW, int HIGH>
+    static FALTUNG_INLINE void add_tap(Sums& re, Sums& im, const T* in, const T* tap_re,
+                                       const T* tap_im, std::int64_t pitch) {
+        Vec<T> v[W];
+        FALTUNG_UNROLL
+        for (int w = 0; w < W; ++w) v[w] = loadu(in + w * lanes<T>);
+        add<LOW, HIGH>(re, im, v, tap_re, tap_im, pitch);
+    }
+
+    /// STEP: as in Rows.
+    template <int LOW, int HIGH, int STEP>
     static FALTUNG_INLINE void add_row(Sums& re, Sums& im, const T* in, std::int64_t tap,
                                        const CorrelateCall<T>& call) {
         const T *tap_re = call.taps + tap, *tap_im = call.taps_imag + tap;
-        const std::int64_t step = call.tap_step;
-        if constexpr (K > 0) {
+        [[maybe_unused]] const std::int64_t step = call.tap_step;
+        if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
+            Vec<T> whole[W + 1];
+            load_whole<(K - 1) * STEP, T>(in, whole);
+            add_picked<LOW, HIGH, STEP, 0>(re, im, whole, tap_re, tap_im);
+        } else if constexpr (K > 0) {
             FALTUNG_UNROLL
             for (int t = 0; t < K; ++t) {
                 add_tap<LOW, HIGH>(re, im, in + t * step, tap_re + t, tap_im + t, K);
@@ -57,36 +69,49 @@ struct PairedRows {
         }
     }
 
-    /// Input row I belongs to the output rows whose windows hold it.
-    template <int I>
-    static FALTUNG_INLINE void first_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
-                                          std::int64_t tap, const CorrelateCall<T>& call) {
-        if constexpr (I < R - 1) {
-            add_row<0, I + 1>(re, im, row[I] + x, tap + I * call.tap_pitch, call);
-            first_rows<I + 1>(re, im, row, x, tap, call);
+    template <int LOW, int HIGH, int STEP, int TAP>
+    static FALTUNG_INLINE void add_picked(Sums& re, Sums& im, const Vec<T> (&whole)[W + 1],
+                                          const T* tap_re, const T* tap_im) {
+        if constexpr (TAP < K) {
+            Vec<T> v[W];
+            pick_all<TAP * STEP, T>(whole, v);
+            add<LOW, HIGH>(re, im, v, tap_re + TAP, tap_im + TAP, K);
+            asm volatile("" ::: "memory");  // as in Rows
+            add_picked<LOW, HIGH, STEP, TAP + 1>(re, im, whole, tap_re, tap_im);
         }
     }
 
-    template <int I>
+    /// Input row I belongs to the output rows whose windows hold it.
+    template <int I, int STEP>
+    static FALTUNG_INLINE void first_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
+                                          std::int64_t tap, const CorrelateCall<T>& call) {
+        if constexpr (I < R - 1) {
+            add_row<0, I + 1, STEP>(re, im, row[I] + x, tap + I * call.tap_pitch, call);
+            first_rows<I + 1, STEP>(re, im, row, x, tap, call);
+        }
+    }
+
+    template <int I, int STEP>
     static FALTUNG_INLINE void last_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                          std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            add_row<I, R>(re, im, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
-            last_rows<I + 1>(re, im, row, x, tap, call);
+            add_row<I, R, STEP>(re, im, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            last_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
 
     /// All rows of a group where the height is known, which may be less than R.
-    template <int I>
+    template <int I, int STEP>
     static FALTUNG_INLINE void known_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                           std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R + K - 1) {
             constexpr int low = I < K ? 0 : I - K + 1, high = I < R ? I + 1 : R;
-            add_row<low, high>(re, im, row[I] + x, tap + I * K, call);
-            known_rows<I + 1>(re, im, row, x, tap, call);
+            add_row<low, high, STEP>(re, im, row[I] + x, tap + I * K, call);
+            known_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
 
+    template <int STEP>
     static FALTUNG_NOINLINE void block(const CorrelateCall<T>& call, std::int64_t x,
                                        bool streamed) {
         Sums re, im;
@@ -99,12 +124,12 @@ struct PairedRows {
         std::int64_t tap = 0;
         for (std::int64_t d = 0; d < call.depth; ++d) {
             if constexpr (K > 0) {
-                known_rows<0>(re, im, row, x, tap, call);
+                known_rows<0, STEP>(re, im, row, x, tap, call);
             } else {
-                first_rows<0>(re, im, row, x, tap, call);
+                first_rows<0, STEP>(re, im, row, x, tap, call);
                 for (std::int64_t i = R - 1; i < call.ky; ++i)
-                    add_row<0, R>(re, im, row[i] + x, tap + i * call.tap_pitch, call);
-                last_rows<1>(re, im, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
+                    add_row<0, R, STEP>(re, im, row[i] + x, tap + i * call.tap_pitch, call);
+                last_rows<1, STEP>(re, im, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
             }
             row += call.row_pitch;
             tap += call.ky * call.tap_pitch;
@@ -121,14 +146,24 @@ struct PairedRows {
     }
 
     static void run(const CorrelateCall<T>& call) {
+        if constexpr (picks_taps<T, K>(2)) {
+            if (call.tap_step == 2) return run_step<2>(call);
+        }
+        run_step<0>(call);
+    }
+
+    template <int STEP>
+    static void run_step(const CorrelateCall<T>& call) {
         constexpr int width = W * lanes<T>;
         bool streamed = call.stream && vector_bytes % 64 == 0;
         for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
         std::int64_t x = 0;
-        for (; x + width <= call.n; x += width) block(call, x, streamed);
+        for (; x + width <= call.n; x += width) block<STEP>(call, x, streamed);
         using Narrow = PairedRows<T, R, 1, K>;
-        for (; x + lanes<T> <= call.n; x += lanes<T>) Narrow::block(call, x, streamed);
-        if (x < call.n) Narrow::block(call, call.n - lanes<T>, false);  // some twice, alike
+        for (; x + lanes<T> <= call.n; x += lanes<T>)
+            Narrow::template block<STEP>(call, x, streamed);
+        if (x < call.n)  // some twice, alike
+            Narrow::template block<STEP>(call, call.n - lanes<T>, false);
     }
 };
 
