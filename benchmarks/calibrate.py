@@ -5,6 +5,7 @@
     python benchmarks/calibrate.py --write         and replace the file of this family of processors
     python benchmarks/calibrate.py --levels v4     some levels only, the others stay as they are
 
+A level that stands upon another one has its loops, and constants of its own for 8-bit samples alone.
 Every figure is nanoseconds on one core of this machine, the least of several runs on warm caches, for each
 instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they are put together.
 """
@@ -90,6 +91,29 @@ def integer_costs() -> dict[str, tuple[float, float]]:
     return {"line": both, "column": both, "image": both, "wide": both}
 
 
+def byte_costs() -> str:
+    """(per output, per product of four taps) for lines and images, and per byte of an output."""
+
+    def run_bytes(shape: tuple[int, ...], k_shape: tuple[int, ...], dtype: type) -> float:
+        x = rng.integers(0, 256, shape, np.uint8)
+        k = rng.integers(-128, 128, k_shape)
+        plan = faltung.plan(k, shape, "same", "direct", x_dtype=np.uint8, dtype=dtype)
+        out = np.empty(shape, dtype)
+        return least(lambda: plan(x, out=out)) / x.size
+
+    def through(shape: tuple[int, ...], near: tuple[int, ...], far: tuple[int, ...]) -> tuple:
+        products = [math.prod(k[:-1]) * -(-k[-1] // 4) for k in (near, far)]
+        narrow = [run_bytes(shape, k, np.uint8) for k in (near, far)]
+        output, tap = line_through((products[0], narrow[0]), (products[1], narrow[1]))
+        return max(0.0, output - stored), tap
+
+    wide = (256, 4096)  # rows cost apart
+    stored = (run_bytes(wide, (3, 3), np.int64) - run_bytes(wide, (3, 3), np.uint8)) / 7
+    line = through((1 << 20,), (15,), (127,))
+    image = through(wide, (3, 3), (11, 11))
+    return f"{figures(line)}, {figures(image)}, {stored:.3g}"
+
+
 def separable_costs(dtype: type) -> tuple[float, float]:
     points = [(2 * n, run((1024, 1024), (n, n), dtype, "separable")) for n in (5, 41)]
     return line_through(*points)
@@ -150,6 +174,8 @@ def main() -> None:
     ]
     with faltung.set_workers(1):
         for level in _core.levels():
+            if level in _core.levels_upon():
+                continue
             if level not in arguments.levels:
                 lines += [line for line in kept if line.startswith(f'FALTUNG_COSTS("{level}"')]
                 continue
@@ -166,9 +192,19 @@ def main() -> None:
             row += [figures(direct["image"]), "{0, 0}", "{}"]
             lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})')
             print(lines[-1], flush=True)
+        bytes_lines = lines[:2]
+        bytes_lines.append(
+            "// level, {per output, per product of four taps}: line, image; per byte of an output"
+        )
+        for level in set(_core.levels_upon()) & set(arguments.levels):
+            _core.force_level(level)
+            bytes_lines.append(f'FALTUNG_BYTE_COSTS("{level}", {byte_costs()})')
+            print(bytes_lines[-1], flush=True)
     _core.force_level(None)
     if arguments.write:
         target.write_text("\n".join(lines) + "\n")
+        if len(bytes_lines) > 3:
+            (constants / f"bytes-{target.name}").write_text("\n".join(bytes_lines) + "\n")
 
 
 if __name__ == "__main__":

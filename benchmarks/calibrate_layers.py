@@ -124,6 +124,8 @@ def main():
     ]
     with faltung.set_workers(1):
         for level in _core.levels():
+            if level in _core.levels_upon():  # another level's loops
+                continue
             for name, dtype in DTYPES.items():
                 key = f'FALTUNG_LAYER_COSTS("{level}", Arithmetic::{name},'
                 if level not in arguments.levels or name not in arguments.dtypes:

@@ -38,7 +38,7 @@ def defined(path: Path, *options: str) -> set[str]:
 def level_objects() -> list[Path]:
     chosen = os.environ.get("FALTUNG_BUILD_DIR")
     roots = [Path(chosen)] if chosen else sorted((ROOT / "build").glob("*"))
-    found = [path for root in roots for path in root.rglob("faltung_level_*.dir/level.cpp.o*")]
+    found = [path for root in roots for path in root.rglob("faltung_level_*.dir/level*.cpp.o*")]
     return [path for path in found if path.suffix in (".o", ".obj")]
 
 

@@ -1,7 +1,7 @@
 """The same image in every dtype."""
 
 import numpy as np
-from _peers import METHODS, by_method, module, samples
+from _peers import METHODS, by_method, limit_work, module, samples
 
 DTYPES = [
     "float32", "float16", "float64", "complex64", "complex128",
@@ -35,6 +35,26 @@ class Converted:
         k = np.full((kernel, kernel), 1 / kernel**2, np.float32)
         k[0, 0] = 0  # no outer product
         self.call = lambda: faltung.convolve(x, k, "same", dtype=result)
+
+    def time_convolve(self, *_):
+        self.call()
+
+
+class EightBits:
+    """Whole taps on an 8-bit image, exact, by the result's dtype."""
+
+    params = (["faltung", "ndimage"], [3, 5, 9], ["int64", "int32", "uint8", "float32"])
+    param_names = ("peer", "taps", "result")
+
+    def setup(self, peer, taps, result):
+        x, k = samples((2048, 2048), "uint8"), samples((taps, taps), "int8")
+        if peer == "faltung":
+            faltung = module("faltung")
+            self.call = lambda: faltung.convolve(x, k, "same", dtype=result)
+        else:
+            limit_work(x, k, 3e9)
+            ndimage = module("scipy.ndimage")
+            self.call = lambda: ndimage.convolve(x, k, result, mode="constant")
 
     def time_convolve(self, *_):
         self.call()

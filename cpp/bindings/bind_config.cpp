@@ -1,5 +1,7 @@
 // What runs here, and how to force it.
+#include <map>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include <pybind11/numpy.h>
@@ -43,6 +45,13 @@ void bind_config(py::module_& module) {
     module.def("levels", [] {
         std::vector<std::string> names;
         for (const microkernels::Table* table : machine().levels) names.emplace_back(table->level);
+        return names;
+    });
+    // the levels that only add to the loops of another one, and which
+    module.def("levels_upon", [] {
+        std::map<std::string, std::string> names;
+        for (const microkernels::Table* table : machine().levels)
+            if (std::string_view(table->level) != table->loops) names[table->level] = table->loops;
         return names;
     });
     module.def("level", [] { return std::string(current_level().level); });

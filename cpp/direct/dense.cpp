@@ -18,9 +18,8 @@ constexpr double tasks_per_worker = 4;
 template <class T>
 class DenseOf final : public Dense {
 public:
-    DenseOf(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-            const microkernels::Table& table, const FarFrom& far_from)
-        : plan_(problem, std::move(kernel), table), far_from_(far_from) {}
+    DenseOf(direct::DensePlan<T> plan, const FarFrom& far_from)
+        : plan_(std::move(plan)), far_from_(far_from) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         const Far far = what_is_far();
@@ -104,10 +103,20 @@ private:
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                   const microkernels::Table& table, const FarFrom& far_from) {
-    return with_arithmetic(problem.arithmetic, [&](auto zero) -> std::unique_ptr<Dense> {
-        return std::make_unique<DenseOf<decltype(zero)>>(problem, std::move(kernel), table,
-                                                         far_from);
+    using direct::DensePlan;
+    if (auto taps = direct::byte_taps(problem, *kernel, table))
+        return std::make_unique<DenseOf<std::byte>>(
+            DensePlan<std::byte>(problem, std::move(kernel), table, *std::move(taps)), far_from);
+    return with_arithmetic(problem.arithmetic, [&]<class T>(T) -> std::unique_ptr<Dense> {
+        return std::make_unique<DenseOf<T>>(DensePlan<T>(problem, std::move(kernel), table),
+                                            far_from);
     });
+}
+
+double byte_products(const Problem& problem, const Kernel& kernel,
+                     const microkernels::Table& table) {
+    const auto taps = direct::byte_taps(problem, kernel, table);
+    return taps ? static_cast<double>(taps->words.size()) : 0;
 }
 
 }  // namespace faltung

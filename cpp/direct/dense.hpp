@@ -27,4 +27,9 @@ struct FarFrom {
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                   const microkernels::Table& table, const FarFrom& far_from = {});
 
+/// How many products of four taps each a number of the result takes; 0 where samples are not summed
+/// as bytes.
+double byte_products(const Problem& problem, const Kernel& kernel,
+                     const microkernels::Table& table);
+
 }  // namespace faltung

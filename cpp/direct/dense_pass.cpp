@@ -27,7 +27,8 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
       stream_(far.results),
       fetch_(far.samples),
       lanes_(plan.problem.lanes()),
-      vector_(plan.micro->lanes) {
+      vector_(plan.micro->lanes),
+      result_size_(in_bytes ? static_cast<Index>(size_of(plan.problem.out_dtype)) : 1) {
     Index origin[max_rank];
     for (int a = 0; a < plan.outer; ++a) origin[a] = 0;
     reads_in_place_ = reader_.in_place(origin, 0, 1) != nullptr;
@@ -92,18 +93,21 @@ void DensePass<T>::run(const Box& box) const {
         to = to < 0 ? 0 : std::min(end, to / axis.step + 1);
     }
     if (to > from) from = aligned_start(box, from, to);
-    if ((to - from) * lanes_ < worth_splitting) {
-        for (Index j = begin; j < end; j += strip) {
-            const Range range{j, std::min(end, j + strip), false};
-            run_strip(box, &range, 1, memory);
-        }
-        return;
-    }
-    // Outputs far outside x, which lags may ask for, are no edges of the interior.
     const auto alone = [&](Index a, Index b) {
         const Range range{a, b, false};
         run_strip(box, &range, 1, memory);
     };
+    // Bytes are so few that copying them is quicker at any length.
+    if (in_bytes || (to - from) * lanes_ < worth_splitting) {
+        if (in_bytes && stream_) {  // lines are streamed whole
+            const Index aligned = aligned_start(box, begin, end);
+            if (aligned > begin) alone(begin, aligned);
+            begin = aligned;
+        }
+        for (Index j = begin; j < end; j += strip) alone(j, std::min(end, j + strip));
+        return;
+    }
+    // Outputs far outside x, which lags may ask for, are no edges of the interior.
     for (; from - begin > strip; begin += strip) alone(begin, begin + strip);
     for (; end - to > strip; end -= strip) alone(end - strip, end);
     // Borders are a cache line wide, and the interior is left with whole lines. Where borders and
@@ -132,6 +136,11 @@ typename DensePass<T>::Segment DensePass<T>::segment(const Range& range) const {
     s.edge = range.edge;
     const Index positions = s.end - s.begin;
     s.numbers = (plan_.phased() ? positions : (positions - 1) * plan_.last().step + 1) * lanes_;
+    if (in_bytes) {
+        s.n = s.numbers;
+        s.staged = !writes_in_place_;
+        return s;
+    }
     const bool cut = plan_.boxes.size() > 1;
     s.n = cut || s.numbers < vector_ ? round_up(s.numbers, vector_) : s.numbers;
     s.staged = !writes_in_place_ || cut || s.n != s.numbers ||
@@ -149,14 +158,15 @@ WindowShape<T> DensePass<T>::shape(const Segment& s) const {
     shape.depth = taps.depth;
     shape.rows = window_rows(plan_);
     shape.begin = axis.first + s.begin * axis.step;
-    if (plan_.phased()) {
-        shape.exact = shape.padded = (s.end - s.begin - 1) * axis.step + 1 + more;
-        shape.lanes = lanes_;
-        shape.step = axis.step;
-        shape.pitch = axis.step * plan_.phase_pitch;
-        shape.split = plan_.micro->split;
-        return shape;
-    }
+    if constexpr (!in_bytes)
+        if (plan_.phased()) {
+            shape.exact = shape.padded = (s.end - s.begin - 1) * axis.step + 1 + more;
+            shape.lanes = lanes_;
+            shape.step = axis.step;
+            shape.pitch = axis.step * plan_.phase_pitch;
+            shape.split = plan_.micro->split;
+            return shape;
+        }
     shape.exact = s.numbers / lanes_ + more;
     shape.padded = (s.n + lanes_ - 1) / lanes_ + more;
     shape.lanes = lanes_;
@@ -203,7 +213,7 @@ void DensePass<T>::run_strip(const Box& box, const Range* ranges, int count,
     Stage stage;
     const Index stage_rows = plan_.group * (plan_.problem.complex_kernel ? 2 : 1) + 1;
     if (staged > 0) {
-        stage.pitch = pitch_of(staged);
+        stage.pitch = pitch_of(staged * result_size_);
         numbers += static_cast<std::size_t>(stage.pitch * stage_rows);
     }
     if (planes) pointers += static_cast<std::size_t>(plan_.depth * window_rows(plan_));
@@ -217,8 +227,9 @@ void DensePass<T>::run_strip(const Box& box, const Range* ranges, int count,
         free += stage.pitch * stage_rows;
     }
     // What is not finite makes NaN of a tap that is zero.
-    const auto finite =
-        plan_.sparse && plan_.problem.sample_bound == 0 ? plan_.micro->finite : nullptr;
+    Finite<T> finite = nullptr;
+    if constexpr (!in_bytes)
+        if (plan_.sparse && plan_.problem.sample_bound == 0) finite = plan_.micro->finite;
     for (int i = 0; i < count; ++i) {
         if (planes)
             segments[i].planes = PlaneWindow<T>(
@@ -429,10 +440,12 @@ template <class T>
 void DensePass<T>::finish_row(const Segment& s, const Stage& stage, Index r,
                               const Index* at_out) const {
     T* line = stage.row(r);
-    if (plan_.problem.complex_kernel && !plan_.paired) {
-        plan_.micro->combine(line, stage.row(plan_.group + r), stage.line, s.numbers / 2);
-        line = stage.line;
-    }
+    if constexpr (in_bytes) return writer_.write(at_out, s.begin, s.end, line);
+    if constexpr (!in_bytes)
+        if (plan_.problem.complex_kernel && !plan_.paired) {
+            plan_.micro->combine(line, stage.row(plan_.group + r), stage.line, s.numbers / 2);
+            line = stage.line;
+        }
     const Index positions = s.end - s.begin, step = plan_.last().step;
     if (step > 1 && !plan_.phased())
         for (Index j = 1; j < positions; ++j)
@@ -462,5 +475,6 @@ std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
 template class DensePass<float>;
 template class DensePass<double>;
 template class DensePass<std::int64_t>;
+template class DensePass<std::byte>;
 
 }  // namespace faltung::direct

@@ -8,9 +8,11 @@
 
 #include "core/box.hpp"
 #include "core/workspace.hpp"
+#include "direct/byte_plan.hpp"
 #include "direct/dense_plan.hpp"
 #include "direct/plane_window.hpp"
 #include "direct/row_window.hpp"
+#include "lines/conversion.hpp"
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
 
@@ -35,6 +37,8 @@ private:
     static constexpr int max_segments = 3;
     static constexpr std::size_t line_bytes = 64;
     static constexpr Index line_numbers = static_cast<Index>(line_bytes / sizeof(T));
+    /// Loops over bytes leave rows as out holds them, and end where a row ends.
+    static constexpr bool in_bytes = unconverted<T>;
 
     /// Memory for one strip after another. Taking a block anew for each would have the workers wait
     /// for each other, where a strip takes less than a microsecond; small calls must not wait for
@@ -123,6 +127,7 @@ private:
     const LineWriter<T> writer_;
     const bool stream_, fetch_;
     const Index lanes_, vector_;
+    const Index result_size_;  // of T, for each number of a result
     bool reads_in_place_, writes_in_place_;
     Index ahead_pitch_ = 0;  // bytes from one input row of a group to the next; 0 if x does not
                              // hold rows as they are
@@ -131,5 +136,6 @@ private:
 extern template class DensePass<float>;
 extern template class DensePass<double>;
 extern template class DensePass<std::int64_t>;
+extern template class DensePass<std::byte>;
 
 }  // namespace faltung::direct

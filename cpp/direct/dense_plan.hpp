@@ -46,12 +46,14 @@ inline Index even_piece(Index total, Index most) {
     return (total + pieces - 1) / pieces;
 }
 
-template <class T>
-struct DensePlan {
+/// Of rows with more numbers than this, or lists of them, few would fit the caches.
+inline constexpr Index most_window = Index{1} << 20;
+
+/// What the axes alone say.
+struct DenseShape {
     Problem problem;
     std::shared_ptr<const Kernel> kernel;
     const microkernels::Table* table;
-    const microkernels::CorrelateTable<T>* micro;
 
     int outer;     // axes before the last
     int row_axis;  // the innermost of them with taps, else the last of them; -1 if there are none
@@ -59,18 +61,13 @@ struct DensePlan {
     Index depth = 1, ky = 1, kx;
     std::vector<Index> offsets;  // depth * outer: where each plane lies
     std::vector<TapBox> boxes;
-    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse or phased
-    bool sparse = false;    // one box, of whose taps only those in the lists are not zero
-    Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
-    bool paired = false;    // complex sums of the real and the imaginary taps at once
-    Index group;            // output rows computed together
+    Index group = 1;  // output rows computed together
 
-    DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
-              const microkernels::Table& level)
+    DenseShape(const Problem& asked, std::shared_ptr<const Kernel> with,
+               const microkernels::Table& level)
         : problem(asked),
           kernel(std::move(with)),
           table(&level),
-          micro(&correlations<T>(level)),
           outer(asked.axes.size() - 1),
           row_axis(outer - 1),
           kx(asked.axes.back().k) {
@@ -86,21 +83,6 @@ struct DensePlan {
         }
         if (row_axis >= 0) ky = problem.axes[row_axis].k;
         lay_planes();
-        list_taps();
-        if (sparse)
-            boxes.push_back({0, depth, 0, ky, 0, kx});
-        else
-            cut_taps();
-        if (last().step > 1 && !sparse && boxes.size() == 1 && last().step <= most_phases)
-            take_apart();
-        paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse && !phased() &&
-                 boxes.size() == 1 && !boxes.front().one_row();
-        const bool shares_rows = ky > 1 && problem.axes[row_axis].step == 1;
-        const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
-        group = !shares_rows  ? 1
-                : paired      ? micro->paired[0].rows
-                : square >= 0 ? micro->square[square].rows
-                              : micro->block[0].rows;
     }
 
     const Axis& last() const { return problem.axes.back(); }
@@ -113,6 +95,49 @@ struct DensePlan {
     /// Whether planes of rows can be kept from one output plane to the next.
     bool walks_planes() const {
         return plane_axis >= 0 && boxes.size() == 1 && problem.axes[plane_axis].step == 1;
+    }
+
+    /// Whether neighbouring output rows need some of the same input rows.
+    bool shares_rows() const { return ky > 1 && problem.axes[row_axis].step == 1; }
+
+private:
+    void lay_planes() {
+        offsets.assign(static_cast<std::size_t>(depth * outer), 0);
+        Extents tap(outer, 0);
+        for (Index d = 0; d < depth; ++d) {
+            for (int a = 0; a < row_axis; ++a)
+                offsets[static_cast<std::size_t>(d * outer + a)] =
+                    tap[a] * problem.axes[a].dilation;
+            for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
+        }
+    }
+};
+
+template <class T>
+struct DensePlan : DenseShape {
+    const microkernels::CorrelateTable<T>* micro;
+    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse or phased
+    bool sparse = false;    // one box, of whose taps only those in the lists are not zero
+    Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
+    bool paired = false;    // complex sums of the real and the imaginary taps at once
+
+    DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
+              const microkernels::Table& level)
+        : DenseShape(asked, std::move(with), level), micro(&correlations<T>(level)) {
+        list_taps();
+        if (sparse)
+            boxes.push_back({0, depth, 0, ky, 0, kx});
+        else
+            cut_taps();
+        if (last().step > 1 && !sparse && boxes.size() == 1 && last().step <= most_phases)
+            take_apart();
+        paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse && !phased() &&
+                 boxes.size() == 1 && !boxes.front().one_row();
+        const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
+        group = !shares_rows() ? 1
+                : paired       ? micro->paired[0].rows
+                : square >= 0  ? micro->square[square].rows
+                               : micro->block[0].rows;
     }
 
     /// Whether only the outputs that are asked for are computed along the last axis.
@@ -129,17 +154,6 @@ struct DensePlan {
     }
 
 private:
-    void lay_planes() {
-        offsets.assign(static_cast<std::size_t>(depth * outer), 0);
-        Extents tap(outer, 0);
-        for (Index d = 0; d < depth; ++d) {
-            for (int a = 0; a < row_axis; ++a)
-                offsets[static_cast<std::size_t>(d * outer + a)] =
-                    tap[a] * problem.axes[a].dilation;
-            for (int a = row_axis - 1; a >= 0 && ++tap[a] == problem.axes[a].k; --a) tap[a] = 0;
-        }
-    }
-
     /// Of larger steps most of what a row holds is of no use.
     static constexpr Index most_phases = 8;
 
@@ -157,9 +171,6 @@ private:
         sparse_real = list(planes.real);
         sparse_imag = list(planes.imag);
     }
-
-    /// Rows of long kernels need long buffers, of which there should not be many.
-    static constexpr Index most_window = Index{1} << 20;
 
     void list_taps() {
         if (sparse_count(problem.taps(), kernel->not_zero()) == 0) return;

@@ -94,6 +94,7 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     traits.finite_kernel = kernel.finite();
     traits.kernel_norm = kernel.norm();
     traits.listed = direct::sparse_count(problem.taps(), kernel.not_zero());
+    traits.byte_products = byte_products(problem, kernel, current_level());
     traits.fft_available = fft::available();
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();

@@ -25,9 +25,7 @@ void copy_on(T* line, Index have, Index want) {
 template <class T>
 LineReader<T>::LineReader(const Problem& problem, const ArrayView& x,
                           const microkernels::Table& table)
-    : rows_(&conversions<T>(table)),
-      load_(rows_->load[static_cast<int>(real_dtype(problem.x_dtype))]),
-      data_(x.data),
+    : data_(x.data),
       layout_{problem.inner * numbers_in(problem.x_dtype),
               static_cast<Index>(size_of(real_dtype(problem.x_dtype)))},
       lanes_(problem.lanes()),
@@ -37,17 +35,25 @@ LineReader<T>::LineReader(const Problem& problem, const ArrayView& x,
       boundary_(problem.boundary),
       widen_(problem.complex_samples && !is_complex(problem.x_dtype)) {
     const DType stored = real_dtype(problem.x_dtype);
-    same_ = !widen_ &&
-            (stored == dtype_of<T> || (std::is_same_v<T, std::int64_t> && stored == DType::uint64));
+    if constexpr (unconverted<T>) {
+        same_ = stored != DType::boolean;
+    } else {
+        rows_ = &conversions<T>(table);
+        load_ = rows_->load[static_cast<int>(stored)];
+        same_ = !widen_ && (stored == dtype_of<T> ||
+                            (std::is_same_v<T, std::int64_t> && stored == DType::uint64));
+    }
     if (boundary_ == Boundary::constant) {
-        if constexpr (std::is_same_v<T, std::int64_t>)
+        if constexpr (unconverted<T>)
+            outside_[0] = outside_[1] = constant_byte(problem).value();
+        else if constexpr (std::is_same_v<T, std::int64_t>)
             outside_[0] = outside_[1] = problem.cval.integer;
         else
             outside_[0] = static_cast<T>(problem.cval.real),
             outside_[1] = static_cast<T>(problem.cval.imag);
         if (!problem.complex_samples) outside_[1] = outside_[0];
     } else {
-        outside_[0] = outside_[1] = T{0};
+        outside_[0] = outside_[1] = T{};
     }
     for (int a = 0; a < outer_; ++a) {
         extents_[a] = problem.axes[a].x;
@@ -139,6 +145,7 @@ void LineReader<T>::convert(const std::byte* from, Index stride, Index positions
 /// Neighbouring numbers, `numbers` of them in x.
 template <class T>
 void LineReader<T>::convert_run(const std::byte* from, Index numbers, T* line) const {
+    if constexpr (unconverted<T>) return copy_bytes(from, numbers, line);
     if (!widen_) return load_(from, line, numbers);
     constexpr Index room = chunk_bytes / static_cast<Index>(sizeof(T));
     alignas(64) T real[room];
@@ -147,6 +154,15 @@ void LineReader<T>::convert_run(const std::byte* from, Index numbers, T* line) c
         load_(from + i * layout_.bytes, real, some);
         rows_->widen(real, line + 2 * i, some);
     }
+}
+
+template <class T>
+void LineReader<T>::copy_bytes(const std::byte* from, Index numbers, std::byte* line) const {
+    if (same_)
+        std::memcpy(line, from, static_cast<std::size_t>(numbers));
+    else
+        for (Index i = 0; i < numbers; ++i)
+            line[i] = from[i] != std::byte{0} ? std::byte{1} : std::byte{0};
 }
 
 template <class T>
@@ -175,5 +191,6 @@ void LineReader<T>::periodic(const std::byte* from, Index begin, Index end, T* l
 template class LineReader<float>;
 template class LineReader<double>;
 template class LineReader<std::int64_t>;
+template class LineReader<std::byte>;
 
 }  // namespace faltung

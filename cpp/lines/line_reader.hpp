@@ -37,8 +37,11 @@ private:
     void repeat(const std::byte* position, Index positions, T* line) const;
     void periodic(const std::byte* from, Index begin, Index end, T* line) const;
 
-    const microkernels::ConvertRows<T>* rows_;
-    typename microkernels::ConvertRows<T>::Load load_;
+    /// Bytes as they stand in x; of bools, which may hold any number, zero or one.
+    void copy_bytes(const std::byte* from, Index numbers, std::byte* line) const;
+
+    const microkernels::ConvertRows<T>* rows_ = nullptr;  // what converts, if anything does
+    typename microkernels::ConvertRows<T>::Load load_ = nullptr;
     const std::byte* data_;
     PositionLayout layout_;  // numbers in x; `lanes_` counts those in the line
     Index lanes_, n_, stride_;
@@ -54,5 +57,6 @@ private:
 extern template class LineReader<float>;
 extern template class LineReader<double>;
 extern template class LineReader<std::int64_t>;
+extern template class LineReader<std::byte>;  // x holds one byte per number
 
 }  // namespace faltung

@@ -1,6 +1,7 @@
 #include "lines/line_writer.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "lines/conversion.hpp"
@@ -17,16 +18,21 @@ LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out,
       outer_(problem.axes.size() - 1) {
     if (problem.complex_samples != is_complex(problem.out_dtype))
         throw std::logic_error("complex samples and a real result, or the other way round");
-    const DType stored = real_dtype(problem.out_dtype);
-    const microkernels::ConvertRows<T>& rows = conversions<T>(table);
-    const int kind = static_cast<int>(stored);
-    store_ = problem.unsigned_result ? rows.store_unsigned[kind] : rows.store[kind];
-    // whole numbers may come out of a transform: what is cut would lose one where it fell short
-    if (problem.c_casts && is_integer(stored))
-        store_ = problem.sample_bound > 0 ? rows.store_wrapped[kind] : rows.store_cut[kind];
-    same_ = stored == dtype_of<T>;
-    if (std::is_same_v<T, std::int64_t> && problem.unsigned_result) same_ = stored == DType::uint64;
     for (int a = 0; a < outer_; ++a) strides_[a] = out.strides[a];
+    if constexpr (unconverted<T>) {
+        same_ = true;
+    } else {
+        const DType stored = real_dtype(problem.out_dtype);
+        const microkernels::ConvertRows<T>& rows = conversions<T>(table);
+        const int kind = static_cast<int>(stored);
+        store_ = problem.unsigned_result ? rows.store_unsigned[kind] : rows.store[kind];
+        // whole numbers may come out of a transform: what is cut would lose one where it fell short
+        if (problem.c_casts && is_integer(stored))
+            store_ = problem.sample_bound > 0 ? rows.store_wrapped[kind] : rows.store_cut[kind];
+        same_ = stored == dtype_of<T>;
+        if (std::is_same_v<T, std::int64_t> && problem.unsigned_result)
+            same_ = stored == DType::uint64;
+    }
 }
 
 template <class T>
@@ -41,6 +47,11 @@ void LineWriter<T>::write(const Index* at, Index begin, Index end, const T* line
     const Index positions = end - begin;
     if (positions <= 0) return;
     std::byte* to = place(at, begin);
+    if constexpr (unconverted<T>) {
+        if (stride_ != layout_.size()) return scatter(line, layout_, positions, to, stride_);
+        std::memcpy(to, line, static_cast<std::size_t>(positions * stride_));
+        return;
+    }
     if (stride_ == layout_.size()) return store_(line, to, positions * layout_.count);
     if (same_) return scatter(line, layout_, positions, to, stride_);
     if (layout_.size() > chunk_bytes / 8) {
@@ -65,5 +76,6 @@ T* LineWriter<T>::in_place(const Index* at, Index begin, Index) const {
 template class LineWriter<float>;
 template class LineWriter<double>;
 template class LineWriter<std::int64_t>;
+template class LineWriter<std::byte>;
 
 }  // namespace faltung

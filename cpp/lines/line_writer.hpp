@@ -24,7 +24,7 @@ public:
 private:
     std::byte* place(const Index* at, Index begin) const;
 
-    typename microkernels::ConvertRows<T>::Store store_;
+    typename microkernels::ConvertRows<T>::Store store_ = nullptr;
     std::byte* data_;
     PositionLayout layout_;
     Index stride_;
@@ -36,5 +36,6 @@ private:
 extern template class LineWriter<float>;
 extern template class LineWriter<double>;
 extern template class LineWriter<std::int64_t>;
+extern template class LineWriter<std::byte>;  // lines hold what out holds
 
 }  // namespace faltung

@@ -6,6 +6,7 @@
 #include "microkernels/convert_loops.hpp"
 #include "microkernels/correlate_loops.hpp"
 #include "microkernels/layer_loops.hpp"
+#include "microkernels/level_name.hpp"
 #include "microkernels/match_loops.hpp"
 #include "microkernels/pool_loops.hpp"
 #include "microkernels/random_loops.hpp"
@@ -13,17 +14,14 @@
 #include "microkernels/spectrum_loops.hpp"
 #include "microkernels/transform_loops.hpp"
 
-#define FALTUNG_TEXT_(x) #x
-#define FALTUNG_TEXT(x) FALTUNG_TEXT_(x)
-#define FALTUNG_JOIN_(a, b) a##b
-#define FALTUNG_JOIN(a, b) FALTUNG_JOIN_(a, b)
-
 namespace faltung::microkernels {
 
-extern const Table FALTUNG_JOIN(table_, FALTUNG_LEVEL);
-constexpr Table FALTUNG_JOIN(table_, FALTUNG_LEVEL) = {
-    FALTUNG_TEXT(FALTUNG_LEVEL),
+extern const Table FALTUNG_LEVEL_TABLE;
+constexpr Table FALTUNG_LEVEL_TABLE = {
+    FALTUNG_LEVEL_TEXT,
+    FALTUNG_LEVEL_TEXT,
     vector_bytes,
+    nullptr,
     correlate_table<float>(),
     correlate_table<double>(),
     correlate_table<std::int64_t>(),

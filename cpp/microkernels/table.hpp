@@ -3,6 +3,7 @@
 // level's object.
 #pragma once
 
+#include "microkernels/byte_table.hpp"
 #include "microkernels/convert_table.hpp"
 #include "microkernels/correlate_table.hpp"
 #include "microkernels/layer_table.hpp"
@@ -16,8 +17,10 @@
 namespace faltung::microkernels {
 
 struct Table {
-    const char* level;  // "baseline", "v3", "v4", "neon"
+    const char* level;  // "baseline", "v3", "v4", "v4_vnni", "neon"
+    const char* loops;  // the level that these loops were compiled for, but for those over bytes
     int vector_bytes;
+    const ByteTable* bytes;  // if the level has products of bytes
     CorrelateTable<float> correlate_f32;
     CorrelateTable<double> correlate_f64;
     CorrelateTable<std::int64_t> correlate_i64;

@@ -44,7 +44,9 @@ std::string Choice::explain() const {
                     ", only the " + std::to_string(prediction.listed) + " taps that are not zero";
             if (prediction.terms > 1)
                 text += ", a sum of " + std::to_string(prediction.terms) + " outer products";
-            text += ", computed in " + std::string(name_of(prediction.arithmetic));
+            text += ", computed in " + std::string(prediction.in_bytes
+                                                       ? "int32 from products of 8-bit integers"
+                                                       : name_of(prediction.arithmetic));
             if (is_taken)
                 text += forced ? "; asked for" : "; taken: the least predicted time";
             else if (!prediction.reason.empty())

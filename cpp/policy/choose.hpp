@@ -24,6 +24,7 @@ struct Traits {
     bool finite_kernel = true;
     int terms = 0;              // outer products that make up the kernel; 0 if it is no few of them
     Index listed = 0;           // taps that are not zero, where direct sums only these
+    double byte_products = 0;   // of four taps each, where direct sums samples as bytes; else 0
     double pass_work = 0;       // multiply-adds per output of all their passes
     double kernel_norm = 0;     // l2
     bool fft_available = true;  // a library for transform lengths that we have none of our own for
@@ -38,10 +39,11 @@ struct Traits {
 struct Prediction {
     bool possible = false;
     double seconds = 0;
-    bool alone = false;  // one worker is done before another has woken up
-    Extents tile;        // overlap_save: the transform length per axis
-    Index listed = 0;    // direct: taps that are not zero, where only these are summed
-    int terms = 1;       // separable: outer products
+    bool alone = false;     // one worker is done before another has woken up
+    Extents tile;           // overlap_save: the transform length per axis
+    Index listed = 0;       // direct: taps that are not zero, where only these are summed
+    bool in_bytes = false;  // direct: by products of bytes
+    int terms = 1;          // separable: outer products
     Arithmetic arithmetic = Arithmetic::f64;
     std::string reason;  // named, where not possible
 };

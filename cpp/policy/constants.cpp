@@ -24,6 +24,12 @@ constexpr LevelCosts intel_6[] = {
 };
 #undef FALTUNG_COSTS
 
+#define FALTUNG_BYTE_COSTS(...) {__VA_ARGS__},
+constexpr ByteCosts amd_26_bytes[] = {
+#include "policy/constants/bytes-authenticamd-26.inc"
+};
+#undef FALTUNG_BYTE_COSTS
+
 #define FALTUNG_LAYER_COSTS(...) {__VA_ARGS__},
 constexpr LayerCosts amd_26_layers[] = {
 #include "policy/constants/layers-authenticamd-26.inc"
@@ -38,12 +44,13 @@ struct Family {
     int number;
     std::span<const LevelCosts> costs;
     std::span<const LayerCosts> layers;
+    std::span<const ByteCosts> bytes;  // of the one family where they were measured
 };
 constexpr Family families[] = {
     // of each maker the oldest first
-    {"AuthenticAMD", 25, amd_25, amd_26_layers},
-    {"AuthenticAMD", 26, amd_26, amd_26_layers},
-    {"GenuineIntel", 6, intel_6, intel_6_layers},
+    {"AuthenticAMD", 25, amd_25, amd_26_layers, amd_26_bytes},
+    {"AuthenticAMD", 26, amd_26, amd_26_layers, amd_26_bytes},
+    {"GenuineIntel", 6, intel_6, intel_6_layers, amd_26_bytes},
 };
 
 /// A level runs unlike on different processors. One that nobody measured is taken for its maker's
@@ -60,14 +67,14 @@ const Family& measured() {
     return here;
 }
 
-/// Those of the level, or of the slowest one that was measured.
+/// Those of the level that the loops belong to, or of the slowest one that was measured.
 template <class Costs>
 const Costs& of_level(std::span<const Costs> all, const microkernels::Table& level,
                       Arithmetic arithmetic) {
     const Costs* slowest = nullptr;
     for (const Costs& costs : all) {  // slowest level first
         if (costs.arithmetic != arithmetic) continue;
-        if (std::strcmp(costs.level, level.level) == 0) return costs;
+        if (std::strcmp(costs.level, level.loops) == 0) return costs;
         if (!slowest) slowest = &costs;
     }
     return *slowest;
@@ -77,6 +84,12 @@ const Costs& of_level(std::span<const Costs> all, const microkernels::Table& lev
 
 const LevelCosts& level_costs(const microkernels::Table& level, Arithmetic arithmetic) {
     return of_level(measured().costs, level, arithmetic);
+}
+
+const ByteCosts& byte_costs(const microkernels::Table& level) {
+    for (const ByteCosts& costs : measured().bytes)
+        if (std::strcmp(costs.level, level.level) == 0) return costs;
+    return measured().bytes.front();
 }
 
 const LayerCosts& layer_costs(const microkernels::Table& level, Arithmetic arithmetic) {

@@ -29,6 +29,15 @@ struct LevelCosts {
         square;  // per point of a square tile of that side, all passes and traffic
 };
 
+/// Direct sums of 8-bit samples: nanoseconds once per output, and per output and product of four
+/// taps; and per byte of an output.
+struct ByteCosts {
+    const char* level;
+    TapCost line, image;
+    double stored;
+};
+const ByteCosts& byte_costs(const microkernels::Table& level);
+
 /// What layers do, in the order of LayerWork: nanoseconds per full vector on one core.
 /// benchmarks/calibrate_layers.py measures them.
 struct LayerCosts {

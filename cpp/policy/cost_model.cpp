@@ -19,6 +19,7 @@ constexpr double tile_task = 1 << 14;   // points that make a task (spectral/ove
 // each into a buffer of its own.
 constexpr double direct_row = 14, direct_line_row = 80, direct_kernel_row = 2;
 constexpr double separable_row = 30;
+constexpr double byte_row = 45;  // copied with its border
 constexpr double scaling = 0.4;  // a pass of one tap, against any other before its taps
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 constexpr double listed_tap = 4;
@@ -26,6 +27,10 @@ constexpr double listed_tap = 4;
 // share less. One core of an EPYC, Zen 5: 31 taps along a line 2.2, 3 x 3 to 7 x 7 3.5 to 4.
 constexpr double phased_line_tap = 2, phased_image_tap = 4;
 constexpr Index most_phases = 8, most_phased_taps = 256;
+
+// A byte of an integer that a sum in float32 or float64 becomes: 0.07 per output of uint8, 0.15 of
+// int32, 0.37 of int64 (2048 x 2048, one core of an EPYC, Zen 5).
+constexpr double converted_byte = 0.045;
 
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
@@ -97,7 +102,27 @@ double CostModel::numbers() const {
     return rows() * rounded_up(row, lanes);
 }
 
+double CostModel::conversion() const {
+    if (!is_integer(problem_.out_dtype) || problem_.arithmetic == Arithmetic::i64) return 0;
+    return converted_byte * static_cast<double>(size_of(problem_.out_dtype)) *
+           static_cast<double>(problem_.outputs());
+}
+
+Prediction CostModel::bytes() const {
+    Prediction result{.possible = true, .in_bytes = true, .arithmetic = problem_.arithmetic};
+    const ByteCosts& costs = byte_costs(level_);
+    const TapCost& cost = convolved_ == 1 && problem_.axes.back().k > 1 ? costs.line : costs.image;
+    const double stored = costs.stored * static_cast<double>(size_of(problem_.out_dtype));
+    const double ns =
+        direct_in_life * numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
+        rows() * byte_row;
+    result.alone = ns < worth_waking * 1e9;
+    result.seconds = 1e-9 * (direct_call + shared(ns, rows() + numbers() / 4096));
+    return result;
+}
+
 Prediction CostModel::direct() const {
+    if (traits_.byte_products > 0) return bytes();
     Prediction result{.possible = true, .arithmetic = problem_.arithmetic};
     const LevelCosts& costs = level_costs(level_, problem_.arithmetic);
     const Axis& last = problem_.axes.back();
@@ -123,6 +148,7 @@ Prediction CostModel::direct() const {
     const bool lines = convolved_ == 1 && last.k > 1;
     ns += rows() * ((lines ? direct_line_row : direct_row) +
                     planes * direct_kernel_row * taps / static_cast<double>(last.k));
+    ns += conversion();
     result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (direct_call + shared(ns, rows() + numbers() / 4096));
     return result;
@@ -155,7 +181,7 @@ Prediction CostModel::separable() const {
                            : convolved_ > 2  ? separable_in_life_3d
                                              : separable_in_life;
     double ns = in_life * planes * numbers() * (trips * cost.output + traits_.pass_work * cost.tap);
-    ns += planes * rows() * separable_row;
+    ns += planes * rows() * separable_row + conversion();
     result.terms = traits_.terms;
     const double call = separable_call + separable_axis * std::max(0, convolved_ - 1);
     result.alone = ns < worth_waking * 1e9;
@@ -194,7 +220,7 @@ Prediction CostModel::whole() const {
 
     // the array and the prepared kernel, both transformed
     const double memory = points * 4 * bytes_of(transform_arithmetic_);
-    const double all = ns + waiting(memory, traits_.whole_blocks);
+    const double all = ns + waiting(memory, traits_.whole_blocks) + conversion();
     result.alone = all < worth_waking * 1e9;
     result.seconds = 1e-9 * (whole_call + shared(all, all / task_share));
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
@@ -294,7 +320,7 @@ Prediction CostModel::overlap_save() const {
         }
     }
 
-    const double far = tiles_wait * waiting(0, 0);
+    const double beside = tiles_wait * waiting(0, 0) + conversion();
     const double in_life = convolved_ > 2 ? tiles_in_life_3d : tiles_in_life;
     const bool staged = size_of(problem_.x_dtype) !=
                         size_of(transform_arithmetic_) * (problem_.complex_samples ? 2 : 1);
@@ -325,12 +351,12 @@ Prediction CostModel::overlap_save() const {
             if (staged)
                 one += points * (staged_sample + staged_line / static_cast<double>(tile.back()));
             const double ns =
-                tile_call +
-                shared(tiles * one + far, std::ceil(tiles / 2 * std::min(1.0, points / tile_task)));
+                tile_call + shared(tiles * one + beside,
+                                   std::ceil(tiles / 2 * std::min(1.0, points / tile_task)));
             if (ns < least) {
                 least = ns;
                 result.tile = tile;
-                result.alone = tiles * one + far < worth_waking * 1e9;
+                result.alone = tiles * one + beside < worth_waking * 1e9;
             }
         }
         more = false;

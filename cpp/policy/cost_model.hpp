@@ -27,6 +27,9 @@ private:
     /// For memory, where the shared cache does not hold the arrays and `scratch` bytes that are
     /// walked `trips` times.
     double waiting(double scratch, double trips) const;
+    Prediction bytes() const;  // direct, by products of bytes
+    /// Of results from the arithmetic to integers.
+    double conversion() const;
     double rows() const;     // of outputs along the last axis
     double numbers() const;  // that the direct loops write
     double tile_nanoseconds(const Extents& tile) const;

@@ -2,11 +2,13 @@
 
 namespace faltung {
 
-// levels.inc holds one FALTUNG_LEVEL(name) per line
+// levels.inc holds one FALTUNG_LEVEL(name) or FALTUNG_LEVEL_UPON(name, level below) per line
 namespace microkernels {
 #define FALTUNG_LEVEL(name) extern const Table table_##name;
+#define FALTUNG_LEVEL_UPON(name, below) extern const ByteTable table_##name;
 #include "levels.inc"
 #undef FALTUNG_LEVEL
+#undef FALTUNG_LEVEL_UPON
 }  // namespace microkernels
 
 namespace {
@@ -25,12 +27,35 @@ namespace {
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+[[maybe_unused]] bool runs_v4_vnni() {
+    return runs_v4() && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("avx512vbmi");
+}
 #endif
+
+/// Everything of the level below, and loops over bytes.
+[[maybe_unused]] microkernels::Table put_upon(const microkernels::Table& below, const char* level,
+                                              const microkernels::ByteTable& bytes) {
+    microkernels::Table table = below;
+    table.level = level;
+    table.bytes = &bytes;
+    return table;
+}
+
+#define FALTUNG_LEVEL(name)
+#define FALTUNG_LEVEL_UPON(name, below)     \
+    const microkernels::Table upon_##name = \
+        put_upon(microkernels::table_##below, #name, microkernels::table_##name);
+#include "levels.inc"
+#undef FALTUNG_LEVEL
+#undef FALTUNG_LEVEL_UPON
 
 constexpr CompiledLevel levels[] = {
 #define FALTUNG_LEVEL(name) {&microkernels::table_##name, runs_##name},
+#define FALTUNG_LEVEL_UPON(name, below) {&upon_##name, runs_##name},
 #include "levels.inc"
 #undef FALTUNG_LEVEL
+#undef FALTUNG_LEVEL_UPON
 };
 
 }  // namespace
