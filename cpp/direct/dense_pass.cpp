@@ -469,7 +469,8 @@ std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
     const Index rows = taps.depth * window_rows(plan);
     const Index planes =
         plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;
-    return static_cast<std::size_t>((rows + 2 * plan.group + 1) * row * size + planes);
+    const Index result = in_bytes ? static_cast<Index>(size_of(plan.problem.out_dtype)) : size;
+    return static_cast<std::size_t>((rows * size + (2 * plan.group + 1) * result) * row + planes);
 }
 
 template class DensePass<float>;
