@@ -27,9 +27,15 @@ using Terms = std::vector<Factors>;
 /// With most == 1 a kernel of integers is factorised exactly or not at all.
 Terms factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance, int most = 1);
 
-/// Multiply-adds per output of all passes of all terms; equal taps count as what their running sums
-/// take.
-double separable_work(const Terms& terms);
+/// What the passes of one call do, for predictions: the numbers that they write, their
+/// multiply-adds (equal taps count as what running sums take), the lines of samples, in how many
+/// pieces they are read, how many taps meet the end of a piece. What is computed twice because
+/// boxes overlap is counted twice.
+struct SeparableWork {
+    double results = 0, sums = 0, lines = 0, rows = 0, ends = 0, tasks = 1;
+};
+SeparableWork separable_work(const Problem& problem, const Terms& terms,
+                             const microkernels::Table& table);
 
 std::unique_ptr<Executor> make_separable(const Problem& problem, const Terms& terms,
                                          const microkernels::Table& table);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "direct/separable.hpp"
-
 namespace faltung {
 
 namespace direct {
@@ -69,25 +67,5 @@ template struct Pass<double>;
 template struct Pass<std::int64_t>;
 
 }  // namespace direct
-
-double separable_work(const Terms& terms) {
-    double work = 0;
-    for (const Factors& term : terms)
-        for (std::size_t a = 0; a < term.per_axis.size(); ++a) {
-            const auto& taps = term.per_axis[a];
-            const auto count = static_cast<Index>(taps.size());
-            if (count == 1) continue;
-            double one = static_cast<double>(count);
-            if (direct::equal_taps(taps)) {
-                const bool along = a + 1 == term.per_axis.size();
-                if (along)
-                    one = std::min(one, direct::box_chain(count).work());
-                else if (terms.size() == 1)
-                    one = std::min(one, direct::box_across_work);
-            }
-            work += one;
-        }
-    return work;
-}
 
 }  // namespace faltung

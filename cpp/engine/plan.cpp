@@ -68,6 +68,11 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
     return bytes;
 }
 
+PassWork passes_of(const Problem& problem, const Terms& terms) {
+    const SeparableWork work = separable_work(problem, terms, current_level());
+    return {work.results, work.sums, work.lines, work.rows, work.ends, work.tasks};
+}
+
 /// Calls that are over before a second thread has woken up run on the caller's alone. No bit of the
 /// answer depends on it.
 void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Context context) {
@@ -101,6 +106,7 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     const WholeWork whole = whole_work(problem, current_level());
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
+    traits.whole_lines = whole.lines;
     traits.whole_steps = whole.steps;
     traits.whole_is_own = whole.own;
     if (worth_factors(problem, kernel) || request.method == Method::separable)
@@ -108,7 +114,7 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
             factorise(kernel, problem.arithmetic, rank_tolerance(problem, request.kernel_dtype),
                       most_terms(problem));
     traits.terms = static_cast<int>(weighed.terms.size());
-    traits.pass_work = separable_work(weighed.terms);
+    traits.passes = passes_of(problem, weighed.terms);
     weighed.choice = choose(problem, traits, current_level(), request.method);
     return weighed;
 }
@@ -260,7 +266,7 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
         auto made = std::make_shared<Plan>();
         made->level = &current_level();
         made->problem = problem;
-        made->choice = choose(problem, {.terms = 1, .pass_work = separable_work({factors})},
+        made->choice = choose(problem, {.terms = 1, .passes = passes_of(problem, {factors})},
                               *made->level, Method::separable);
         made->executor = make_separable(problem, {factors}, *made->level);
         return std::shared_ptr<const Plan>(std::move(made));

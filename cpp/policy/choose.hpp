@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -19,19 +20,30 @@ std::string_view name_of(Method method);
 /// idle cores.
 inline constexpr double worth_waking = 60e-6;  // seconds
 
+/// What the passes of a separable kernel do, what they do twice included.
+struct PassWork {
+    double results = 0;  // numbers that they write
+    double sums = 0;     // multiply-adds
+    double lines = 0;    // lines of samples that they read,
+    double rows = 0;     // in so many pieces
+    double ends = 0;     // taps that meet the end of one
+    double tasks = 1;
+};
+
 /// What choosing needs to know beside the problem.
 struct Traits {
     bool finite_kernel = true;
     int terms = 0;              // outer products that make up the kernel; 0 if it is no few of them
     Index listed = 0;           // taps that are not zero, where direct sums only these
     double byte_products = 0;   // of four taps each, where direct sums samples as bytes; else 0
-    double pass_work = 0;       // multiply-adds per output of all their passes
+    PassWork passes;            // that they take
     double kernel_norm = 0;     // l2
     bool fft_available = true;  // a library for transform lengths that we have none of our own for
     int workers = 1;            // that a call may have, usually
-    // a transform of the whole array: blocks of so many complex points, so many butterfly levels
-    // each way
-    double whole_blocks = 1, whole_points = 1, whole_steps = 0;
+    double most_tile_bytes = std::numeric_limits<double>::infinity();  // of a transformed tile
+    // a transform of the whole array: blocks of so many complex points, so many lines and butterfly
+    // levels each way
+    double whole_blocks = 1, whole_points = 1, whole_lines = 0, whole_steps = 0;
     bool whole_is_own = false;  // by transforms of our own
 };
 

@@ -20,6 +20,11 @@ public:
     Prediction overlap_save() const;
 
 private:
+    struct Side;
+    struct Load {
+        double nanoseconds, tasks;  // of one worker, who may be helped with so many
+    };
+
     /// Why no transform may serve, or nothing; `points` enter its rounding error.
     std::string transform_objection(double points) const;
     /// What is left of one worker's time where several find something to do.
@@ -28,14 +33,18 @@ private:
     /// walked `trips` times.
     double waiting(double scratch, double trips) const;
     Prediction bytes() const;  // direct, by products of bytes
-    /// Of results from the arithmetic to integers.
-    double conversion() const;
+    double row_of_samples() const;
+    /// For results that are converted on their way out.
+    double writing(Arithmetic arithmetic) const;
+    bool converts_samples(Arithmetic arithmetic) const;
+    double array_bytes() const;
     double rows() const;     // of outputs along the last axis
     double numbers() const;  // that the direct loops write
-    double tile_nanoseconds(const Extents& tile) const;
     double line_nanoseconds(double points) const;
     double square_cost(double n) const;
-    PerAxis<Index> tile_candidates(int axis) const;
+    PerAxis<Index> tile_lengths(int axis) const;
+    Side side_of(int axis, Index length) const;
+    Load load_of(const PerAxis<const Side*>& sides) const;
 
     const Problem& problem_;
     const Traits& traits_;
@@ -43,5 +52,8 @@ private:
     Arithmetic transform_arithmetic_;
     int convolved_ = 0;  // axes with more than one tap
 };
+
+/// Whether numbers of this dtype are read and written as they are computed with.
+bool stands_as(DType dtype, Arithmetic arithmetic);
 
 }  // namespace faltung

@@ -368,10 +368,12 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table) {
     work.own = layout.shape.is_long() && plan_long_tile(layout.shape.row_points(), table).good;
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
-    if (layout.shape.row != Row::flat)
-        work.steps += std::log2(static_cast<double>(layout.shape.row_points()));
-    for (const Span& axis : layout.shape.columns)
-        work.steps += std::log2(static_cast<double>(axis.length));
+    const auto add = [&](Index length) {
+        work.steps += std::log2(static_cast<double>(length));
+        work.lines += work.points / static_cast<double>(length);
+    };
+    if (layout.shape.row != Row::flat) add(layout.shape.row_points());
+    for (const Span& axis : layout.shape.columns) add(axis.length);
     return work;
 }
 

@@ -13,10 +13,10 @@
 
 namespace faltung {
 
-/// What a call has to transform, for predictions: blocks of `points` complex numbers, `steps`
-/// butterfly levels each way, by transforms of our own or the library's.
+/// What a call has to transform, for predictions: blocks of `points` complex numbers, `lines` and
+/// `steps` butterfly levels each way, by transforms of our own or the library's.
 struct WholeWork {
-    double blocks = 1, points = 1, steps = 0;
+    double blocks = 1, points = 1, lines = 0, steps = 0;
     bool own = false;
 };
 WholeWork whole_work(const Problem& problem, const microkernels::Table& table);

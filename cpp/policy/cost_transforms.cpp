@@ -1,0 +1,343 @@
+// What transforms take: of the whole array, and of tiles.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "policy/cost_model.hpp"
+
+namespace faltung {
+
+namespace {
+
+// Nanoseconds on one core, fitted as those of cost_model.cpp.
+constexpr double whole_call = 600, whole_block = 190, whole_line = 40;
+constexpr double whole_scattered = 1.2;  // volumes that the second-level cache does not hold
+constexpr double whole_gathered = 0.6;  // a number of a long line that does not lie as it is wanted
+// What makes a task (spectral/whole.cpp, grid.cpp): points, and of columns so many lines.
+constexpr double whole_task = 1 << 15, whole_columns = 16;
+
+constexpr double tile_call = 1000;
+constexpr double tile_task = 1 << 14;  // points that make a task (spectral/overlap_save.cpp)
+// Of a tile's calibrated cost: what every tile takes, what falls away where only part of it holds
+// samples, or results.
+constexpr double tile_always = 0.55, tile_filled = 0.15, tile_kept = 0.22;
+constexpr double tile_far_byte = 0.013;  // of arrays beyond the second-level cache
+// The share of a square tile's cost that is not transforms: rows in and out.
+constexpr double traffic_share = 0.3;
+constexpr double twist_cost = 1.1;  // a folded line multiplies by one more table
+constexpr double long_line = 2.3;   // the whole of it, against a tile: surveyed, and in three parts
+// Tiles that the second-level cache does not hold, or those of all workers a third of the shared
+// one.
+constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
+constexpr double tiles_wait = 0.25;       // what is left of waiting where tiles fetch ahead, too
+constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
+constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
+// Samples that are converted, or continued by a boundary, go through a line buffer on their way
+// into a tile: a line, and a number of it.
+constexpr double staged_line = 16, staged_number = 0.03;
+// Results that are converted or stand at steps leave a tile row by row, those of more lanes than
+// are stored together number by number.
+constexpr double lone_byte = 0.25, lone_line_number = 0.6, scattered_number = 0.65;
+constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
+
+// Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
+// rows that several tiles share begin on cache lines.
+constexpr Index column_tile_points = Index{1} << 14, stream_bytes = 64;
+
+// Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
+constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
+
+double bytes_of(Arithmetic arithmetic) { return static_cast<double>(size_of(arithmetic)); }
+
+}  // namespace
+
+std::string CostModel::transform_objection(double points) const {
+    if (!traits_.finite_kernel) return "the kernel holds NaN or infinity";
+    if (problem_.sample_bound > 0) {
+        // |error| <= c eps log2(n) |x|_2 |k|_2 must stay far enough from one half for rounding to
+        // be exact
+        constexpr double c = 4, eps = 0x1p-53, safe = 0.25;
+        const double samples = problem_.sample_bound * std::sqrt(points);
+        if (c * eps * std::log2(std::max(2.0, points)) * samples * traits_.kernel_norm > safe)
+            return "rounding could reach half a unit: these integers are too large to be exact in "
+                   "float64";
+    }
+    return {};
+}
+
+Prediction CostModel::whole() const {
+    Prediction result{.arithmetic = transform_arithmetic_};
+    const double points = traits_.whole_points, blocks = traits_.whole_blocks;
+    result.reason = transform_objection(points * 2);
+    if (result.reason.empty() && !traits_.fft_available)
+        result.reason =
+            "no FFT library was found (faltung.show_config() lists where it was looked for)";
+    if (!result.reason.empty()) return result;
+    result.possible = true;
+    const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
+    const double number = bytes_of(transform_arithmetic_);
+    const bool scattered =
+        convolved_ > 2 && points * 2 * number > static_cast<double>(machine().caches.l2);
+    const double library = (scattered ? whole_scattered : 1) * points *
+                               (cost.output + traits_.whole_steps * cost.tap) +
+                           traits_.whole_lines * whole_line + whole_block;
+    const double ns = blocks * (traits_.whole_is_own ? line_nanoseconds(points) : library);
+
+    // the array and the prepared kernel, both transformed
+    const double memory = points * 4 * number;
+    const double gathered =
+        traits_.whole_is_own && (converts_samples(transform_arithmetic_) || problem_.inner > 1 ||
+                                 problem_.axes.back().step > 1)
+            ? whole_gathered * 2 * points * blocks
+            : 0;
+    const double all = ns + gathered + waiting(memory, blocks) + writing(transform_arithmetic_);
+    double tasks = points / whole_task;
+    if (blocks > 1)
+        tasks = blocks / std::max(1.0, std::floor(1 / tasks));
+    else if (!traits_.whole_is_own)
+        tasks = std::min(tasks, traits_.whole_lines / whole_columns);
+    result.alone = all < worth_waking * 1e9;
+    result.seconds = 1e-9 * (whole_call + shared(all, tasks));
+    const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
+    if (memory > workspace_limit + kernel_multiple * kernel)
+        result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
+                        " MiB of memory, more than auto may take";
+    return result;
+}
+
+PerAxis<Index> CostModel::tile_lengths(int a) const {
+    const Axis& axis = problem_.axes[a];
+    PerAxis<Index> candidates;
+    if (axis.k == 1) {
+        candidates.push_back(1);
+        return candidates;
+    }
+    const Index reach = axis.reach(), needed = axis.last() - axis.first;
+    const auto offer = [&](Index length) {
+        if (length <= reach || candidates.size() == max_rank) return;
+        // one length that holds everything is enough
+        if (!candidates.empty() && candidates.back() >= needed) return;
+        candidates.push_back(length);
+    };
+    if (convolved_ == 1 && a + 1 == problem_.axes.size()) {  // a line, folded into a rectangle
+        for (Index length = 256; length <= Index{1} << 20; length *= 2) {
+            offer(length);
+            if (length >= 1024 && std::countr_zero(static_cast<std::uint64_t>(length)) % 2 == 0)
+                offer(length / 4 * 9);
+        }
+    } else {
+        // the two fastest axes are transposed in blocks of a register's width
+        const int last = problem_.axes.size() - 1;
+        int neighbour = last - 1;
+        while (neighbour > 0 && problem_.axes[neighbour].k == 1) --neighbour;
+        const bool in_blocks = problem_.axes[last].k > 1 && a >= neighbour;
+        const Index lanes =
+            level_.vector_bytes / static_cast<Index>(size_of(transform_arithmetic_));
+        for (Index length : own_lengths)
+            if (!in_blocks || length % lanes == 0) offer(length);
+    }
+    if (candidates.empty() && traits_.fft_available)
+        offer(static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(2 * reach))));
+    return candidates;
+}
+
+/// A line of `points` complex numbers, folded into a square.
+double CostModel::line_nanoseconds(double points) const {
+    const double cost = square_cost(std::sqrt(points));
+    return long_line * points * cost * ((1 - traffic_share) * twist_cost + traffic_share);
+}
+
+/// Per point of one pass over an axis of n points, from the square tile of that side.
+double CostModel::square_cost(double n) const {
+    const auto lanes = static_cast<Index>(level_.vector_bytes / bytes_of(transform_arithmetic_));
+    std::size_t i = 0;
+    while (i + 1 < own_lengths.size() &&
+           (static_cast<double>(own_lengths[i]) < n || own_lengths[i] % lanes != 0))
+        ++i;
+    return level_costs(level_, transform_arithmetic_).square[i];
+}
+
+/// A length that a tile may have along an axis, and what follows from it.
+struct CostModel::Side {
+    Index length;          // as the plan has it
+    double points;         // along the axis; columns without taps are as many as fit
+    double tiles;          // along the axis
+    double inside;         // the share of them that x holds as they are
+    double rows;           // points that hold samples
+    double filled, kept;   // shares of the points that hold samples, and results
+    double pass, traffic;  // nanoseconds per point of the tile; none without taps
+    bool own;              // by transforms of our own
+};
+
+CostModel::Side CostModel::side_of(int a, Index length) const {
+    const Axis& axis = problem_.axes[a];
+    const bool last = a + 1 == problem_.axes.size();
+    Side side{.length = length};
+    side.points = static_cast<double>(length);
+    side.own = true;
+    if (length == 1) {  // a batch
+        if (last) return side;
+        side.tiles = static_cast<double>(axis.out);
+        side.inside = side.rows = side.filled = side.kept = 1;
+        return side;
+    }
+    const Index samples = (axis.out - 1) * axis.step + 1;
+    Index valid = length - axis.reach() + 1;
+    const Index unit = stream_bytes / static_cast<Index>(size_of(transform_arithmetic_));
+    if (last && samples > valid && valid >= 2 * unit) valid -= valid % unit;
+    const Index hop = (std::min(valid, samples) - 1) / axis.step + 1;
+    const Index count = (axis.out + hop - 1) / hop, pace = hop * axis.step;
+    side.tiles = static_cast<double>(count);
+    const Index before = std::max<Index>(0, -axis.first), room = axis.x - length - axis.first;
+    const Index held =
+        room < 0 ? 0 : std::min(count - 1, room / pace) - (before + pace - 1) / pace + 1;
+    side.inside = static_cast<double>(std::max<Index>(0, held)) / side.tiles;
+    const double results =
+        (static_cast<double>(axis.out) / side.tiles - 1) * static_cast<double>(axis.step) + 1;
+    side.rows = std::min(side.points, results + static_cast<double>(axis.reach() - 1));
+    side.filled = side.rows / side.points;
+    side.kept = results / side.points;
+
+    const bool line = convolved_ == 1 && last;
+    const double n = line ? std::sqrt(side.points) : side.points;
+    side.own = n <= static_cast<double>(own_lengths.back());
+    side.pass = square_cost(n) * (1 - traffic_share) * (line ? twist_cost : 0.5);
+    side.traffic = square_cost(n) * traffic_share;
+    return side;
+}
+
+/// Tiles of these sides; nothing is transformed where there are no taps.
+CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
+    const int last = sides.size() - 1;
+    double points = 1, tiles = 1, inside = 1, rows = 1, filled = 1, kept = 1, passes = 0,
+           traffic = 0;
+    int transformed = 0;
+    bool own = true;
+    for (int a = 0; a <= last; ++a) {
+        const Side& side = *sides[a];
+        if (a == last && side.length == 1) break;
+        points *= side.points;
+        tiles *= side.tiles;
+        inside *= side.inside;
+        filled *= side.filled;
+        kept *= side.kept;
+        passes += side.pass;
+        traffic = std::max(traffic, side.traffic);
+        own = own && side.own;
+        transformed += side.length > 1;
+        if (a < last) rows *= side.rows;
+    }
+    const double lanes = static_cast<double>(problem_.lanes());
+    double width = sides[last]->rows;
+    if (sides[last]->length == 1) {  // columns
+        const Axis& axis = problem_.axes[last];
+        const double vector = level_.vector_bytes / bytes_of(transform_arithmetic_);
+        const double samples = static_cast<double>((axis.out - 1) * axis.step + 1);
+        const double most =
+            std::max(vector, std::floor(column_tile_points / points / vector) * vector);
+        const double columns = std::min(most, std::ceil(samples / vector) * vector);
+        const double across = std::ceil(samples / columns);
+        points *= columns;
+        tiles *= across;
+        inside *= std::floor(samples / columns) / across;
+        width = samples / across;
+        filled *= width / columns;
+        kept *= width / columns;
+    }
+
+    // two real tiles share a complex one
+    const bool odd = problem_.lanes() % 2 != 0;
+    const double groups = odd ? std::ceil(tiles / 2) : tiles, planes = odd ? lanes : lanes / 2;
+    const double tasks =
+        std::ceil(groups / std::max(1.0, std::floor(tile_task / (points * planes))));
+    if (transformed == 0) return {groups * planes * 2 * points * library_point, tasks};
+    const double full = odd ? tiles / (2 * groups) : 1;
+    double share = tile_always + full * (tile_filled * filled + tile_kept * kept);
+    if (transformed > 2 || (transformed > 1 && planes > 1)) {
+        const double bytes = planes * points * 2 * bytes_of(transform_arithmetic_);
+        const Caches& caches = machine().caches;
+        if (bytes * traits_.workers >= static_cast<double>(caches.l3) / 3)
+            share *= out_of_l3;
+        else if (bytes > static_cast<double>(caches.l2))
+            share *= out_of_l2;
+    }
+    if (!own) share *= library_slowdown;
+    const double transforms = groups * planes * 2 * points * share * (passes + traffic);
+    const double staged = converts_samples(transform_arithmetic_) ? 1 : 1 - inside;
+    const double lines = staged * tiles * rows * (staged_line + staged_number * width * lanes);
+    return {transforms + lines, tasks};
+}
+
+Prediction CostModel::overlap_save() const {
+    Prediction result{.arithmetic = transform_arithmetic_};
+    result.reason = transform_objection(1);
+    if (!result.reason.empty()) return result;
+
+    const int rank = problem_.axes.size();
+    std::vector<std::vector<Side>> candidates(static_cast<std::size_t>(rank));
+    for (int a = 0; a < rank; ++a) {
+        auto& sides = candidates[static_cast<std::size_t>(a)];
+        for (const Index length : tile_lengths(a)) sides.push_back(side_of(a, length));
+        if (sides.empty()) {
+            result.reason =
+                "the kernel is longer than our own transforms, and no FFT library was found";
+            return result;
+        }
+    }
+
+    const Axis& last = problem_.axes.back();
+    double stored = 0;
+    if (!stands_as(problem_.out_dtype, transform_arithmetic_) || last.step > 1)
+        stored = convolved_ == 1 ? lone_line_number : lone_byte * bytes_of(transform_arithmetic_);
+    else if (problem_.lanes() > most_interleaved)
+        stored = scattered_number;
+    const double computed = rows() * static_cast<double>(last.out * last.step * problem_.lanes());
+    const bool far = array_bytes() > static_cast<double>(machine().caches.l2) / 2;
+    const double lasting =
+        tiles_wait * waiting(0, 0) + (far ? tile_far_byte * array_bytes() : 0) + stored * computed;
+    const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
+    const double planes = std::ceil(static_cast<double>(problem_.lanes()) / 2);
+
+    // every combination of lengths: few, since convolved axes are few
+    double least = INFINITY;
+    PerAxis<std::size_t> at(rank, 0);
+    for (bool more = true; more;) {
+        PerAxis<const Side*> sides;
+        double points = 1;
+        for (int a = 0; a < rank; ++a) {
+            sides.push_back(&candidates[static_cast<std::size_t>(a)][at[a]]);
+            points *= sides[a]->points;
+        }
+        const double memory = points * 2 * bytes_of(transform_arithmetic_) * planes;
+        const bool fits = points * 2 * bytes_of(transform_arithmetic_) <= traits_.most_tile_bytes &&
+                          memory <= workspace_limit / 2 + kernel_multiple * kernel;
+        if (fits && transform_objection(points).empty()) {
+            const Load load = load_of(sides);
+            const double ns = load.nanoseconds + lasting;
+            const double all = tile_call + shared(ns, load.tasks);
+            if (all < least) {
+                least = all;
+                result.tile = Extents();
+                for (const Side* side : sides) result.tile.push_back(side->length);
+                result.alone = ns < worth_waking * 1e9;
+            }
+        }
+        more = false;
+        for (int a = rank - 1; a >= 0 && !more; --a) {
+            more = ++at[a] < candidates[static_cast<std::size_t>(a)].size();
+            if (!more) at[a] = 0;
+        }
+    }
+    if (result.tile.empty()) {
+        result.reason = transform_objection(static_cast<double>(problem_.taps()) * 4);
+        if (result.reason.empty())
+            result.reason = "no tile for this kernel stays within the memory promise";
+        return result;
+    }
+    result.possible = true;
+    result.seconds = 1e-9 * least;
+    return result;
+}
+
+}  // namespace faltung
