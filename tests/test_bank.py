@@ -89,6 +89,9 @@ def test_more_spectra_than_may_be_held(rng):
 def test_some_kernels_go_alone(rng):
     bank = faltung.filter_bank_plan(rng.random((4, 3, 3), dtype="f4"), (900, 900))
     assert bank.shared == 0
+    assert "summed directly, side by side" in bank.explain()
+    outer = np.outer([1, 2, 3], [2, 3, 4, 5]).astype("f4")
+    bank = faltung.filter_bank_plan([outer, outer], (900, 900), method="separable")
     assert "each by itself" in bank.explain()
     kernels = rng.standard_normal((4, 31, 31)).astype("f4")
     kernels[2, 3, 4] = np.nan  # no transform may serve it
@@ -100,6 +103,30 @@ def test_some_kernels_go_alone(rng):
     x = rng.random((900, 900), dtype="f4")
     for y, k in zip(bank(x), kernels, strict=True):
         np.testing.assert_allclose(y, faltung.convolve(x, k, "same"), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "extents", "count"),
+    [
+        ((40, 50), (3, 5), 3),
+        ((700, 613), (3, 3), 5),
+        ((2, 3, 300, 400), (5, 1), 2),
+        ((400_000,), (7,), 2),
+        ((30, 90, 101), (3, 2, 3), 3),
+        ((501, 300, 3), (3, 3, 1), 4),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("boundary", ["zero", "mirror"])
+def test_direct_sums_side_by_side_are_those_of_one_by_one(
+    level, rng, shape, extents, count, workers, boundary
+):
+    x = rng.standard_normal(shape).astype("f4")
+    kernels = rng.standard_normal((count, *(1,) * (x.ndim - len(extents)), *extents)).astype("f4")
+    settings = {"method": "direct", "boundary": boundary, "workers": workers}
+    maps = faltung.filter_bank(x, kernels, **settings)
+    for y, k in zip(maps, kernels, strict=True):
+        np.testing.assert_array_equal(y, faltung.convolve(x, k, "same", **settings))
 
 
 @pytest.mark.parametrize("method", ["auto", "overlap_save"])

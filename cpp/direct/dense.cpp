@@ -14,6 +14,29 @@ constexpr double task_work = 6e7;
 constexpr double shared_work = 4e5;
 /// Tasks per worker, so that they finish together.
 constexpr double tasks_per_worker = 4;
+/// Samples that several kernels meet in turn: a part of a common second-level cache, in which
+/// results pass through as well.
+constexpr double part_bytes = 256 << 10;
+
+Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
+
+/// Box number `number` of those that cut an array of `extents` into parts.
+Box part_of(const Extents& extents, const Extents& part, Index number) {
+    Box box{part, part};
+    for (int a = extents.size() - 1; a >= 0; --a) {
+        const Index count = divide_up(extents[a], part[a]);
+        box.begin[a] = number % count * part[a];
+        box.end[a] = std::min(extents[a], box.begin[a] + part[a]);
+        number /= count;
+    }
+    return box;
+}
+
+Index count_parts(const Extents& extents, const Extents& part) {
+    Index count = 1;
+    for (int a = 0; a < extents.size(); ++a) count *= divide_up(extents[a], part[a]);
+    return count;
+}
 
 template <class T>
 class DenseOf final : public Dense {
@@ -24,24 +47,39 @@ public:
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         const Far far = what_is_far();
         const direct::DensePass<T> pass(plan_, x, out, far);
-        const Extents piece = pieces(context.workers);
-        Extents counts;
-        for (int a = 0; a <= plan_.outer; ++a)
-            counts.push_back((extent(a) + piece[a] - 1) / piece[a]);
-        parallel_for(product(counts), context, [&](Index task, int) {
-            Box box{piece, piece};
-            for (int a = plan_.outer; a >= 0; --a) {
-                box.begin[a] = task % counts[a] * piece[a];
-                box.end[a] = std::min(extent(a), box.begin[a] + piece[a]);
-                task /= counts[a];
-            }
-            pass.run(box);
+        const Extents all = extents(), piece = pieces(context.workers);
+        parallel_for(count_parts(all, piece), context, [&](Index task, int) {
+            pass.run(part_of(all, piece, task));
             if (far.results) plan_.micro->fence();
         });
     }
 
     void run_box(const ArrayView& x, const ArrayView& out, const Box& box) const override {
         direct::DensePass<T>(plan_, x, out, {}).run(box);
+    }
+
+    void run_part(const ArrayView& x, const ArrayView& out, const Box& box) const override {
+        const Far far = what_is_far();
+        direct::DensePass<T>(plan_, x, out, far).run(box);
+        if (far.results) plan_.micro->fence();
+    }
+
+    /// Slow axes are cut first. Parts that are short against their windows would fetch most samples
+    /// twice.
+    Extents part() const override {
+        Extents part = extents();
+        double bytes = static_cast<double>(sizeof(T)) * static_cast<double>(plan_.problem.lanes());
+        for (const Index length : part) bytes *= static_cast<double>(length);
+        for (int a = 0; a <= plan_.outer && bytes > part_bytes; ++a) {
+            const Axis& axis = plan_.problem.axes[a];
+            const Index group = a == plan_.outer ? 1024 : a == plan_.row_axis ? plan_.group : 1;
+            const Index unit = divide_up(2 * axis.reach(), group) * group;
+            const double all = static_cast<double>(part[a]);
+            const Index wanted = static_cast<Index>(all * part_bytes / bytes);
+            part[a] = std::clamp<Index>(wanted / unit * unit, std::min(unit, part[a]), part[a]);
+            bytes *= static_cast<double>(part[a]) / all;
+        }
+        return part;
     }
 
     std::size_t workspace_bytes() const override {
@@ -52,6 +90,12 @@ private:
     using Far = typename direct::DensePass<T>::Far;
 
     Index extent(int axis) const { return plan_.problem.axes[axis].out; }
+
+    Extents extents() const {
+        Extents all;
+        for (const Axis& axis : plan_.problem.axes) all.push_back(axis.out);
+        return all;
+    }
 
     Far what_is_far() const {
         const Problem& problem = plan_.problem;
@@ -100,6 +144,25 @@ private:
 };
 
 }  // namespace
+
+void run_together(const std::vector<const Dense*>& kernels, const ArrayView& x,
+                  const std::vector<ArrayView>& outs, const Context& context) {
+    const Extents &all = outs.front().shape, part = kernels.front()->part();
+    const auto count = static_cast<Index>(kernels.size());
+    const Index parts = count_parts(all, part);
+    // few parts are shared among the workers kernel by kernel
+    const auto wanted = static_cast<Index>(tasks_per_worker) * context.workers;
+    const Index slice = divide_up(count, std::clamp<Index>(divide_up(wanted, parts), 1, count));
+    const Index slices = divide_up(count, slice);
+    parallel_for(parts * slices, context, [&](Index task, int) {
+        const Box box = part_of(all, part, task / slices);
+        const Index begin = task % slices * slice, end = std::min(count, begin + slice);
+        for (Index k = begin; k < end; ++k) {
+            const auto at = static_cast<std::size_t>(k);
+            kernels[at]->run_part(x, outs[at], box);
+        }
+    });
+}
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                   const microkernels::Table& table, const FarFrom& far_from) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/box.hpp"
 #include "core/executor.hpp"
@@ -16,7 +17,16 @@ public:
     /// The outputs of one box, on the calling thread. What run() does in parallel; the transform
     /// methods send single tiles here.
     virtual void run_box(const ArrayView& x, const ArrayView& out, const Box& box) const = 0;
+    /// The same as one of many: what is far from the caches is treated as in run().
+    virtual void run_part(const ArrayView& x, const ArrayView& out, const Box& box) const = 0;
+    /// The extents of parts of the outputs whose samples stay in a second-level cache.
+    virtual Extents part() const = 0;
 };
+
+/// Kernels of one shape over one array: all of them part by part, so that its samples are fetched
+/// once. `outs` holds an array per kernel.
+void run_together(const std::vector<const Dense*>& kernels, const ArrayView& x,
+                  const std::vector<ArrayView>& outs, const Context& context);
 
 /// Bytes beyond which arrays are treated as lying in memory and not in the last-level cache:
 /// results are stored past the caches, samples fetched early.

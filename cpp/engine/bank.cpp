@@ -10,11 +10,27 @@ namespace faltung {
 namespace {
 
 /// Of the time of overlap-save with one kernel: what every kernel of a bank takes, and what they
-/// take once together.
-constexpr double each_share = 0.6, once_share = 0.4;
+/// take once together. Banks of 2, 8 and 24, an EPYC (Zen 5, 2 cores): 0.52 to 0.62 and 0.4 to 0.6
+/// for images from 1024 x 1024 on, lines of 10^6, volumes of 96^3 and kernels from 3 to 31,
+/// float32, float64 and complex64; 512 x 512 0.6 to 0.72.
+constexpr double each_share = 0.6, once_share = 0.5;
+/// Of a direct sum by itself: what it takes beside others. 0.8 to 1, less for calls of
+/// microseconds.
+constexpr double beside_share = 0.9;
+
+/// Of the last-level cache, what the kernels' spectra should take, which every tile meets; smaller
+/// tiles for its sake may take so much longer for a kernel by itself. 64 of 31 x 31 over 2048 x
+/// 2048 on the same machine (32 MiB): tiles of 96 to 128 (5 to 8 MiB) 72 to 76 ms, of 192 (18 MiB)
+/// 91; 16 of them 19 ms by each; 64 of 63 x 63 113 ms by 192 and 256, 128 by 128.
+constexpr double spectra_share = 1.0 / 6, worth_caching = 1.25;
 
 /// Spectra that may be held at a time.
 constexpr std::size_t most_spectra = std::size_t{32} << 20;
+
+/// Of a kernel that shares no transforms.
+double seconds_alone(const Choice& choice) {
+    return choice.taken().seconds * (choice.method == Method::direct ? beside_share : 1);
+}
 
 constexpr std::size_t place_of(Method method) { return static_cast<std::size_t>(method); }
 
@@ -39,12 +55,14 @@ PreparedBank::PreparedBank(Request request, const ArrayView& kernels)
     ArrayView out = absent_view(request_, request_.problem.out_dtype, true);
     double shared_seconds = 0;
     for (Index k = 0; k < count(); ++k) {
+        if (request_.exact_integers) {
+            alone_.push_back(k);  // each call settles what they are computed in
+            continue;
+        }
         if (!may_share) {
-            alone_.push_back(k);
-            if (request_.exact_integers) continue;  // each call settles what they are computed in
-            const Plan& plan = plan_of(k).plan();
-            seconds_ += plan.choice.taken().seconds;
-            if (k == 0) first_choice_ = plan.choice.explain();
+            const Choice& choice = plan_of(k).plan().choice;
+            if (k == 0) first_choice_ = choice.explain();
+            take_alone(k, choice);
             continue;
         }
         Problem problem = request_.problem;
@@ -53,18 +71,29 @@ PreparedBank::PreparedBank(Request request, const ArrayView& kernels)
         const Weighed weighed = weigh(problem, view, request_);
         if (k == 0) first_choice_ = weighed.choice.explain();
         const Prediction& shared = weighed.choice.predictions[place_of(Method::overlap_save)];
-        const double taken = weighed.choice.taken().seconds;
-        if (shared.possible && (request_.method || each_share * shared.seconds < taken)) {
+        if (shared.possible &&
+            (request_.method || each_share * shared.seconds < seconds_alone(weighed.choice))) {
             together_.push_back(k);
             seconds_ += each_share * shared.seconds;
             shared_seconds = once_share * shared.seconds;
         } else {
-            alone_.push_back(k);
-            seconds_ += taken;
+            take_alone(k, weighed.choice);
         }
     }
     seconds_ += shared_seconds;
     if (!together_.empty()) layout_for(x, out);
+}
+
+/// For a kernel that shares no transforms.
+void PreparedBank::take_alone(Index which, const Choice& choice) {
+    const double seconds = seconds_alone(choice);
+    seconds_ += seconds;
+    if (choice.method == Method::direct) {
+        side_by_side_.push_back(which);
+        direct_seconds_ += seconds;
+    } else {
+        alone_.push_back(which);
+    }
 }
 
 const PreparedKernel& PreparedBank::plan_of(Index which) const {
@@ -93,6 +122,22 @@ std::unique_ptr<const BankTiles> PreparedBank::prepare(std::span<const Index> wh
                      {.workers = default_workers()});
 }
 
+Extents PreparedBank::tile_for(const Problem& problem, const ArrayView& kernel) const {
+    Request any_method = request_;
+    any_method.method.reset();  // that smaller tiles cannot be had is no error
+    const auto predict = [&](double most_tile_bytes) {
+        return weigh(problem, kernel, any_method, most_tile_bytes)
+            .choice.predictions[place_of(Method::overlap_save)];
+    };
+    const Prediction usual = predict(std::numeric_limits<double>::infinity());
+    const double room = static_cast<double>(machine().caches.l3) * spectra_share /
+                        static_cast<double>(together_.size());
+    if (static_cast<double>(bank_kernel_bytes(problem, usual.tile)) <= room) return usual.tile;
+    const Prediction smaller = predict(room);
+    return smaller.possible && smaller.seconds <= worth_caching * usual.seconds ? smaller.tile
+                                                                                : usual.tile;
+}
+
 std::shared_ptr<const PreparedBank::Layout> PreparedBank::layout_for(const ArrayView& x,
                                                                      const ArrayView& out) const {
     Problem problem = request_.problem;
@@ -105,9 +150,7 @@ std::shared_ptr<const PreparedBank::Layout> PreparedBank::layout_for(const Array
     }
     auto layout = std::make_shared<Layout>();
     layout->problem = problem;
-    const Weighed weighed = weigh(problem, view, request_);
-    layout->tile = tile_override().tile.value_or(
-        weighed.choice.predictions[place_of(Method::overlap_save)].tile);
+    layout->tile = tile_override().tile.value_or(tile_for(problem, view));
     const std::size_t bytes = bank_kernel_bytes(problem, layout->tile);
     layout->part = std::clamp<std::size_t>(most_spectra / bytes, 1, together_.size());
     layout->first = prepare(std::span(together_).first(layout->part), *layout, x, out);
@@ -116,25 +159,51 @@ std::shared_ptr<const PreparedBank::Layout> PreparedBank::layout_for(const Array
     return layout;
 }
 
-void PreparedBank::run(const ArrayView& x, const ArrayView& out, const Context& context) const {
-    const auto map = [&](Index k) {
-        ArrayView view{.data = out.data + k * out.strides[0], .dtype = out.dtype};
-        for (int a = 1; a < out.rank(); ++a) {
-            view.shape.push_back(out.shape[a]);
-            view.strides.push_back(out.strides[a]);
+ArrayView PreparedBank::map(const ArrayView& out, Index which) {
+    ArrayView view{.data = out.data + which * out.strides[0], .dtype = out.dtype};
+    for (int a = 1; a < out.rank(); ++a) {
+        view.shape.push_back(out.shape[a]);
+        view.strides.push_back(out.strides[a]);
+    }
+    return view;
+}
+
+void PreparedBank::run_side_by_side(const ArrayView& x, const ArrayView& out,
+                                    const Context& context) const {
+    std::vector<std::shared_ptr<const Plan>> plans;
+    std::vector<const Dense*> kernels;
+    std::vector<ArrayView> maps;
+    ArrayView x_view = x;
+    for (const Index k : side_by_side_) {
+        x_view = x;
+        maps.push_back(map(out, k));
+        plans.push_back(plan_of(k).plan_for(x_view, maps.back(), context));
+        // another layout of x may be better served by another method
+        if (const auto* dense = dynamic_cast<const Dense*>(plans.back()->executor.get())) {
+            kernels.push_back(dense);
+        } else {
+            plans.back()->executor->run(x_view, maps.back(), context);
+            maps.pop_back();
         }
-        return view;
-    };
+    }
+    if (kernels.empty()) return;
+    Context mine = context;
+    if (direct_seconds_ < worth_waking) mine.workers = 1;
+    run_together(kernels, x_view, maps, mine);
+}
+
+void PreparedBank::run(const ArrayView& x, const ArrayView& out, const Context& context) const {
+    if (!side_by_side_.empty()) run_side_by_side(x, out, context);
     for (const Index k : alone_)
         if (request_.exact_integers)
-            run_once(request_, x, kernel(k), map(k), context);
+            run_once(request_, x, kernel(k), map(out, k), context);
         else
-            plan_of(k).run(x, map(k), context);
+            plan_of(k).run(x, map(out, k), context);
     if (together_.empty()) return;
 
-    const auto layout = layout_for(x, map(0));
+    const auto layout = layout_for(x, map(out, 0));
     if (!layout->first) {
-        for (const Index k : together_) plan_of(k).run(x, map(k), context);
+        for (const Index k : together_) plan_of(k).run(x, map(out, k), context);
         return;
     }
     for (std::size_t begin = 0; begin < together_.size(); begin += layout->part) {
@@ -146,26 +215,31 @@ void PreparedBank::run(const ArrayView& x, const ArrayView& out, const Context& 
             Problem problem = request_.problem;
             ArrayView view = request_.spread(kernel(k));
             x_view = x;
-            maps.push_back(map(k));
+            maps.push_back(map(out, k));
             canonicalise(problem, x_view, view, maps.back());
         }
         if (begin == 0) {
             layout->first->run(x_view, maps, context);
         } else {
-            prepare(which, *layout, x, map(0))->run(x_view, maps, context);
+            prepare(which, *layout, x, map(out, 0))->run(x_view, maps, context);
         }
     }
 }
 
 std::string PreparedBank::explain() const {
     std::string text = std::to_string(count()) + " kernels, ";
-    if (together_.empty())
-        text += "each by itself\n";
-    else if (alone_.empty())
-        text += "which share the transforms of x\n";
-    else
-        text += std::to_string(shared()) +
-                " of which share the transforms of x, the others each by itself\n";
+    const std::pair<std::size_t, const char*> parts[] = {
+        {together_.size(), "share the transforms of x"},
+        {side_by_side_.size(), "are summed directly, side by side"},
+        {alone_.size(), "go each by itself"}};
+    std::string separator;
+    for (const auto& [number, what] : parts) {
+        if (number == 0) continue;
+        const bool all = number == static_cast<std::size_t>(count());
+        text += separator + (all ? "which" : std::to_string(number) + " of which") + ' ' + what;
+        separator = ", ";
+    }
+    text += '\n';
     if (first_choice_.empty()) return text;
     return text + "the first one alone:\n" + first_choice_;
 }

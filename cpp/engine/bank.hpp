@@ -12,8 +12,9 @@
 
 namespace faltung {
 
-/// A stack of kernels that serves many calls. Each kernel is served by itself where that is
-/// predicted to be quicker; the others share the transforms of x. Thread-safe.
+/// A stack of kernels that serves many calls: kernels that share the transforms of x, those that
+/// are summed directly, side by side over the same samples, and those that are served by
+/// themselves, each as is predicted to be quickest. Thread-safe.
 class PreparedBank {
 public:
     /// `request` is that of one kernel, `kernels` holds them along its first axis and is borrowed:
@@ -40,15 +41,19 @@ private:
     };
 
     ArrayView kernel(Index which) const;
+    static ArrayView map(const ArrayView& out, Index which);
+    void take_alone(Index which, const Choice& choice);
     std::unique_ptr<const BankTiles> prepare(std::span<const Index> which, const Layout& layout,
                                              const ArrayView& x, const ArrayView& out) const;
     std::shared_ptr<const Layout> layout_for(const ArrayView& x, const ArrayView& out) const;
+    Extents tile_for(const Problem& problem, const ArrayView& kernel) const;
     const PreparedKernel& plan_of(Index which) const;
+    void run_side_by_side(const ArrayView& x, const ArrayView& out, const Context& context) const;
 
     Request request_;
     ArrayView kernels_;
-    std::vector<Index> together_, alone_;
-    double seconds_ = 0;
+    std::vector<Index> together_, side_by_side_, alone_;
+    double seconds_ = 0, direct_seconds_ = 0;
     std::string first_choice_;  // what was weighed for the first kernel
     mutable std::mutex mutex_;
     mutable std::list<std::shared_ptr<const Layout>> layouts_;

@@ -90,7 +90,8 @@ std::size_t Plan::bytes() const {
     return static_cast<std::size_t>(numbers) * size_of(choice.taken().arithmetic);
 }
 
-Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Request& request) {
+Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Request& request,
+              double most_tile_bytes) {
     Weighed weighed;
     weighed.kernel =
         std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip);
@@ -103,6 +104,7 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     traits.fft_available = fft::available();
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
+    traits.most_tile_bytes = most_tile_bytes;
     const WholeWork whole = whole_work(problem, current_level());
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
@@ -313,13 +315,14 @@ PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     usual_ = build_plan(problem, kernel, request_, {.workers = default_workers()});
 }
 
-void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) const {
+std::shared_ptr<const Plan> PreparedKernel::plan_for(ArrayView& x, ArrayView& out,
+                                                     const Context& context) const {
     Problem problem = request_.problem;
     ArrayView kernel = request_.spread(kernel_);
     canonicalise(problem, x, kernel, out);
     if (request_.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
-    if (usual_->problem == problem) return run_plan(*usual_, x, out, context);
+    if (usual_->problem == problem) return usual_;
     std::shared_ptr<const Plan> plan;
     {
         const std::lock_guard lock(mutex_);
@@ -331,6 +334,11 @@ void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) con
         const std::lock_guard lock(mutex_);
         others_.push_back(plan);
     }
+    return plan;
+}
+
+void PreparedKernel::run(ArrayView x, ArrayView out, const Context& context) const {
+    const std::shared_ptr<const Plan> plan = plan_for(x, out, context);
     run_plan(*plan, x, out, context);
 }
 

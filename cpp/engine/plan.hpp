@@ -1,6 +1,7 @@
 // From a request and arrays to a prepared executor, and its run.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -31,7 +32,9 @@ struct Weighed {
     Terms terms;  // of a kernel that is a sum of few outer products
     Choice choice;
 };
-Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request);
+/// A transformed tile may have `most_tile_bytes`.
+Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request,
+              double most_tile_bytes = std::numeric_limits<double>::infinity());
 
 /// What this machine's last-level cache holds only at the expense of other things, or not at all.
 FarFrom far_from();
@@ -63,6 +66,9 @@ public:
     PreparedKernel(Request request, const ArrayView& k);
 
     void run(ArrayView x, ArrayView out, const Context& context) const;
+    /// The plan for arrays of this memory layout, which become canonical ones.
+    std::shared_ptr<const Plan> plan_for(ArrayView& x, ArrayView& out,
+                                         const Context& context) const;
     const Request& request() const { return request_; }
     /// The plan for a C-contiguous x.
     const Plan& plan() const { return *usual_; }
