@@ -21,7 +21,7 @@ constexpr double read_row = 13, continued_row = 9, converted_row = 8, direct_pla
 constexpr double wide_row = 256, wide_share = 0.5;
 constexpr double direct_sums = 1.05, direct_sums_1d = 1.15,
                  direct_sums_3d = 1.3;  // of what calibration says
-constexpr double one_tap = 0.9;
+constexpr double one_tap = 0.55;        // of what a pass is said to take for an output
 constexpr double unshared = 2.6;  // a tap, where neighbouring rows of results share no samples
 constexpr double direct_far_3d = 0.012;  // a byte of arrays beyond the second-level cache
 constexpr double byte_row = 45;          // copied with its border
@@ -163,10 +163,11 @@ Prediction CostModel::direct() const {
     const double taps = traits_.listed > 0 ? listed : static_cast<double>(problem_.taps());
     result.listed = traits_.listed;
     constexpr double few = 100;
-    const TapCost& cost = last.k == 1   ? costs.column
-                          : line        ? costs.line
-                          : taps <= few ? costs.image
-                                        : costs.wide;
+    const TapCost& cost = convolved_ == 0 ? costs.separable
+                          : last.k == 1   ? costs.column
+                          : line          ? costs.line
+                          : taps <= few   ? costs.image
+                                          : costs.wide;
 
     // the axis whose rows are summed together, and the planes of such rows
     int row_axis = problem_.axes.size() - 2;
@@ -187,7 +188,7 @@ Prediction CostModel::direct() const {
     const double dense = line             ? direct_sums_1d * spaced
                          : convolved_ > 2 ? direct_sums_3d
                                           : direct_sums;
-    const double sums = convolved_ == 0 ? one_tap
+    const double sums = convolved_ == 0 ? 0
                         : phased        ? direct_sums * (line ? phased_line_tap : phased_image_tap)
                                         : dense * step * (shares ? 1 : unshared);
     const double outputs = (convolved_ == 0  ? one_tap
