@@ -20,6 +20,9 @@ namespace {
 constexpr Index samples_bytes = Index{1280} << 10;
 /// Heavy weights, and the samples that meet them at a time.
 constexpr Index heavy_bytes = Index{4} << 20, chunk_bytes = Index{12} << 20;
+/// Beside heavy weights, samples leave the second-level cache: the memory that they go to is
+/// fetched while tiles before them are transformed.
+constexpr Index tiles_ahead = 2;
 /// Sums of a bank over tiles, beside heavy weights: the fewer pieces, the fewer times these are
 /// transformed (256 to 256 on 56 x 56: 2.40 ms in one piece, 2.62 in two, 2.72 in four).
 constexpr Index sums_bytes = Index{1} << 20;
@@ -31,7 +34,7 @@ template <class T>
 class WinogradConv final : public Conv, WinogradTiles<T> {
     using Tiles = WinogradTiles<T>;
     using Tiles::axis, Tiles::filter_, Tiles::layer_, Tiles::line, Tiles::loops_, Tiles::number,
-        Tiles::outputs_, Tiles::pitch_, Tiles::planes_, Tiles::points_, Tiles::table_;
+        Tiles::outputs_, Tiles::planes_, Tiles::points_, Tiles::table_;
     using typename Tiles::Block;
 
 public:
@@ -45,13 +48,12 @@ public:
             packed_ += points_ * weight_point(width);
             first += width;
         }
+        const Index runs = (layer.inputs - 1) / run_channels + 1;
+        const Index whole = runs == 1 ? lanes : Tiles::run_start;
+        tile_ = ((layer.inputs - 1) / runs / whole + 1) * whole;
         for (Index p = 0; p < planes_; ++p)
-            for (Index c = 0; c < layer.inputs;) {
-                const Index runs = (layer.inputs - c - 1) / run_channels + 1;
-                const Index length = (layer.inputs - c - 1) / runs + 1;
-                runs_.push_back({p, c, length});
-                c += length;
-            }
+            for (Index c = 0; c < layer.inputs; c += tile_)
+                runs_.push_back({p, c, std::min(tile_, layer.inputs - c)});
         heavy_ = packed_ * number > heavy_bytes;
         choose_blocks();
         if (!heavy_) transform_weights(context);
@@ -74,7 +76,7 @@ public:
 
     std::size_t workspace_bytes() const override {
         const Index tiles = heavy_ ? piece_ * Tiles::most_tiles() : Tiles::most_tiles();
-        const Index samples = points_ * sample_point(Tiles::most_tiles());
+        const Index samples = sample_numbers(Tiles::most_tiles());
         const Index held = heavy_ ? points_ * run_point() : samples;
         return static_cast<std::size_t>(held + points_ * sum_point(tiles) + result_numbers() +
                                         box_scratch(layer_.inputs + loops_->lanes)) *
@@ -95,8 +97,13 @@ private:
         ChannelWriter<T> writer;
     };
 
-    /// Numbers from one point to the next: odd numbers of cache lines.
-    Index sample_point(Index tiles) const { return tiles * Tiles::tile_numbers() + line; }
+    // Samples of a run stand together, [run][point][tile][channel], so that they are read in the
+    // order of memory; from one point to the next an odd number of cache lines.
+    Index sample_point(Index tiles) const { return tiles * tile_ + line; }
+    Index sample_run(Index tiles) const { return points_ * sample_point(tiles); }
+    Index sample_numbers(Index tiles) const {
+        return static_cast<Index>(runs_.size()) * sample_run(tiles);
+    }
     Index sum_point(Index tiles) const { return tiles * 2 * loops_->lanes + line; }
     Index weight_point(Index width) const { return Tiles::channels() * width + line; }
     Index run_point() const { return run_channels * 2 * loops_->lanes + line; }
@@ -108,7 +115,7 @@ private:
     Index box_scratch(Index read) const { return Tiles::box_numbers(read) + Tiles::line_numbers(); }
 
     void choose_blocks() {
-        const Index tile = points_ * Tiles::tile_numbers() * number;
+        const Index tile = static_cast<Index>(runs_.size()) * points_ * tile_ * number;
         const Index most = std::max<Index>(loops_->places, samples_bytes / tile);
         const Index columns = std::min(most, Tiles::tile_columns_);
         Tiles::cut(most / columns, columns);
@@ -168,19 +175,21 @@ private:
         const Index read = Tiles::read_together(arrays.reader), tiles = Tiles::most_tiles();
         const Workspace workspace(
             static_cast<std::size_t>(result_numbers() + points_ * sum_point(tiles) +
-                                     points_ * sample_point(tiles) + box_scratch(read)) *
+                                     sample_numbers(tiles) + box_scratch(read)) *
             sizeof(T));
         T* const results = workspace.as<T>();
         T* const sums = results + result_numbers();
         T* const samples = sums + points_ * sum_point(tiles);
-        T* const box = samples + points_ * sample_point(tiles);
-        Tiles::transform_samples(arrays.reader, group, block, samples, sample_point(tiles), box);
+        T* const box = samples + sample_numbers(tiles);
+        transform_block(arrays.reader, group, block, samples, tiles, box);
         for (const Bank& bank : banks_) {
             for (Index p = 0; p < points_; ++p)
                 for (std::size_t r = 0; r < runs_.size(); ++r)
                     multiply(runs_[r], bank.width, block.tiles(),
                              weights_of(group, bank, runs_[r]) + p * weight_point(bank.width),
-                             samples + p * sample_point(tiles), r > 0, sums + p * sum_point(tiles));
+                             samples + static_cast<Index>(r) * sample_run(tiles) +
+                                 p * sample_point(tiles),
+                             r > 0, sums + p * sum_point(tiles));
             store(arrays, group, bank, block, sums, sum_point(tiles), results);
         }
     }
@@ -188,8 +197,8 @@ private:
     void run_heavy(const Arrays& arrays, const Context& context) const {
         const Index read = Tiles::read_together(arrays.reader);
         const Index chunks = (Tiles::blocks() - 1) / together_ + 1;
-        const Index point = sample_point(together_ * Tiles::most_tiles());
-        const Workspace space(static_cast<std::size_t>(points_ * point) * sizeof(T));
+        const Index room = together_ * Tiles::most_tiles();  // for tiles
+        const Workspace space(static_cast<std::size_t>(sample_numbers(room)) * sizeof(T));
         for (Index group = 0; group < layer_.groups; ++group)
             for (Index chunk = 0; chunk < chunks; ++chunk) {
                 const Index begin = Tiles::blocks() * chunk / chunks;
@@ -197,10 +206,9 @@ private:
                 const std::vector<Index> first = Tiles::tiles_before(begin, end);
                 parallel_for(end - begin, context, [&](Index i, int) {
                     const Workspace box(static_cast<std::size_t>(box_scratch(read)) * sizeof(T));
-                    Tiles::transform_samples(
-                        arrays.reader, group, Tiles::block_at(begin + i),
-                        space.as<T>() + first[static_cast<std::size_t>(i)] * Tiles::tile_numbers(),
-                        point, box.as<T>());
+                    transform_block(arrays.reader, group, Tiles::block_at(begin + i),
+                                    space.as<T>() + first[static_cast<std::size_t>(i)] * tile_,
+                                    room, box.as<T>());
                 });
                 const Index pieces = (end - begin - 1) / piece_ + 1;
                 const auto banks = static_cast<Index>(banks_.size());
@@ -208,14 +216,14 @@ private:
                     const Index piece = task % pieces;
                     run_piece(arrays, group, banks_[static_cast<std::size_t>(task / pieces)], begin,
                               (end - begin) * piece / pieces, (end - begin) * (piece + 1) / pieces,
-                              first, space.as<T>(), point);
+                              first, space.as<T>(), room);
                 });
             }
     }
 
     /// One bank and the blocks begin + [from, to), whose tiles start at first[i].
     void run_piece(const Arrays& arrays, Index group, const Bank& bank, Index begin, Index from,
-                   Index to, const std::vector<Index>& first, const T* samples, Index point) const {
+                   Index to, const std::vector<Index>& first, const T* samples, Index room) const {
         const Index start = first[static_cast<std::size_t>(from)];
         const Index tiles = first[static_cast<std::size_t>(to)] - start;
         const Workspace workspace(static_cast<std::size_t>(result_numbers() +
@@ -225,13 +233,14 @@ private:
         T* const results = workspace.as<T>();
         T* const sums = results + result_numbers();
         T* const weights = sums + points_ * sum_point(tiles);
-        samples += start * Tiles::tile_numbers();
+        samples += start * tile_;
         for (std::size_t r = 0; r < runs_.size(); ++r) {
             const Run& run = runs_[r];
             transform_run(group, bank, run, weights, run_point());
             for (Index p = 0; p < points_; ++p)
-                multiply(run, bank.width, tiles, weights + p * run_point(), samples + p * point,
-                         r > 0, sums + p * sum_point(tiles));
+                multiply(run, bank.width, tiles, weights + p * run_point(),
+                         samples + p * sample_point(room), r > 0, sums + p * sum_point(tiles));
+            samples += sample_run(room);
         }
         for (Index i = from; i < to; ++i)
             store(arrays, group, bank, Tiles::block_at(begin + i),
@@ -239,21 +248,35 @@ private:
                   sum_point(tiles), results);
     }
 
+    /// Samples behind a block of tiles; there is room for `tiles` at every point.
+    void transform_block(const ChannelReader<T>& reader, Index group, const Block& block,
+                         T* samples, Index tiles, T* scratch) const {
+        const auto runs = static_cast<Index>(runs_.size()) / planes_;  // of a plane
+        const auto run_of = [&](Index plane, Index channel) {
+            const Index run = channel / tile_, first = run * tile_;
+            return typename Tiles::Run{
+                samples + (plane * runs + run) * sample_run(tiles) + channel - first,
+                std::min(first + tile_, layer_.inputs)};
+        };
+        Tiles::transform_samples(reader, group, block, run_of, sample_point(tiles), tile_,
+                                 heavy_ ? tiles_ahead : 0, scratch);
+    }
+
     /// One run of channels at one point, whose coefficients begin there.
     void multiply(const Run& run, Index width, Index tiles, const T* coefficients, const T* samples,
                   bool accumulate, T* sums) const {
         const auto& products = loops_->product[width / loops_->lanes - 1];
         const Index parts = (tiles - 1) / loops_->places + 1;
-        const std::int64_t offset = run.plane * pitch_ + run.channel;
+        const std::int64_t offset = 0;
         for (Index t = 0; t < parts; ++t) {
             const Index first = tiles * t / parts, places = tiles * (t + 1) / parts - first;
             products[places - 1]({.a = coefficients,
-                                  .b = samples + first * Tiles::tile_numbers(),
+                                  .b = samples + first * tile_,
                                   .offset = &offset,
                                   .runs = 1,
                                   .run = run.length,
                                   .step = 1,
-                                  .place = Tiles::tile_numbers(),
+                                  .place = tile_,
                                   .c = sums + first * width,
                                   .accumulate = accumulate});
         }
@@ -304,6 +327,7 @@ private:
     bool heavy_ = false;
     Index together_ = 1, piece_ = 1;  // blocks that are transformed, and multiplied, together
     std::vector<Run> runs_;
+    Index tile_ = 0;  // channels of a run: numbers from tile to tile of its samples
     KeptWeights<T> kept_;
     std::optional<Workspace> coefficients_;
 };

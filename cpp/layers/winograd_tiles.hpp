@@ -92,28 +92,53 @@ protected:
                std::max<Index>(layer_.groups * std::max(layer_.inputs, layer_.outputs), 16);
     }
 
-    /// to[p*point + tile*tile_numbers() + plane*pitch + c] for the tiles of a block. `scratch`
-    /// holds a box of read_together() channels and a line.
-    void transform_samples(const ChannelReader<T>& reader, Index group, const Block& block, T* to,
-                           Index point, T* scratch) const {
+    /// The place of a channel's transforms, and where its neighbours' end that stand beside it.
+    struct Run {
+        T* to;
+        Index end;
+    };
+
+    static constexpr Index run_start = 16;  // a multiple of this where there are several
+
+    /// run_of(plane, c).to[p*point + i*tile] for the tiles i of a block and all channels c. What is
+    /// written `ahead` tiles later is fetched, unless that is 0. `scratch` holds a box of
+    /// read_together() channels and a line.
+    template <class RunOf>
+    void transform_samples(const ChannelReader<T>& reader, Index group, const Block& block,
+                           RunOf&& run_of, Index point, Index tile, Index ahead, T* scratch) const {
         const Index together = reader.together(layer_.inputs), place = read_together(reader);
         const Index row = box_columns() * place;
         const Index begin = axis(2).first + block.column * outputs_;
         const Index end = begin + block.columns * outputs_ + 2;
         for (Index p = 0; p < planes_; ++p)
             for (Index c = 0; c < layer_.inputs; c += together) {
-                const Index count = std::min(together, layer_.inputs - c);
+                const Index last = std::min(c + together, layer_.inputs);
                 for (Index r = 0; r < block.rows * outputs_ + 2; ++r)
-                    reader.read(block.sample, group * layer_.inputs + c, count,
+                    reader.read(block.sample, group * layer_.inputs + c, last - c,
                                 axis(0).first + block.depth * axis(0).step + p * axis(0).dilation,
                                 axis(1).first + block.row * outputs_ + r, begin, end,
                                 scratch + r * row, place, 1, scratch + box_numbers(place));
-                for (Index r = 0; r < block.rows; ++r)
-                    for (Index q = 0; q < block.columns; ++q)
-                        filter_.samples(
-                            scratch + r * outputs_ * row + q * outputs_ * place, row, place, count,
-                            to + ((r * block.columns + q) * planes_ + p) * pitch_ + c, point);
+                for (Index first = c; first < last;) {
+                    const Run run = run_of(p, first);
+                    const Index count = std::min(run.end, last) - first;
+                    for (Index r = 0; r < block.rows; ++r)
+                        for (Index q = 0; q < block.columns; ++q)
+                            filter_.samples(
+                                scratch + r * outputs_ * row + q * outputs_ * place + first - c,
+                                row, place, count, run.to + (r * block.columns + q) * tile, point,
+                                ahead * tile);
+                    first += count;
+                }
             }
+    }
+
+    /// All channels of a tile side by side: to[p*point + i*tile_numbers() + plane*pitch + c].
+    void transform_samples(const ChannelReader<T>& reader, Index group, const Block& block, T* to,
+                           Index point, T* scratch) const {
+        const auto run_of = [&](Index plane, Index channel) {
+            return Run{to + plane * pitch_ + channel, layer_.inputs};
+        };
+        transform_samples(reader, group, block, run_of, point, tile_numbers(), 0, scratch);
     }
 
     ConvLayer layer_;

@@ -43,9 +43,10 @@ struct FinishCall {
 template <class T>
 struct WinogradTable {
     int points;  // outputs + 2
-    /// One tile: x[i*row + j*place + c] for whole vectors of channels.
+    /// One tile: x[i*row + j*place + c] for whole vectors of channels. Unless `ahead` is 0, what
+    /// lies so many numbers behind each result is fetched, to be written soon.
     void (*samples)(const T* x, std::int64_t row, std::int64_t place, std::int64_t channels, T* v,
-                    std::int64_t point);
+                    std::int64_t point, std::int64_t ahead);
     /// w[channel][3][3][width] to u[point][channel][width].
     void (*kernels)(const T* w, std::int64_t channels, std::int64_t width, T* u,
                     std::int64_t point);

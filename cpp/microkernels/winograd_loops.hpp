@@ -130,9 +130,9 @@ struct Filter<2> {
     }
 };
 
-/// One tile of samples: row and place count numbers between neighbours.
-template <class T, int outputs>
-void samples(const T* x, Size row, Size place, Size channels, T* v, Size point) {
+template <class T, int outputs, bool fetches>
+FALTUNG_INLINE void tile_samples(const T* x, Size row, Size place, Size channels, T* v, Size point,
+                                 Size ahead) {
     constexpr int points = Filter<outputs>::points;
     for (Size c = 0; c < channels; c += lanes<T>) {
         Vec<T> columns[points][points];
@@ -150,9 +150,22 @@ void samples(const T* x, Size row, Size place, Size channels, T* v, Size point) 
             Vec<T> out[points];
             Filter<outputs>::template samples<T>(columns[i], out);
             FALTUNG_UNROLL
-            for (int j = 0; j < points; ++j) storeu<T>(v + (i * points + j) * point + c, out[j]);
+            for (int j = 0; j < points; ++j) {
+                T* const to = v + (i * points + j) * point + c;
+                storeu<T>(to, out[j]);
+                if constexpr (fetches) __builtin_prefetch(to + ahead, 1, 2);
+            }
         }
     }
+}
+
+/// One tile of samples: row and place count numbers between neighbours.
+template <class T, int outputs>
+void samples(const T* x, Size row, Size place, Size channels, T* v, Size point, Size ahead) {
+    if (ahead == 0)
+        tile_samples<T, outputs, false>(x, row, place, channels, v, point, 0);
+    else
+        tile_samples<T, outputs, true>(x, row, place, channels, v, point, ahead);
 }
 
 /// Coefficients of one input channel after the other: w[c][3][3][width], u[point][c][width].
