@@ -164,6 +164,15 @@ ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table&
     in_numbers(out, strides_);
 }
 
+/// The lines that the next but one will overwrite: a store that misses the caches reads them first.
+template <class T>
+void ChannelWriter<T>::fetch_ahead(const microkernels::FinishCall<T>& call) const {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    const T* to = call.to + 2 * strides_[3];
+    for (Index c = 0; c < call.channels; ++c, to += strides_[1])
+        for (Index i = 0; i < call.places; i += line) __builtin_prefetch(to + i, 1, 2);
+}
+
 template <class T>
 void ChannelWriter<T>::write(microkernels::FinishCall<T> call, Index sample, Index channel,
                              Index depth, Index height, Index begin, T* scratch) const {
@@ -173,6 +182,7 @@ void ChannelWriter<T>::write(microkernels::FinishCall<T> call, Index sample, Ind
                   height * strides_[3] + begin * strides_[4];
         call.to_channel = strides_[1];
         call.to_place = strides_[4];
+        if (!streams_ && call.to_place == 1) fetch_ahead(call);
         return loops_->finish(call);
     }
     call.to = scratch;

@@ -85,6 +85,8 @@ public:
     }
 
 private:
+    void fetch_ahead(const microkernels::FinishCall<T>& call) const;
+
     const microkernels::LayerTable<T>* loops_;
     T* data_;
     bool holds_t_, streams_;
