@@ -116,7 +116,7 @@ def main():
             times = ", ".join(
                 f"{m} {ms:.3g} ({row['predicted'][m]:.3g})" for m, ms in row["ms"].items()
             )
-            what = f"{row['layer']}: took {row['taken']}; ms (predicted on one core)"
+            what = f"{row['layer']}: took {row['taken']}; ms (predicted)"
             print(f"  {row['regret']:.2f}  {what}: {times}", flush=True)
         summary[level] = {
             "geometric_mean": geometric,

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import faltung
-from faltung import nn
+from faltung import _core, nn
 
 
 def forward_bound(layer, x, w, method, dtype):
@@ -493,6 +493,14 @@ def test_relu_and_bias_in_the_store():
     assert np.isnan(nn.conv(x, w, padding=1, activation="relu")[0, :, :2, :2]).all()
     with pytest.raises(ValueError, match="activation is 'tanh'"):
         nn.conv(x, w, activation="tanh")
+
+
+def test_the_choice_counts_the_cores_of_the_process_not_the_workers_of_a_call():
+    cores = _core.available_workers()
+    w = numbers((32, 1, 15, 15), np.float32, 1)
+    plans = [nn.plan(w, (1, 1, 128, 128), padding=7, workers=workers) for workers in (1, 2, 64)]
+    assert f"predicted on {cores} core{'s' * (cores > 1)}" in plans[0].explain()
+    assert len({plan.explain() for plan in plans}) == 1
 
 
 def test_workers_change_nothing():

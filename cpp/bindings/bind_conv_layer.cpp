@@ -196,15 +196,16 @@ void gradients(const ConvLayer& layer, const py::array& grad_given, const py::ar
 py::dict work(const ConvLayer& layer, const std::string& method, bool prepared, bool gradient) {
     const auto asked = parse("method", method, methods);
     const microkernels::Table& level = current_level();
-    const ConvChoice choice = gradient ? choose_weight_gradient(layer, level, asked)
-                                       : choose_conv(layer, level, prepared, asked);
+    const ConvChoice choice = gradient
+                                  ? choose_weight_gradient(layer, level, available_workers(), asked)
+                                  : choose_conv(layer, level, prepared, available_workers(), asked);
     const std::array<Index, 3>& tile = choice.taken().tile;
     const LayerCounts counts = gradient
                                    ? count_gradient(layer, level, choice.method, tile)
                                    : count_forward(layer, level, choice.method, tile, prepared);
     py::dict named;
-    for (std::size_t i = 0; i < counts.size(); ++i)
-        named[py::str(std::string(name_of(static_cast<LayerWork>(i))))] = counts[i];
+    for (std::size_t i = 0; i < counts.work.size(); ++i)
+        named[py::str(std::string(name_of(static_cast<LayerWork>(i))))] = counts.work[i];
     return named;
 }
 
@@ -291,7 +292,8 @@ void bind_conv_layer(py::module_& module) {
         .def(
             "explain",
             [](const ConvLayer& layer, const std::string& method) {
-                return choose_conv(layer, current_level(), false, parse("method", method, methods))
+                return choose_conv(layer, current_level(), false, available_workers(),
+                                   parse("method", method, methods))
                     .explain();
             },
             py::arg("method"))

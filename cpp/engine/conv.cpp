@@ -3,6 +3,7 @@
 #include "layers/channel_lines.hpp"
 #include "layers/conv_adjoint.hpp"
 #include "layers/conv_weight_gradient.hpp"
+#include "parallel/parallel_for.hpp"
 #include "policy/machine.hpp"
 
 namespace faltung {
@@ -16,6 +17,11 @@ void with_float(Arithmetic arithmetic, Body&& body) {
         body(float{});
     else
         body(double{});
+}
+
+ConvChoice choose_layer(const ConvLayer& layer, const microkernels::Table& table, bool reused,
+                        std::optional<ConvMethod> asked) {
+    return choose_conv(layer, table, reused, available_workers(), asked);
 }
 
 layers::TileLengths tile_of(const ConvChoice& choice) {
@@ -70,7 +76,9 @@ layers::Ending ending_of(const ConvArrays& arrays) {
 
 ConvPlan::ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
                    bool reused, const Context& context)
-    : layer_(layer), level_(&current_level()), choice_(choose_conv(layer, *level_, reused, asked)) {
+    : layer_(layer),
+      level_(&current_level()),
+      choice_(choose_layer(layer, *level_, reused, asked)) {
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(w, layer), *level_);
@@ -96,7 +104,7 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays,
         const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
         const auto make_part = [&](const ConvLayer& part, const layers::WeightView<T>& view) {
             return make<T>(part, view, layers::Lifetime::call, table,
-                           choose_conv(part, table, false, asked), context);
+                           choose_layer(part, table, false, asked), context);
         };
         layers::Adjoint<T>(layer, weights.view(), table, make_part)
             .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
@@ -108,11 +116,11 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
                         const ArrayView& w, const ConvGradients& gradients,
                         std::optional<ConvMethod> asked, const Context& context) {
     const microkernels::Table& table = current_level();
-    const ConvChoice choice = choose_weight_gradient(layer, table, asked);
+    const ConvChoice choice = choose_weight_gradient(layer, table, available_workers(), asked);
     const ArrayView wide_grad = spatial_view(grad, layer), wide_x = spatial_view(x, layer);
     bool both = layer.batch > 0 && gradients.x && gradients.w && choice.method == ConvMethod::fft &&
                 layers::shares_spectra(layer, tile_of(choice), table) &&
-                choose_conv(layers::adjoint_layers(layer).front(), table, false, asked).method ==
+                choose_layer(layers::adjoint_layers(layer).front(), table, false, asked).method ==
                     ConvMethod::fft;
     if (both)
         with_float(layer.arithmetic, [&](auto zero) {
@@ -141,7 +149,7 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
 std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked) {
     const microkernels::Table& table = current_level();
     std::string text = "gradient of w\n";
-    text += choose_weight_gradient(layer, table, asked).explain();
+    text += choose_weight_gradient(layer, table, available_workers(), asked).explain();
     const std::vector<ConvLayer> parts = layers::adjoint_layers(layer);
     for (std::size_t i = 0; i < parts.size(); ++i) {
         text += "gradient of x";
@@ -152,7 +160,7 @@ std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMet
             text += std::to_string(parts.size());
         }
         text += "\n";
-        text += choose_conv(parts[i], table, false, asked).explain();
+        text += choose_layer(parts[i], table, false, asked).explain();
     }
     return text;
 }

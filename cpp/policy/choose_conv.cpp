@@ -1,5 +1,6 @@
 #include "policy/choose_conv.hpp"
 
+#include <cmath>
 #include <cstdio>
 #include <vector>
 
@@ -60,13 +61,17 @@ const char* nested_declines(const ConvLayer& layer) {
 /// count(method, tile) counts what a method does, declines(method) says why one without tiles of a
 /// length to choose cannot serve.
 template <class Count, class Declines>
-ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level,
+ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level, int workers,
                   std::optional<ConvMethod> asked, Count&& count, Declines&& declines) {
     const LayerCosts& costs = layer_costs(level, layer.arithmetic);
     const auto predicted = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         const LayerCounts counts = count(method, tile);
         double nanoseconds = 0;
-        for (std::size_t i = 0; i < counts.size(); ++i) nanoseconds += counts[i] * costs.work[i];
+        for (std::size_t i = 0; i < counts.work.size(); ++i)
+            nanoseconds += counts.work[i] * costs.work[i];
+        // as long as the worker with most tasks takes
+        const double tasks = std::max(1.0, counts.tasks);
+        nanoseconds *= std::ceil(tasks / workers) / tasks;
         return ConvPrediction{.possible = true, .seconds = nanoseconds * 1e-9, .tile = tile};
     };
     const auto tiled = [&]() {
@@ -89,6 +94,7 @@ ConvChoice choose(const ConvLayer& layer, const microkernels::Table& level,
     };
 
     ConvChoice choice;
+    choice.workers = workers;
     for (std::size_t m = 0; m < conv_method_count; ++m) {
         const auto method = static_cast<ConvMethod>(m);
         if (method == ConvMethod::fft)
@@ -126,8 +132,8 @@ std::string ConvChoice::explain() const {
         std::snprintf(line, sizeof line, "%-10s", std::string(names[m]).c_str());
         text += line;
         if (prediction.possible) {
-            std::snprintf(line, sizeof line, " %10.3g ms predicted on one core",
-                          prediction.seconds * 1e3);
+            std::snprintf(line, sizeof line, " %10.3g ms predicted on %d core%s",
+                          prediction.seconds * 1e3, workers, workers == 1 ? "" : "s");
             text += line;
         }
         if (prediction.possible && static_cast<ConvMethod>(m) == ConvMethod::fft) {
@@ -145,22 +151,22 @@ std::string ConvChoice::explain() const {
 }
 
 ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
-                       std::optional<ConvMethod> asked) {
+                       int workers, std::optional<ConvMethod> asked) {
     const auto count = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         return count_forward(layer, level, method, tile, prepared);
     };
-    return choose(layer, level, asked, count, [&](ConvMethod method) -> const char* {
+    return choose(layer, level, workers, asked, count, [&](ConvMethod method) -> const char* {
         if (method == ConvMethod::direct) return nullptr;
         return method == ConvMethod::nested ? nested_declines(layer) : winograd_declines(layer);
     });
 }
 
 ConvChoice choose_weight_gradient(const ConvLayer& layer, const microkernels::Table& level,
-                                  std::optional<ConvMethod> asked) {
+                                  int workers, std::optional<ConvMethod> asked) {
     const auto count = [&](ConvMethod method, const std::array<Index, 3>& tile) {
         return count_gradient(layer, level, method, tile);
     };
-    return choose(layer, level, asked, count, [&](ConvMethod method) -> const char* {
+    return choose(layer, level, workers, asked, count, [&](ConvMethod method) -> const char* {
         if (method == ConvMethod::direct) return nullptr;
         return method == ConvMethod::nested ? "does not serve gradients of weights"
                                             : winograd_declines(layer);

@@ -27,6 +27,7 @@ struct ConvPrediction {
 struct ConvChoice {
     ConvMethod method = ConvMethod::direct;
     bool forced = false;
+    int workers = 1;  // that the predictions are for
     std::array<ConvPrediction, conv_method_count> predictions;
 
     const ConvPrediction& taken() const { return predictions[static_cast<std::size_t>(method)]; }
@@ -34,13 +35,15 @@ struct ConvChoice {
     std::string explain() const;
 };
 
-/// `prepared`: the weights serve many calls, and what their transform takes does not count. `asked`
-/// forces a method; one that cannot serve is a ValueError that gives the reason.
+/// `prepared`: the weights serve many calls, and what their transform takes does not count.
+/// `workers` are those of the machine, not of the call: the choice, and with it every bit of the
+/// answer, must not depend on how many a call is given. `asked` forces a method; one that cannot
+/// serve is a ValueError that gives the reason.
 ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
-                       std::optional<ConvMethod> asked);
+                       int workers, std::optional<ConvMethod> asked);
 
 /// The same for the gradient of the weights.
 ConvChoice choose_weight_gradient(const ConvLayer& layer, const microkernels::Table& level,
-                                  std::optional<ConvMethod> asked);
+                                  int workers, std::optional<ConvMethod> asked);
 
 }  // namespace faltung

@@ -15,8 +15,12 @@ constexpr std::string_view names[layer_works] = {
 
 /// Weights that every call transforms anew (layers/conv_winograd.cpp).
 constexpr double heavy_bytes = 4 << 20;
+/// Sums of a piece of tiles beside them.
+constexpr double sums_bytes = 1 << 20;
 /// Transformed samples of a block of tiles (layers/conv_spectral_dense.cpp).
 constexpr double block_bytes = 1280 << 10;
+/// Tasks that methods cut their work into, unless that makes them short: multiply-adds of one.
+constexpr double wanted_tasks = 16, least_task = 4e6, most_task = 4e8;
 
 class Counter {
 public:
@@ -30,7 +34,9 @@ public:
           outputs_(vectors(layer.outputs)) {}
 
     const LayerCounts& counts() const { return counts_; }
-    double& at(LayerWork work) { return counts_[static_cast<std::size_t>(work)]; }
+    double& at(LayerWork work) { return counts_.work[static_cast<std::size_t>(work)]; }
+
+    void share(double tasks) { counts_.tasks = tasks; }
 
     bool depthwise() const { return layer_.depthwise(lanes_); }
 
@@ -38,11 +44,13 @@ public:
     void direct(LayerWork products, bool pack) {
         const auto places = static_cast<double>(layer_.batch * layer_.places());
         if (depthwise()) {
+            share(wanted_tasks);
             at(products) += places * vectors(layer_.groups) *
                             static_cast<double>(layer_.outputs * layer_.taps());
             return;
         }
         at(LayerWork::product) += places * weights();
+        cut(layer_.products());
         if (pack) at(LayerWork::pack) += weights();
     }
 
@@ -57,13 +65,17 @@ public:
                                                            ((height.out - 1) / outputs + 1) *
                                                            ((width.out - 1) / outputs + 1));
         const auto planes = static_cast<double>(layer_.axes[0].k);
-        at(LayerWork::product) += tiles * points * planes * channels_ * outputs_;
+        const double each = points * planes * channels_;
+        at(LayerWork::product) += tiles * each * outputs_;
+        if (heavy(outputs))  // a bank of two vectors of output channels
+            share(std::ceil(outputs_ / 2) *
+                  std::ceil(tiles / groups_ * points * 2 * vector_bytes() / sums_bytes));
+        else
+            cut(tiles * each * static_cast<double>(layer_.outputs));
         at(LayerWork::tile) += tiles * points * (planes * inputs_ + outputs_);
     }
     void winograd_kernels(Index outputs, bool always) {
-        const double one = static_cast<double>(layer_.axes[0].k) * channels_ * outputs_ *
-                           static_cast<double>((outputs + 2) * (outputs + 2));
-        if (always || one * vector_bytes() > heavy_bytes) at(LayerWork::kernel) += groups_ * one;
+        if (always || heavy(outputs)) at(LayerWork::kernel) += groups_ * kernel_points(outputs);
     }
 
     void nested(bool kernels) {
@@ -78,6 +90,9 @@ public:
         at(LayerWork::product) +=
             tiles * outputs_ * channels * number(down.products() * across.products());
         at(LayerWork::nested) += tiles * outputs_ * points;
+        const double rows = groups_ * number(layer_.batch * layer_.axes[0].out *
+                                             ((height.out - 1) / down.outputs + 1));
+        share(std::min(rows, wanted_tasks));
         at(LayerWork::phase) +=
             tiles * points * channels * number(down.phases() * across.phases() * down.blocks);
         if (kernels)
@@ -95,13 +110,19 @@ public:
             tiles *= static_cast<double>((axis.out - 1) / valid + 1);
         }
         const double pairs = std::ceil(tiles / 2);
-        if (alone()) return transforms(2 * pairs * vectors(layer_.groups), LayerWork::element);
+        if (alone()) {
+            share(pairs * vectors(layer_.groups));
+            return transforms(2 * pairs * vectors(layer_.groups), LayerWork::element);
+        }
         transforms(groups_ * pairs * (inputs_ + outputs_), LayerWork::spread);
         const double matrices = groups_ * (points_ / 2 + 2) * channels_ * outputs_;
         at(LayerWork::complex) += matrices * 2 * pairs;
-        const double pair_bytes = (points_ + 4) * inputs_ * 2 * 64;
-        at(LayerWork::stream) +=
-            matrices * 2 * std::ceil(pairs / std::max(3.0, block_bytes / pair_bytes));
+        const double pair_bytes = (points_ + 4) * inputs_ * 2 * vector_bytes();
+        const double together = block_bytes / pair_bytes;
+        at(LayerWork::stream) += matrices * 2 * std::ceil(pairs / std::max(3.0, together));
+        const double held =
+            std::clamp(std::floor(together), 1.0, std::max(1.0, std::ceil(pairs / 8)));
+        share(groups_ * std::ceil(pairs / held));
     }
     /// Two kernels share a transform.
     void fft_kernels() {
@@ -129,6 +150,20 @@ private:
     }
     double vectors(Index channels) const {
         return std::ceil(static_cast<double>(channels) / static_cast<double>(lanes_));
+    }
+    /// Points of the weights of a group.
+    double kernel_points(Index outputs) const {
+        return static_cast<double>(layer_.axes[0].k) * channels_ * outputs_ *
+               static_cast<double>((outputs + 2) * (outputs + 2));
+    }
+    bool heavy(Index outputs) const {
+        return kernel_points(outputs) * vector_bytes() > heavy_bytes;
+    }
+    /// Into parts that have enough to do, none of them beyond a sample, a depth or a group.
+    void cut(double products) {
+        const auto least = static_cast<double>(layer_.batch * layer_.axes[0].out);
+        share(std::max(groups_ * least, std::ceil(products / std::clamp(products / wanted_tasks,
+                                                                        least_task, most_task))));
     }
     bool alone() const { return depthwise() && layer_.outputs == 1; }
     void transforms(double number, LayerWork element) {
@@ -179,6 +214,7 @@ LayerCounts count_gradient(const ConvLayer& layer, const microkernels::Table& le
             break;
         default: counter.winograd(outputs); counter.winograd_kernels(outputs, true);
     }
+    counter.share(wanted_tasks);  // slices of the places
     return counter.counts();
 }
 

@@ -33,7 +33,10 @@ enum class LayerWork : std::uint8_t {
 inline constexpr int layer_works = 16;
 std::string_view name_of(LayerWork work);
 
-using LayerCounts = std::array<double, layer_works>;
+struct LayerCounts {
+    std::array<double, layer_works> work{};
+    double tasks = 1;  // that workers share, of about the same length
+};
 
 /// `prepared`: what is done to weights does not count. `tile` is looked at for transforms only. The
 /// method serves the layer.

@@ -81,7 +81,7 @@ class ConvPlan:
 
     @property
     def predicted_seconds(self) -> float:
-        """What one call was predicted to take on one core."""
+        """What one call was predicted to take on the cores that this process may use."""
         return self._plan.predicted_seconds
 
     @property
@@ -95,7 +95,7 @@ class ConvPlan:
 
     def __repr__(self) -> str:
         milliseconds = self.predicted_seconds * 1e3
-        return f"<faltung.nn.ConvPlan: {self.method} on {self.level}, {milliseconds:.3g} ms predicted on one core>"
+        return f"<faltung.nn.ConvPlan: {self.method} on {self.level}, {milliseconds:.3g} ms predicted>"
 
 
 def plan(
