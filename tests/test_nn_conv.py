@@ -503,6 +503,18 @@ def test_the_choice_counts_the_cores_of_the_process_not_the_workers_of_a_call():
     assert len({plan.explain() for plan in plans}) == 1
 
 
+def test_gradients_of_samples_alone_take_any_method_of_theirs():
+    """Also one that serves no gradients of weights."""
+    x, w = numbers((1, 2, 12, 13), np.float64, 1), numbers((3, 2, 4, 4), np.float64, 2)
+    grad = numbers((1, 3, 9, 10), np.float64, 3)
+    layer = _core.ConvLayer(x.shape, w.shape, [1, 1], [(0, 0), (0, 0)], [1, 1], 1, "zero", True)
+    dx = np.empty_like(x)
+    layer.gradients(grad, x, w, dx, None, None, "nested", 2)
+    np.testing.assert_allclose(dx, nn.conv_backward(grad, x, w)[0], rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="gradients of weights"):
+        layer.gradients(grad, x, w, dx, np.empty_like(w), None, "nested", 2)
+
+
 def test_workers_change_nothing():
     x, w = numbers((2, 33, 40, 41), np.float32, 1), numbers((50, 33, 3, 3), np.float32, 2)
     grad = numbers((2, 50, 40, 41), np.float32, 3)

@@ -116,7 +116,10 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
                         const ArrayView& w, const ConvGradients& gradients,
                         std::optional<ConvMethod> asked, const Context& context) {
     const microkernels::Table& table = current_level();
-    const ConvChoice choice = choose_weight_gradient(layer, table, available_workers(), asked);
+    // a method that serves gradients of x only may be asked for where that of w is not wanted
+    const ConvChoice choice = gradients.w
+                                  ? choose_weight_gradient(layer, table, available_workers(), asked)
+                                  : ConvChoice{};
     const ArrayView wide_grad = spatial_view(grad, layer), wide_x = spatial_view(x, layer);
     bool both = layer.batch > 0 && gradients.x && gradients.w && choice.method == ConvMethod::fft &&
                 layers::shares_spectra(layer, tile_of(choice), table) &&

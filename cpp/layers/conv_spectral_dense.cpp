@@ -11,7 +11,7 @@ namespace faltung::layers {
 
 namespace {
 
-/// Transformed samples of a block of tiles. policy/choose_conv.cpp counts with the same number.
+/// Transformed samples of a block of tiles. policy/layer_counts.cpp counts with the same number.
 constexpr Index samples_bytes = Index{1280} << 10;
 
 template <class T>
