@@ -11,39 +11,60 @@ namespace complex_layer {
 
 using Size = std::int64_t;
 
-constexpr int block_places = vector_registers >= 32 ? 6 : 3;
+/// Where registers are many, three real products make a complex one,
+///
+///     re = P - Q,   im = R - P - Q,   P = a.re*b.re,  Q = a.im*b.im,  R = (a.re + a.im)*(b.re +
+///     b.im),
+///
+/// each summed by itself; additions have units of their own on some processors. The error stays
+/// small against the whole number, if not against a small imaginary part (Higham, 1992).
+constexpr bool three_products = vector_registers >= 32;
+constexpr int block_places = three_products ? 4 : 3;
+
+/// Sums of products of one place and vector.
+template <class T>
+struct Sum {
+    Vec<T> p{}, q{}, r{};
+
+    FALTUNG_INLINE void add(Vec<T> a_re, Vec<T> a_im, Vec<T> a_sum, Vec<T> b_re, Vec<T> b_im) {
+        if constexpr (three_products) {
+            p += b_re * a_re;
+            q += b_im * a_im;
+            r += (b_re + b_im) * a_sum;
+        } else {  // the real part, the imaginary part
+            p += b_re * a_re;
+            q += b_re * a_im;
+            p -= b_im * a_im;
+            q += b_im * a_re;
+        }
+    }
+    FALTUNG_INLINE Vec<T> re() const { return three_products ? p - q : p; }
+    FALTUNG_INLINE Vec<T> im() const { return three_products ? r - p - q : q; }
+};
 
 template <class T, int places, int vectors>
 FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
     constexpr int width = vectors * lanes<T>;
-    Vec<T> re[places][vectors], im[places][vectors];
-    FALTUNG_UNROLL
-    for (int p = 0; p < places; ++p) {
-        FALTUNG_UNROLL
-        for (int v = 0; v < vectors; ++v) re[p][v] = im[p][v] = Vec<T>{};
-    }
+    Sum<T> sums[places][vectors];
     const T* a = call.a;
     for (Size r = 0; r < call.runs; ++r) {
         const T* b[places];
         FALTUNG_UNROLL
         for (int p = 0; p < places; ++p) b[p] = call.b + call.offset[r] + p * call.place;
         for (Size j = 0, at = 0; j < call.run; ++j, at += call.step) {
-            Vec<T> a_re[vectors], a_im[vectors];
+            Vec<T> a_re[vectors], a_im[vectors], a_sum[vectors];
             FALTUNG_UNROLL
             for (int v = 0; v < vectors; ++v) {
                 a_re[v] = load(a + v * lanes<T>);
                 a_im[v] = load(a + width + v * lanes<T>);
+                a_sum[v] = a_re[v] + a_im[v];
             }
             FALTUNG_UNROLL
             for (int p = 0; p < places; ++p) {
                 const Vec<T> b_re = splat(b[p][at]), b_im = splat(b[p][at + lanes<T>]);
                 FALTUNG_UNROLL
-                for (int v = 0; v < vectors; ++v) {
-                    re[p][v] += b_re * a_re[v];
-                    im[p][v] += b_re * a_im[v];
-                    re[p][v] -= b_im * a_im[v];
-                    im[p][v] += b_im * a_re[v];
-                }
+                for (int v = 0; v < vectors; ++v)
+                    sums[p][v].add(a_re[v], a_im[v], a_sum[v], b_re, b_im);
             }
             a += 2 * width;
         }
@@ -53,8 +74,9 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
         FALTUNG_UNROLL
         for (int v = 0; v < vectors; ++v) {
             T* c = call.c + 2 * p * width + v * lanes<T>;
-            store<T>(c, call.accumulate ? load(c) + re[p][v] : re[p][v]);
-            store<T>(c + width, call.accumulate ? load(c + width) + im[p][v] : im[p][v]);
+            const Vec<T> re = sums[p][v].re(), im = sums[p][v].im();
+            store<T>(c, call.accumulate ? load(c) + re : re);
+            store<T>(c + width, call.accumulate ? load(c + width) + im : im);
         }
     }
 }
