@@ -26,7 +26,7 @@ enum class LayerWork : std::uint8_t {
     butterfly,     // points of a transform, per doubling
     element,       // points of a transform, element by element
     spread,        // points of a transform that goes to matrices, one per frequency, or comes back
-    stream,        // numbers of transformed weights from the shared cache
+    stream,        // numbers of transformed weights, to the shared cache and back
     nested,        // points of a tile of nested minimal filtering, on their way out
     phase,         // points of its samples, one number each, on their way in
 };

@@ -95,7 +95,9 @@ class ConvPlan:
 
     def __repr__(self) -> str:
         milliseconds = self.predicted_seconds * 1e3
-        return f"<faltung.nn.ConvPlan: {self.method} on {self.level}, {milliseconds:.3g} ms predicted>"
+        return (
+            f"<faltung.nn.ConvPlan: {self.method} on {self.level}, {milliseconds:.3g} ms predicted>"
+        )
 
 
 def plan(
