@@ -193,6 +193,28 @@ std::optional<std::vector<std::int64_t>> as_integers(const Taps<T>& values) {
     return integers;
 }
 
+/// Some taps of a large kernel, evenly spread over every axis, or all of a small one. What a kernel
+/// is a sum of, its samples are a sum of too: where these are none, looking at all taps is in vain.
+template <class N, class Tap>
+bool samples_have_terms(const Extents& shape, Tap&& tap, double tolerance, double norm, int most) {
+    // Per axis twice the terms that a kernel may have; more where another axis is so short that the
+    // passes along twelve would not be worth as many terms as those along all.
+    const bool narrow = std::any_of(shape.begin(), shape.end(),
+                                    [](Index extent) { return 1 < extent && extent < 12; });
+    Extents few = shape;
+    for (Index& extent : few) extent = std::min<Index>(extent, narrow ? 48 : 12);
+    if (product(shape) < 8 * product(few)) return true;
+    std::vector<N> values;
+    for_each(few, [&](std::size_t, const Extents& at) {
+        Index place = 0;
+        for (int a = 0; a < shape.size(); ++a)  // the middle of each of `few` equal parts
+            place = place * shape[a] + (2 * at[a] + 1) * shape[a] / (2 * few[a]);
+        values.push_back(tap(static_cast<std::size_t>(place)));
+        return true;
+    });
+    return !terms_of<N>({few, values}, 2 * tolerance, norm, most).empty();
+}
+
 Terms one_term(std::optional<Factors> factors) {
     return factors ? Terms{std::move(*factors)} : Terms{};
 }
@@ -207,9 +229,10 @@ Terms factorise_planes(const Kernel& kernel, double tolerance, int most) {
     } else {
         if (!kernel.finite()) return {};
         if (kernel.is_complex()) {
+            const auto tap = [&](std::size_t i) { return Complex(planes.real[i], planes.imag[i]); };
+            if (!samples_have_terms<Complex>(shape, tap, tolerance, kernel.norm(), most)) return {};
             std::vector<Complex> values;
-            for (std::size_t i = 0; i < planes.real.size(); ++i)
-                values.emplace_back(planes.real[i], planes.imag[i]);
+            for (std::size_t i = 0; i < planes.real.size(); ++i) values.push_back(tap(i));
             return terms_of<Complex>({shape, values}, tolerance, kernel.norm(), most);
         }
         // Integer problems come in float arithmetic too, and must stay exact.
@@ -218,6 +241,8 @@ Terms factorise_planes(const Kernel& kernel, double tolerance, int most) {
             Terms exact = one_term(factorise_exactly({shape, *integers}));
             if (!exact.empty() || most == 1) return exact;
         }
+        const auto tap = [&](std::size_t i) { return static_cast<double>(planes.real[i]); };
+        if (!samples_have_terms<double>(shape, tap, tolerance, kernel.norm(), most)) return {};
         const std::vector<double> values(planes.real.begin(), planes.real.end());
         return terms_of<double>({shape, values}, tolerance, kernel.norm(), most);
     }
