@@ -52,6 +52,11 @@ bool worth_factors(const Problem& problem, const Kernel& kernel) {
                                (problem.axes.back().k > 1 && problem.taps() <= long_kernel));
 }
 
+/// What whole transforms may take: asked for by name, whatever they need.
+double whole_memory(const Problem& problem, bool asked) {
+    return asked ? unlimited_memory : transform_memory(problem);
+}
+
 /// For settle_integers: how to look at the samples of x.
 std::function<SampleRange()> samples_of(const ArrayView& x) {
     return [&x] { return range_of(x); };
@@ -84,7 +89,8 @@ void run_plan(const Plan& plan, const ArrayView& x, const ArrayView& out, Contex
 
 std::size_t Plan::bytes() const {
     double numbers = static_cast<double>(problem.taps());
-    if (choice.method == Method::fft) numbers = 2 * whole_work(problem, *level).points;
+    if (choice.method == Method::fft)
+        numbers = 2 * whole_work(problem, *level, whole_memory(problem, choice.forced)).points;
     if (choice.method == Method::overlap_save)
         numbers = 2 * static_cast<double>(product(choice.taken().tile));
     return static_cast<std::size_t>(numbers) * size_of(choice.taken().arithmetic);
@@ -105,7 +111,8 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
     traits.most_tile_bytes = most_tile_bytes;
-    const WholeWork whole = whole_work(problem, current_level());
+    const WholeWork whole =
+        whole_work(problem, current_level(), whole_memory(problem, request.method == Method::fft));
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
     traits.whole_lines = whole.lines;
@@ -154,8 +161,9 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
                 by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
                     return make_overlap_save(problem, kernel, tile, dense, level, Context{});
                 };
-            plan->executor = make_whole(problem, kernel, dense, std::move(by_tiles), level,
-                                        tile_override().engine);
+            plan->executor =
+                make_whole(problem, kernel, dense, std::move(by_tiles), level,
+                           whole_memory(problem, plan->choice.forced), tile_override().engine);
             break;
         }
         case Method::overlap_save: {

@@ -58,6 +58,24 @@ FALTUNG_INLINE void dft4(Complex<T>& a, Complex<T>& b, Complex<T>& c, Complex<T>
     d = even_difference - turned;
 }
 
+template <Way way, class T>
+FALTUNG_INLINE void dft5(Complex<T>* x) {
+    constexpr double cosine_72 = 0.309016994374947424102293417182819,
+                     cosine_144 = -0.809016994374947424102293417182819,
+                     sine_72 = 0.951056516295153572116439333379382,
+                     sine_144 = 0.587785252292473129168705954639073;
+    const Complex<T> outer = x[1] + x[4], inner = x[2] + x[3];
+    const Complex<T> outer_turned = quarter_turn<way>(x[1] - x[4]),
+                     inner_turned = quarter_turn<way>(x[2] - x[3]);
+    const Complex<T> even1 = plus_scaled(plus_scaled(x[0], cosine_72, outer), cosine_144, inner),
+                     even2 = plus_scaled(plus_scaled(x[0], cosine_144, outer), cosine_72, inner);
+    x[0] = x[0] + (outer + inner);
+    x[1] = plus_scaled(plus_scaled(even1, sine_72, outer_turned), sine_144, inner_turned);
+    x[4] = plus_scaled(plus_scaled(even1, -sine_72, outer_turned), -sine_144, inner_turned);
+    x[2] = plus_scaled(plus_scaled(even2, sine_144, outer_turned), -sine_72, inner_turned);
+    x[3] = plus_scaled(plus_scaled(even2, -sine_144, outer_turned), sine_72, inner_turned);
+}
+
 /// 2 x 3 by the Chinese remainder theorem: no factors in between.
 template <Way way, class T>
 FALTUNG_INLINE void dft6(Complex<T>* x) {
@@ -84,6 +102,24 @@ FALTUNG_INLINE void dft8(Complex<T>* x) {
     x[1] = plus_scaled(e1, half_root, t1), x[5] = plus_scaled(e1, -half_root, t1);
     x[2] = e2 + t2, x[6] = e2 - t2;
     x[3] = plus_scaled(e3, half_root, t3), x[7] = plus_scaled(e3, -half_root, t3);
+}
+
+/// 2 x 5 by the Chinese remainder theorem.
+template <Way way, class T>
+FALTUNG_INLINE void dft10(Complex<T>* x) {
+    Complex<T> y[2][5];
+    FALTUNG_UNROLL
+    for (int a = 0; a < 2; ++a) {
+        FALTUNG_UNROLL
+        for (int b = 0; b < 5; ++b) y[a][b] = x[(5 * a + 2 * b) % 10];
+        dft5<way>(y[a]);
+    }
+    FALTUNG_UNROLL
+    for (int b = 0; b < 5; ++b) {
+        dft2<way>(y[0][b], y[1][b]);
+        FALTUNG_UNROLL
+        for (int a = 0; a < 2; ++a) x[(5 * a + 6 * b) % 10] = y[a][b];
+    }
 }
 
 /// 3 x 4 by the Chinese remainder theorem.
@@ -136,6 +172,7 @@ FALTUNG_INLINE void dft(Complex<T>* x) {
     if constexpr (points == 4) dft4<way>(x[0], x[1], x[2], x[3]);
     if constexpr (points == 6) dft6<way>(x);
     if constexpr (points == 8) dft8<way>(x);
+    if constexpr (points == 10) dft10<way>(x);
     if constexpr (points == 12) dft12<way>(x);
     if constexpr (points == 16) dft16<way>(x);
 }

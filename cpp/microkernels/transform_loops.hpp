@@ -21,18 +21,18 @@ namespace transform {
 template <class T>
 struct Steps {
     int depth;  // passes that are made
-    Size count[3];
-    Size radix[3];
-    const Pass<T>* pass[3];
-    const T* twiddles[2];
+    Size count[most_passes];
+    Size radix[most_passes];
+    const Pass<T>* pass[most_passes];
+    const T* twiddles[most_passes];  // the last pass has none
 
     Steps(const TransformLength& length, const T* all_twiddles) : depth(0) {
         Size rest = length.n;
-        for (int d = 0; d < 3 && length.radix[d] > 1; ++d) {
+        for (int d = 0; d < most_passes && length.radix[d] > 1; ++d) {
             radix[d] = length.radix[d];
             count[d] = rest / radix[d];
             pass[d] = &transform::pass<T>(length.radix[d]);
-            if (d < 2) twiddles[d] = all_twiddles;
+            twiddles[d] = all_twiddles;
             all_twiddles += 2 * (radix[d] - 1) * count[d];
             rest = count[d];
             depth = d + 1;
@@ -40,30 +40,39 @@ struct Steps {
     }
 };
 
+/// The passes from `d` on. Each block of the outer pass goes through all others before the next one
+/// does, so that it is in the nearest cache that holds it.
+template <int d, class T>
+FALTUNG_NOINLINE void forward_from(T* data, Size stride, const Steps<T>& s) {
+    s.pass[d]->forward(data, stride, s.count[d], s.twiddles[d]);
+    if (s.depth == d + 2) return s.pass[d + 1]->plain_forward(data, stride, s.radix[d]);
+    if constexpr (d + 2 < most_passes)
+        for (Size b = 0; b < s.radix[d]; ++b)
+            forward_from<d + 1>(data + b * s.count[d] * stride, stride, s);
+}
 template <class T>
 FALTUNG_INLINE void forward_panel(T* data, Size stride, const Steps<T>& s) {
-    if (s.depth == 1) return s.pass[0]->plain_forward(data, stride, 1);
-    s.pass[0]->forward(data, stride, s.count[0], s.twiddles[0]);
-    if (s.depth == 2) return s.pass[1]->plain_forward(data, stride, s.radix[0]);
-    for (Size b = 0; b < s.radix[0]; ++b, data += s.count[0] * stride) {
-        s.pass[1]->forward(data, stride, s.count[1], s.twiddles[1]);
-        s.pass[2]->plain_forward(data, stride, s.radix[1]);
-    }
+    if (s.depth == 1)
+        s.pass[0]->plain_forward(data, stride, 1);
+    else
+        forward_from<0>(data, stride, s);
 }
 
+template <int d, class T>
+FALTUNG_NOINLINE void inverse_from(T* data, Size stride, const Steps<T>& s) {
+    if (s.depth == d + 2)
+        s.pass[d + 1]->plain_inverse(data, stride, s.radix[d]);
+    else if constexpr (d + 2 < most_passes)
+        for (Size b = 0; b < s.radix[d]; ++b)
+            inverse_from<d + 1>(data + b * s.count[d] * stride, stride, s);
+    s.pass[d]->inverse(data, stride, s.count[d], s.twiddles[d]);
+}
 template <class T>
 FALTUNG_INLINE void inverse_panel(T* data, Size stride, const Steps<T>& s) {
-    if (s.depth == 1) return s.pass[0]->plain_inverse(data, stride, 1);
-    if (s.depth == 2) {
-        s.pass[1]->plain_inverse(data, stride, s.radix[0]);
-    } else {
-        T* block = data;
-        for (Size b = 0; b < s.radix[0]; ++b, block += s.count[0] * stride) {
-            s.pass[2]->plain_inverse(block, stride, s.radix[1]);
-            s.pass[1]->inverse(block, stride, s.count[1], s.twiddles[1]);
-        }
-    }
-    s.pass[0]->inverse(data, stride, s.count[0], s.twiddles[0]);
+    if (s.depth == 1)
+        s.pass[0]->plain_inverse(data, stride, 1);
+    else
+        inverse_from<0>(data, stride, s);
 }
 
 template <bool same, class T>
@@ -75,24 +84,25 @@ FALTUNG_INLINE void middle(const Pass<T>& pass, T* data, Size stride, Size block
         pass.middle(data, stride, blocks, spectrum);
 }
 
+template <bool same, int d, class T>
+FALTUNG_NOINLINE void convolve_from(T* data, Size stride, const Steps<T>& s, const T* spectrum) {
+    s.pass[d]->forward(data, stride, s.count[d], s.twiddles[d]);
+    if (s.depth == d + 2) {
+        middle<same>(*s.pass[d + 1], data, stride, s.radix[d], spectrum);
+    } else if constexpr (d + 2 < most_passes) {
+        constexpr Size pace = same ? 2 : element<T>;
+        for (Size b = 0; b < s.radix[d]; ++b)
+            convolve_from<same, d + 1>(data + b * s.count[d] * stride, stride, s,
+                                       spectrum + b * s.count[d] * pace);
+    }
+    s.pass[d]->inverse(data, stride, s.count[d], s.twiddles[d]);
+}
 template <bool same, class T>
 FALTUNG_INLINE void convolve_panel(T* data, Size stride, const Steps<T>& s, const T* spectrum) {
-    constexpr Size pace = same ? 2 : element<T>;
-    if (s.depth == 1) return middle<same>(*s.pass[0], data, stride, 1, spectrum);
-    s.pass[0]->forward(data, stride, s.count[0], s.twiddles[0]);
-    if (s.depth == 2) {
-        middle<same>(*s.pass[1], data, stride, s.radix[0], spectrum);
-    } else {
-        T* block = data;
-        for (Size b = 0; b < s.radix[0]; ++b) {
-            s.pass[1]->forward(block, stride, s.count[1], s.twiddles[1]);
-            middle<same>(*s.pass[2], block, stride, s.radix[1], spectrum);
-            s.pass[1]->inverse(block, stride, s.count[1], s.twiddles[1]);
-            block += s.count[0] * stride;
-            spectrum += s.count[0] * pace;
-        }
-    }
-    s.pass[0]->inverse(data, stride, s.count[0], s.twiddles[0]);
+    if (s.depth == 1)
+        middle<same>(*s.pass[0], data, stride, 1, spectrum);
+    else
+        convolve_from<same, 0>(data, stride, s, spectrum);
 }
 
 template <class T>
@@ -168,12 +178,13 @@ FALTUNG_INLINE Size twist_numbers(const TileLayout& layout) {
     return (lanes<T> + layout.panels) * element<T>;
 }
 
-/// `lanes` rows of a tile become one panel of row elements, and back.
+/// `lanes` rows of a tile become one panel of row elements, and back. Only the first `there` panels
+/// hold anything.
 template <class T>
-FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, T* panel,
+FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, Size there, T* panel,
                                     const T* twist) {
     constexpr Size block = lanes<T> * element<T>;
-    for (Size p = 0; p < layout.panels; ++p) {
+    for (Size p = 0; p < there; ++p) {
         if (twist)
             turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block, twist,
                                         twist + block + p * element<T>);
@@ -181,12 +192,14 @@ FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, T* 
             turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr,
                                        nullptr);
     }
+    for (Size i = there * block; i < layout.panels * block; i += lanes<T>)
+        store<T>(panel + i, Vec<T>{});
 }
 template <class T>
-FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout, Size panels,
-                                    const T* twist) {
+FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout,
+                                    PanelRange back, const T* twist) {
     constexpr Size block = lanes<T> * element<T>;
-    for (Size p = 0; p < panels; ++p) {
+    for (Size p = back.begin; p < back.end; ++p) {
         if (twist)
             turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel, twist,
                                          twist + block + p * element<T>);
@@ -210,30 +223,30 @@ FALTUNG_INLINE void fetch(const Ahead& ahead, Size begin, Size end) {
 }
 
 template <class T>
-void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_back,
+void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_there, PanelRange back,
                    const TransformLength& length, const T* twiddles, const T* spectrum,
                    const T* twist, T* buffer, const Ahead& ahead) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
         T* group = tile + y * element<T>;
-        rows_to_panel(group, layout, buffer, twist);
+        rows_to_panel(group, layout, panels_there, buffer, twist);
         fetch(ahead, y, y + lanes<T> / 2);
         convolve_panel<false>(buffer, element<T>, steps, spectrum);
         fetch(ahead, y + lanes<T> / 2, y + lanes<T>);
-        panel_to_rows(buffer, group, layout, panels_back, twist);
+        panel_to_rows(buffer, group, layout, back, twist);
         spectrum += panel;
         if (twist) twist += twist_numbers<T>(layout);
     }
 }
 
 template <class T>
-void forward_rows(const T* tile, const TileLayout& layout, Size rows, const TransformLength& length,
-                  const T* twiddles, const T* twist, T* out) {
+void forward_rows(const T* tile, const TileLayout& layout, Size rows, Size panels_there,
+                  const TransformLength& length, const T* twiddles, const T* twist, T* out) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>, out += panel) {
-        rows_to_panel(tile + y * element<T>, layout, out, twist);
+        rows_to_panel(tile + y * element<T>, layout, panels_there, out, twist);
         forward_panel(out, element<T>, steps);
         if (twist) twist += twist_numbers<T>(layout);
     }
@@ -241,15 +254,15 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, const Tran
 
 template <class T>
 void inverse_rows(const T* image, const T* spectrum, T* tile, const TileLayout& layout, Size rows,
-                  Size panels_back, const TransformLength& length, const T* twiddles,
-                  const T* twist, T* buffer) {
+                  PanelRange back, const TransformLength& length, const T* twiddles, const T* twist,
+                  T* buffer) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
         for (Size i = 0; i < panel; i += element<T>)
             store_complex(buffer + i, load_complex(image + i) * load_complex(spectrum + i));
         inverse_panel(buffer, element<T>, steps);
-        panel_to_rows(buffer, tile + y * element<T>, layout, panels_back, twist);
+        panel_to_rows(buffer, tile + y * element<T>, layout, back, twist);
         image += panel;
         spectrum += panel;
         if (twist) twist += twist_numbers<T>(layout);

@@ -106,12 +106,12 @@ constexpr Pass<T> make_pass() {
 }
 
 template <class T>
-constexpr Pass<T> passes[] = {make_pass<4, T>(), make_pass<6, T>(), make_pass<8, T>(),
-                              make_pass<12, T>(), make_pass<16, T>()};
+constexpr Pass<T> passes[] = {make_pass<4, T>(),  make_pass<6, T>(),  make_pass<8, T>(),
+                              make_pass<10, T>(), make_pass<12, T>(), make_pass<16, T>()};
 
 template <class T>
 FALTUNG_INLINE const Pass<T>& pass(int radix) {
-    return passes<T>[radix == 4 ? 0 : radix == 6 ? 1 : radix == 8 ? 2 : radix == 12 ? 3 : 4];
+    return passes<T>[radix < 10 ? (radix - 4) / 2 : radix < 16 ? radix / 2 - 2 : 5];
 }
 
 }  // namespace transform

@@ -11,17 +11,23 @@
 
 namespace faltung::microkernels {
 
-/// How a length is taken apart: n = radix[0] * radix[1] * radix[2], where 1 stands for a pass that
-/// is not made.
+/// How a length is taken apart: n is the product of the radices, where 1 stands for a pass that is
+/// not made.
+inline constexpr int most_passes = 4;
 struct TransformLength {
     int n;
-    int radix[3];
+    int radix[most_passes];
 };
 
 /// The panels of one tile: element e of panel p starts at tile + p * panel + e * 2 * lanes.
 struct TileLayout {
     std::ptrdiff_t panel;   // numbers from one panel to the next
     std::ptrdiff_t panels;  // panels per row
+};
+
+/// Panels [begin, end) of a tile.
+struct PanelRange {
+    std::ptrdiff_t begin, end;
 };
 
 /// A block of rows of numbers somewhere in memory.
@@ -68,26 +74,27 @@ struct TransformTable {
 
     /// Along the rows of a tile with `rows` (a multiple of lanes) elements per panel: transposed
     /// panel by panel into `buffer` (2 * n * lanes numbers), convolved there and put back, the
-    /// first `panels_back` panels of it. `spectrum` is what forward_rows made of the kernel.
+    /// panels `back` of it. The first `panels_there` panels are read, the others taken as zeros.
+    /// `spectrum` is what forward_rows made of the kernel.
     /// `twist` (or null) multiplies what goes in, and its conjugate what comes out: a long line
     /// that was folded into a tile. Of each `lanes` rows it holds vectors with a number per row:
     /// `lanes` fine ones, then a coarse one per panel; element e has fine[e % lanes] * coarse[e /
     /// lanes]. Fetches `ahead`.
     void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows,
-                          std::ptrdiff_t panels_back, const TransformLength& length,
-                          const T* twiddles, const T* spectrum, const T* twist, T* buffer,
-                          const Ahead& ahead);
+                          std::ptrdiff_t panels_there, PanelRange back,
+                          const TransformLength& length, const T* twiddles, const T* spectrum,
+                          const T* twist, T* buffer, const Ahead& ahead);
     /// Transforms along the rows; leaves 2 * n * rows numbers in `out`, one transposed panel per
     /// `lanes` rows.
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
-                         const TransformLength& length, const T* twiddles, const T* twist, T* out);
+                         std::ptrdiff_t panels_there, const TransformLength& length,
+                         const T* twiddles, const T* twist, T* out);
 
     /// The way back from there: `image` times `spectrum`, both as forward_rows leaves them, into
-    /// the first `panels_back` panels of the tile.
+    /// the panels `back` of the tile.
     void (*inverse_rows)(const T* image, const T* spectrum, T* tile, const TileLayout& layout,
-                         std::ptrdiff_t rows, std::ptrdiff_t panels_back,
-                         const TransformLength& length, const T* twiddles, const T* twist,
-                         T* buffer);
+                         std::ptrdiff_t rows, PanelRange back, const TransformLength& length,
+                         const T* twiddles, const T* twist, T* buffer);
 
     /// Writes `rows` rows of n samples, the rest of their panels cleared, and adds to the glances
     /// at re and im, in blocks of `block` (glance_rows, whole_row) rows.

@@ -70,6 +70,9 @@ struct Choice {
     std::string explain() const;
 };
 
+/// Bytes that `auto` lets the transforms of array and kernel take together.
+double transform_memory(const Problem& problem);
+
 /// `asked` forces a method; one that cannot serve is then a ValueError that gives the reason.
 Choice choose(const Problem& problem, const Traits& traits, const microkernels::Table& level,
               std::optional<Method> asked);

@@ -50,10 +50,18 @@ constexpr Index column_tile_points = Index{1} << 14, stream_bytes = 64;
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
+// Of which two copies of the kernel, and one in float64, are there beside its transform.
+constexpr double kernel_copies = 4;
 
 double bytes_of(Arithmetic arithmetic) { return static_cast<double>(size_of(arithmetic)); }
 
 }  // namespace
+
+double transform_memory(const Problem& problem) {
+    const Arithmetic arithmetic = problem.sample_bound > 0 ? Arithmetic::f64 : problem.arithmetic;
+    return workspace_limit + (kernel_multiple - kernel_copies) *
+                                 static_cast<double>(problem.taps()) * bytes_of(arithmetic);
+}
 
 std::string CostModel::transform_objection(double points) const {
     if (!traits_.finite_kernel) return "the kernel holds NaN or infinity";
@@ -73,7 +81,7 @@ Prediction CostModel::whole() const {
     Prediction result{.arithmetic = transform_arithmetic_};
     const double points = traits_.whole_points, blocks = traits_.whole_blocks;
     result.reason = transform_objection(points * 2);
-    if (result.reason.empty() && !traits_.fft_available)
+    if (result.reason.empty() && !traits_.fft_available && !traits_.whole_is_own)
         result.reason =
             "no FFT library was found (faltung.show_config() lists where it was looked for)";
     if (!result.reason.empty()) return result;

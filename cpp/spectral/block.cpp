@@ -3,12 +3,13 @@
 #include "spectral/grid.hpp"
 #include "spectral/long_row.hpp"
 #include "spectral/long_tile.hpp"
+#include "spectral/whole_tile.hpp"
 
 namespace faltung {
 
 Index GridShape::row_points() const {
     switch (row) {
-        case Row::real: return span.length / 2;
+        case Row::real: return upright ? span.length : span.length / 2;
         case Row::complex: return span.length;
         default: return width;
     }
@@ -41,7 +42,7 @@ Index GridShape::pitch(std::size_t size) const {
 Index GridShape::rows() const {
     Index total = 1;
     for (const Span& axis : columns) total *= axis.length;
-    return total;
+    return upright ? total / 2 : total;
 }
 
 Index GridShape::kernel_points() const {
@@ -57,13 +58,17 @@ bool GridShape::is_long() const {
 double GridShape::points() const {
     double total = static_cast<double>(row_points());
     for (const Span& axis : columns) total *= static_cast<double>(axis.length);
-    return total;
+    return upright ? total / 2 : total;
 }
 
 template <class T>
 std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& shape,
                                                               const microkernels::Table& table,
                                                               TransformEngine engine) {
+    if (engine == TransformEngine::own) {
+        const TilePlan plan = plan_whole_tile(shape, table);
+        if (plan.good) return std::make_unique<WholeTile<T>>(shape, plan, table);
+    }
     if (!shape.is_long()) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
     if (engine == TransformEngine::own) {
         TilePlan plan = plan_long_tile(shape.row_points(), table);

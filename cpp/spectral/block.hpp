@@ -1,5 +1,5 @@
 // One N-D block of numbers, convolved cyclically with a kernel's spectrum: what it looks like,
-// where its samples come from and where its outputs go. Grid and LongLine do it.
+// where its samples come from and where its outputs go. WholeTile, Grid and LongLine do it.
 #pragma once
 
 #include <algorithm>
@@ -33,6 +33,8 @@ struct GridShape {
     Row row = Row::complex;
     Span span;        // of the row; its length counts samples, real or complex
     Index width = 0;  // Row::flat
+    /// Row::real: what is folded is the last column axis, not the row.
+    bool upright = false;
 
     Index row_points() const;   // complex numbers in a transformed row
     Index numbers_in() const;   // that one line of samples holds
@@ -56,6 +58,9 @@ public:
     virtual const T* line(const Index* at, Index begin, Index end, T* numbers) = 0;
     /// The only line, where its numbers already stand in memory; they may hold NaN and infinities.
     virtual const T* in_place() { return nullptr; }
+    /// The same of all lines with these `at` but for the last one: the first of them, and how many
+    /// numbers lie from one to the next.
+    virtual const T* plane_in_place(const Index*, Index&) { return nullptr; }
 };
 
 /// Takes outputs, from several threads at once. `at`, `begin` and `end` count outputs; the numbers
@@ -69,6 +74,8 @@ public:
     virtual void line(const Index* at, Index begin, Index end, T* numbers) = 0;
     /// Where the only line's outputs may be written straight, asked for after begin().
     virtual T* in_place() { return nullptr; }
+    /// The same of all lines with these `at` but for the last one.
+    virtual T* plane_in_place(const Index*, Index&) { return nullptr; }
 };
 
 /// The spectrum of a kernel in the order in which the transform that made it consumes it, with the
@@ -149,8 +156,8 @@ struct BlockPass {
     std::size_t worker_bytes;
 };
 
-/// A Grid, or for one long line a LongTile where transforms of our own serve its length, else a
-/// LongRow.
+/// Several axes: a WholeTile where transforms of our own serve their lengths (and a real block is
+/// upright), else a Grid. One long line: a LongTile where they serve its length, else a LongRow.
 template <class T>
 std::unique_ptr<const BlockTransform<T>> make_block_transform(
     const GridShape& shape, const microkernels::Table& table,

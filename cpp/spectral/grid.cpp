@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
+#include "spectral/kernel_feed.hpp"
 #include "spectral/roots.hpp"
 
 namespace faltung {
@@ -318,44 +319,6 @@ void Grid<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
     drain.begin(context);
     rows_backward(drain, pass);
 }
-
-namespace {
-
-/// Lines of the placed kernel, as samples.
-template <class T>
-class KernelFeed final : public Feed<T> {
-public:
-    KernelFeed(const GridShape& shape, const PlacedKernel& kernel)
-        : shape_(shape), kernel_(kernel) {}
-
-    const T* line(const Index* at, Index, Index, T* numbers) override {
-        Index line = 0;
-        for (int a = 0; a < shape_.columns.size(); ++a)
-            line = line * shape_.columns[a].kernel_points() + at[a];
-        const auto value = [&](const double* plane, Index i) {
-            return plane ? static_cast<T>(plane[i]) : T(0);
-        };
-        const Index points = shape_.row == Row::flat ? 1 : shape_.span.kernel_points();
-        for (Index i = 0; i < points; ++i) {
-            const Index from = line * points + i;
-            if (shape_.row == Row::real) {
-                numbers[i] = value(kernel_.real, from);
-            } else {
-                numbers[2 * i] = value(kernel_.real, from);
-                numbers[2 * i + 1] = value(kernel_.imag, from);
-            }
-        }
-        if (shape_.row == Row::flat)  // only the first column is looked at
-            std::fill(numbers + 2, numbers + 2 * shape_.width, T(0));
-        return numbers;
-    }
-
-private:
-    const GridShape& shape_;
-    const PlacedKernel& kernel_;
-};
-
-}  // namespace
 
 template <class T>
 Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {

@@ -204,7 +204,7 @@ void LongTile<T>::keep(const Spectrum<T>& spectrum, const Pass& pass) const {
     const T scale = static_cast<T>(1 / static_cast<double>(spectrum.points()));
     const Index per_row = 2 * frame_.plan().width;
     for_row_groups(pass, [&](Index begin, Index end, T*) {
-        frame_.rows_forward(tile(pass), begin, end, to);
+        frame_.rows_forward(tile(pass), begin, end, frame_.layout().panels, to);
         for (Index i = begin * per_row; i < end * per_row; ++i) to[i] *= scale;
     });
 }
@@ -213,7 +213,8 @@ template <class T>
 void LongTile<T>::middle(const Spectrum<T>& spectrum, const Pass& pass) const {
     const T* const by = numbers_of(static_cast<const Complex*>(spectrum.data()));
     for_row_groups(pass, [&](Index begin, Index end, T* buffer) {
-        frame_.rows_convolve(tile(pass), begin, end, by, buffer, {});
+        frame_.rows_convolve(tile(pass), begin, end, frame_.layout().panels,
+                             {0, frame_.layout().panels}, by, buffer, {});
     });
 }
 

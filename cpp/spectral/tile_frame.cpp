@@ -148,17 +148,32 @@ void TileFrame<T>::columns_back(T* slab, Index begin, Index end) const {
 }
 
 template <class T>
-void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, const T* spectrum, T* buffer,
+void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
+                                 microkernels::PanelRange back, const T* spectrum, T* buffer,
                                  const microkernels::Ahead& ahead) const {
-    table_.convolve_rows(slab + begin * element(), layout_, end - begin, panels_back_,
-                         *rows_.length, rows_.factors.data(), spectrum + 2 * begin * plan_.width,
-                         twist_of(begin), buffer, ahead);
+    table_.convolve_rows(slab + begin * element(), layout_, end - begin, there, back, *rows_.length,
+                         rows_.factors.data(), spectrum + 2 * begin * plan_.width, twist_of(begin),
+                         buffer, ahead);
 }
 
 template <class T>
-void TileFrame<T>::rows_forward(const T* slab, Index begin, Index end, T* spectrum) const {
-    table_.forward_rows(slab + begin * element(), layout_, end - begin, *rows_.length,
+void TileFrame<T>::rows_forward(const T* slab, Index begin, Index end, Index there,
+                                T* spectrum) const {
+    table_.forward_rows(slab + begin * element(), layout_, end - begin, there, *rows_.length,
                         rows_.factors.data(), twist_of(begin), spectrum + 2 * begin * plan_.width);
+}
+
+template <class T>
+void TileFrame<T>::slabs_forward(int axis, T* data, Index stride, Index count,
+                                 Index distance) const {
+    const AxisPlan& plan = columns_[static_cast<std::size_t>(axis)];
+    table_.forward(data, stride, count, distance, *plan.length, plan.factors.data());
+}
+
+template <class T>
+void TileFrame<T>::slabs_back(int axis, T* data, Index stride, Index count, Index distance) const {
+    const AxisPlan& plan = columns_[static_cast<std::size_t>(axis)];
+    table_.inverse(data, stride, count, distance, *plan.length, plan.factors.data());
 }
 
 template <class T>
@@ -173,7 +188,8 @@ void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
                             y.factors.data(), spectrum + 2 * s * height_);
         } else {
             columns_forward(slab, 0, layout_.panels);
-            rows_convolve(slab, 0, height_, spectrum + 2 * s * height_ * plan_.width, buffer,
+            rows_convolve(slab, 0, height_, layout_.panels, {0, panels_back_},
+                          spectrum + 2 * s * height_ * plan_.width, buffer,
                           s == 0 ? ahead : microkernels::Ahead{});
             columns_back(slab, 0, panels_back_);
         }
@@ -200,7 +216,8 @@ void TileFrame<T>::forward(T* tile, T* spectrum, const Context& context) const {
         } else {
             T* to = spectrum + 2 * s * height_ * plan_.width;
             parallel_for((height_ + rows - 1) / rows, context, [&](Index task, int) {
-                rows_forward(slab, task * rows, std::min(height_, (task + 1) * rows), to);
+                rows_forward(slab, task * rows, std::min(height_, (task + 1) * rows),
+                             layout_.panels, to);
             });
         }
     }
@@ -212,8 +229,8 @@ void TileFrame<T>::back(const T* image, const T* spectrum, T* tile, T* buffer) c
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
         table_.inverse_rows(image + s * slab_numbers, spectrum + s * slab_numbers, slab, layout_,
-                            height_, panels_back_, *rows_.length, rows_.factors.data(), twist_of(0),
-                            buffer);
+                            height_, {0, panels_back_}, *rows_.length, rows_.factors.data(),
+                            twist_of(0), buffer);
         columns_back(slab, 0, panels_back_);
     }
     transform_slabs(tile, false);

@@ -84,11 +84,20 @@ public:
     void back(const T* image, const T* spectrum, T* tile, T* buffer) const;
 
     // The steps of convolve() for some panels, or some rows (whole groups of `lanes`), of a slab.
+    // Rows: only the first `there` panels hold anything, only the panels `back` are wanted.
     void columns_forward(T* slab, Index begin, Index end) const;
     void columns_back(T* slab, Index begin, Index end) const;
-    void rows_convolve(T* slab, Index begin, Index end, const T* spectrum, T* buffer,
-                       const microkernels::Ahead& ahead) const;
-    void rows_forward(const T* slab, Index begin, Index end, T* spectrum) const;
+    void rows_convolve(T* slab, Index begin, Index end, Index there, microkernels::PanelRange back,
+                       const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
+    void rows_forward(const T* slab, Index begin, Index end, Index there, T* spectrum) const;
+
+    // Of the axes that count slabs, slowest first.
+    Index slabs() const { return slabs_; }
+    Index slab_stride() const { return slab_stride_; }
+    /// A transform along one of them: `count` of them, `distance` numbers apart, each with elements
+    /// `stride` numbers apart.
+    void slabs_forward(int axis, T* data, Index stride, Index count, Index distance) const;
+    void slabs_back(int axis, T* data, Index stride, Index count, Index distance) const;
 
 private:
     static constexpr Index spare = 64;

@@ -12,94 +12,33 @@
 #include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/block.hpp"
-#include "spectral/good_size.hpp"
 #include "spectral/long_tile.hpp"
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
 #include "spectral/survey.hpp"
+#include "spectral/whole_layout.hpp"
+#include "spectral/whole_tile.hpp"
 
 namespace faltung {
 namespace {
 
-constexpr Index flat_bytes = Index{1} << 19;               // of a flat row's columns in one block
 constexpr std::size_t small_block = std::size_t{4} << 20;  // blocks up to this are one task each
 constexpr Index task_points = Index{1} << 15;
-constexpr Index large_kernel = Index{1} << 16;  // points
-
-/// How the problem falls into blocks, all of one shape.
-struct Layout {
-    GridShape shape;
-    PerAxis<int> column_axes;  // of the problem, slowest first
-    PerAxis<int> batch_axes;   // walked entry by entry; never the last axis
-    Index lanes = 1;           // blocks per batch entry: inner lanes, or pieces of a flat row
-    Index piece = 0;           // Row::flat: positions per piece
-    Index blocks = 1;
-};
-
-/// The points of a long line's transform: at least `n`.
-Index long_points(Index n, const microkernels::Table& table, TransformEngine engine) {
-    if (engine == TransformEngine::own) {
-        const TilePlan plan = plan_long_tile(n, table);
-        if (plan.good) return plan.column_lengths[0] * plan.width;
-    }
-    return good_split(n).length();
-}
-
-Layout lay_out(const Problem& problem, const microkernels::Table& table, TransformEngine engine) {
-    Layout layout;
-    const int last = problem.axes.size() - 1;
-    bool convolved = false;
-    for (int a = 0; a < last; ++a) {
-        const Axis& axis = problem.axes[a];
-        if (axis.k > 1) {
-            layout.column_axes.push_back(a);
-            layout.shape.columns.push_back(make_span(axis, problem.boundary, true));
-            convolved = true;
-        } else {
-            layout.batch_axes.push_back(a);
-            layout.blocks *= axis.out;
-        }
-    }
-    const Axis& row = problem.axes[last];
-    if (row.k > 1 || !convolved) {
-        const bool real = !problem.complex_samples;
-        layout.shape.row = real ? Row::real : Row::complex;
-        const Index multiple = real ? 2 : 1;
-        Span& span = layout.shape.span;
-        span = make_span(row, problem.boundary, !real, multiple);
-        if (layout.shape.is_long() && !span.periodic)
-            span = make_span(row, problem.boundary, false, multiple,
-                             [&](Index n) { return long_points(n, table, engine); });
-        layout.lanes = problem.inner;
-    } else {
-        layout.shape.row = Row::flat;
-        double column = static_cast<double>(size_of(problem.arithmetic));
-        for (const Span& axis : layout.shape.columns) column *= static_cast<double>(axis.length);
-        // Pieces of less than 512 bytes would be all latency.
-        const Index least = static_cast<Index>(512 / size_of(problem.arithmetic));
-        const Index numbers =
-            std::max(least, static_cast<Index>(static_cast<double>(flat_bytes) / column));
-        layout.piece = std::clamp<Index>(numbers / problem.lanes(), 1, row.out);
-        layout.lanes = (row.out + layout.piece - 1) / layout.piece;
-        layout.shape.width = (layout.piece * problem.lanes() + 1) / 2;
-    }
-    layout.blocks *= layout.lanes;
-    return layout;
-}
+constexpr Index large_kernel = Index{1} << 16, large_block = Index{1} << 21;  // points
 
 template <class T>
 class Whole final : public Executor {
 public:
     Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
           std::shared_ptr<const Dense> dense, std::function<std::unique_ptr<Executor>()> by_tiles,
-          const microkernels::Table& table, TransformEngine engine)
+          const microkernels::Table& table, TransformEngine engine, double memory)
         : problem_(problem),
           kernel_(std::move(kernel)),
           dense_(std::move(dense)),
           by_tiles_(std::move(by_tiles)),
           table_(table),
           engine_(engine),
-          layout_(lay_out(problem, table, engine)),
+          layout_(lay_out(problem, table, engine, memory)),
           transform_(make_block_transform<T>(layout_.shape, table, engine)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
@@ -131,6 +70,7 @@ private:
             }
         };
         const Spectrum<T>& spectrum = prepared(context);
+        // Blocks large enough for all workers come one after the other.
         const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
                               transform_->block_bytes() + transform_->worker_bytes() <= small_block;
         if (!by_block) {
@@ -169,8 +109,9 @@ private:
                                       planes.imag.empty() ? nullptr : imag.as<double>()};
             // A small kernel is transformed in float64 and rounded once. One about as large as the
             // array costs as much as the array, and is no worse off in float32 than the samples
-            // are.
-            if (std::is_same_v<T, double> || layout_.shape.kernel_points() > large_kernel) {
+            // are; nor may a large block be there twice.
+            if (std::is_same_v<T, double> || layout_.shape.kernel_points() > large_kernel ||
+                layout_.shape.points() > large_block) {
                 spectrum_.emplace(transform_->spectrum(kernel, context));
             } else {
                 const auto precise = make_block_transform<double>(layout_.shape, table_, engine_);
@@ -185,7 +126,8 @@ private:
         if (by_tiles_ && reaches_further()) {
             Poison<T> unused(layout_.shape, table_);
             BlockFeed feed(*this, block, x, unused);
-            if (spans_too_much(layout_.shape, feed.numbers(), feed, loops_of<T>(table_), context))
+            const GridShape inside = feed.keep_inside();
+            if (spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context))
                 return Outcome::wide;
         }
         Poison<T> poison(layout_.shape, table_);
@@ -210,19 +152,6 @@ private:
         const std::lock_guard lock(mutex_);
         if (!tiles_) tiles_ = by_tiles_();
         return tiles_.get();
-    }
-
-    /// Coordinates of a block on the batch axes, and its lane or piece.
-    Index locate(Index block, Extents& entry) const {
-        const Index lane = block % layout_.lanes;
-        block /= layout_.lanes;
-        entry = Extents(problem_.axes.size(), 0);
-        for (int b = layout_.batch_axes.size() - 1; b >= 0; --b) {
-            const int a = layout_.batch_axes[b];
-            entry[a] = block % problem_.axes[a].out;
-            block /= problem_.axes[a].out;
-        }
-        return lane;
     }
 
     /// The problem and a view of one lane.
@@ -255,54 +184,99 @@ class Whole<T>::BlockFeed final : public Feed<T> {
 public:
     BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>& poison)
         : whole_(whole),
-          lane_(whole.locate(block, entry_)),
-          reader_(whole.lane_problem(), whole.lane_view(x, lane_), whole.table_),
-          poison_(poison) {
-        for (const int a : whole.layout_.batch_axes) {
-            const Axis& axis = whole.problem_.axes[a];
-            entry_[a] = axis.first + entry_[a] * axis.step;
-        }
+          place_(whole.layout_.place_of(block, whole.problem_)),
+          reader_(whole.lane_problem(), whole.lane_view(x, place_.lane), whole.table_),
+          poison_(poison),
+          origin_(place_.output) {
+        const PerAxis<Axis>& axes = whole.problem_.axes;
+        const Layout& layout = whole.layout_;
+        for (int a = 0; a < axes.size(); ++a) origin_[a] *= axes[a].step;
+        for (const int a : layout.batch_axes) origin_[a] += axes[a].first;
+        for (int c = 0; c < layout.column_axes.size(); ++c)
+            origin_[layout.column_axes[c]] += layout.shape.columns[c].low;
+        origin_.back() += layout.shape.span.low;
     }
 
     const T* line(const Index* at, Index begin, Index end, T* numbers) override {
         const Layout& layout = whole_.layout_;
-        Index where[max_rank];
-        std::copy_n(entry_.begin(), entry_.size(), where);
-        for (int c = 0; c < layout.column_axes.size(); ++c)
-            where[layout.column_axes[c]] = layout.shape.columns[c].low + at[c];
+        const Extents where = coordinates(at);
         Index count;
         if (layout.shape.row == Row::flat) {
-            count = piece(where, numbers);
+            count = piece(where.begin(), numbers);
         } else {
             count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
-            const Index from = layout.shape.span.low + begin, to = layout.shape.span.low + end;
-            const T* here = reader_.in_place(where, from, to);
+            const Index from = origin_.back() + begin, to = origin_.back() + end;
+            const T* here = reader_.in_place(where.begin(), from, to);
             if (here && loops_of<T>(whole_.table_).moderate(here, count)) return here;
-            reader_.read(where, from, to, numbers);
+            reader_.read(where.begin(), from, to, numbers);
         }
         poison_.scrub(at, begin, numbers, count);
         return numbers;
     }
 
+    /// From here on only lines and samples of the array itself are given, not the zeros around it.
+    /// Answers what the block looks like then.
+    GridShape keep_inside() {
+        GridShape shape = whole_.layout_.shape;
+        if (whole_.problem_.boundary != Boundary::zero) return shape;
+        const auto clip = [&](int axis, Span& span) {
+            Index& begin = origin_[axis];
+            const Index x = whole_.problem_.axes[axis].x;
+            const Index end = std::clamp<Index>(begin + span.have, 0, x);
+            begin = std::clamp<Index>(begin, 0, end);
+            span.have = end - begin;
+        };
+        for (int c = 0; c < shape.columns.size(); ++c)
+            clip(whole_.layout_.column_axes[c], shape.columns[c]);
+        if (shape.row != Row::flat) clip(origin_.size() - 1, shape.span);
+        return shape;
+    }
+
     /// That a flat line holds.
     Index numbers() const {
         const Layout& layout = whole_.layout_;
-        const Index begin = lane_ * layout.piece;
+        const Index begin = place_.lane * layout.piece;
         const Index end = std::min(whole_.problem_.axes.back().out, begin + layout.piece);
         return layout.shape.row == Row::flat ? (end - begin) * whole_.problem_.lanes() : 0;
     }
 
-    const T* in_place() override {
-        const Span& span = whole_.layout_.shape.span;
-        return reader_.in_place(entry_.data(), span.low, span.low + span.have);
+    const T* in_place() override { return row_in_place(origin_); }
+
+    const T* plane_in_place(const Index* at, Index& stride) override {
+        const Layout& layout = whole_.layout_;
+        const int axis = layout.column_axes.back();
+        const Index rows = layout.shape.columns.back().have;
+        Extents where = coordinates(at);
+        where[axis] = origin_[axis];
+        if (rows < 1 || where[axis] < 0 || where[axis] + rows > whole_.problem_.axes[axis].x)
+            return nullptr;
+        const T* const first = row_in_place(where);
+        where[axis] += rows - 1;
+        const T* const last = row_in_place(where);
+        if (!first || !last) return nullptr;
+        stride = rows > 1 ? (last - first) / (rows - 1) : 0;
+        return first;
     }
 
 private:
+    Extents coordinates(const Index* at) const {
+        const Layout& layout = whole_.layout_;
+        Extents where = origin_;
+        for (int c = 0; c < layout.column_axes.size(); ++c) where[layout.column_axes[c]] += at[c];
+        return where;
+    }
+
+    const T* row_in_place(const Extents& where) const {
+        const Index begin = origin_.back();
+        return reader_.in_place(where.begin(), begin, begin + whole_.layout_.shape.span.have);
+    }
+
     Index piece(const Index* where, T* numbers) {
         const Layout& layout = whole_.layout_;
         const Axis& row = whole_.problem_.axes.back();
         const Index lanes = whole_.problem_.lanes();
-        const Index begin = lane_ * layout.piece, end = std::min(row.out, begin + layout.piece);
+        const Index begin = place_.lane * layout.piece,
+                    end = std::min(row.out, begin + layout.piece);
         if (row.step == 1)
             reader_.read(where, row.first + begin, row.first + end, numbers);
         else
@@ -316,10 +290,10 @@ private:
     }
 
     const Whole& whole_;
-    Extents entry_;
-    Index lane_;
+    Layout::Place place_;
     LineReader<T> reader_;
     Poison<T>& poison_;
+    Extents origin_;  // of the block's samples
 };
 
 template <class T>
@@ -327,45 +301,74 @@ class Whole<T>::BlockDrain final : public Drain<T> {
 public:
     BlockDrain(const Whole& whole, Index block, const ArrayView& out, Poison<T>& poison)
         : whole_(whole),
-          lane_(whole.locate(block, entry_)),
-          writer_(whole.lane_problem(), whole.lane_view(out, lane_), whole.table_),
+          place_(whole.layout_.place_of(block, whole.problem_)),
+          writer_(whole.lane_problem(), whole.lane_view(out, place_.lane), whole.table_),
           poison_(poison) {}
 
     void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }
 
     void line(const Index* at, Index begin, Index end, T* numbers) override {
         const Layout& layout = whole_.layout_;
+        const PerAxis<Axis>& axes = whole_.problem_.axes;
         poison_.apply(at, begin, end, numbers);
-        Index where[max_rank];
-        std::copy_n(entry_.begin(), entry_.size(), where);
-        for (int c = 0; c < layout.column_axes.size(); ++c) where[layout.column_axes[c]] = at[c];
-        if (layout.shape.row == Row::flat) {
-            const Index out = whole_.problem_.axes.back().out;
-            begin = lane_ * layout.piece;
-            end = std::min(out, begin + layout.piece);
+        Extents where = place_.output;
+        for (int c = 0; c < layout.column_axes.size(); ++c) {
+            const int a = layout.column_axes[c];
+            where[a] += at[c];
+            if (where[a] >= axes[a].out) return;  // of the last part
         }
-        writer_.write(where, begin, end, numbers);
+        const Index out = axes.back().out;
+        if (layout.shape.row == Row::flat) {
+            begin = place_.lane * layout.piece;
+            end = std::min(out, begin + layout.piece);
+        } else {
+            begin += place_.output.back();
+            end = std::min(out, end + place_.output.back());
+        }
+        if (begin < end) writer_.write(where.begin(), begin, end, numbers);
     }
 
-    T* in_place() override {
-        if (!poison_.empty()) return nullptr;
-        return writer_.in_place(entry_.data(), 0, whole_.layout_.shape.span.out);
+    T* in_place() override { return row_in_place(place_.output); }
+
+    T* plane_in_place(const Index* at, Index& stride) override {
+        const Layout& layout = whole_.layout_;
+        const int axis = layout.column_axes.back();
+        const Index rows = layout.shape.columns.back().out;
+        Extents where = place_.output;
+        for (int c = 0; c + 1 < layout.column_axes.size(); ++c) {
+            const int a = layout.column_axes[c];
+            where[a] += at[c];
+            if (where[a] >= whole_.problem_.axes[a].out) return nullptr;
+        }
+        if (where[axis] + rows > whole_.problem_.axes[axis].out) return nullptr;
+        T* const first = row_in_place(where);
+        where[axis] += rows - 1;
+        T* const last = row_in_place(where);
+        if (!first || !last) return nullptr;
+        stride = rows > 1 ? (last - first) / (rows - 1) : 0;
+        return first;
     }
 
 private:
+    T* row_in_place(const Extents& where) const {
+        const Index begin = place_.output.back(), end = begin + whole_.layout_.shape.span.out;
+        if (!poison_.empty() || end > whole_.problem_.axes.back().out) return nullptr;
+        return writer_.in_place(where.begin(), begin, end);
+    }
+
     const Whole& whole_;
-    Extents entry_;
-    Index lane_;
+    Layout::Place place_;
     LineWriter<T> writer_;
     Poison<T>& poison_;
 };
 
 }  // namespace
 
-WholeWork whole_work(const Problem& problem, const microkernels::Table& table) {
-    const Layout layout = lay_out(problem, table, TransformEngine::own);
+WholeWork whole_work(const Problem& problem, const microkernels::Table& table, double memory) {
+    const Layout layout = lay_out(problem, table, TransformEngine::own, memory);
     WholeWork work;
-    work.own = layout.shape.is_long() && plan_long_tile(layout.shape.row_points(), table).good;
+    work.own = plan_whole_tile(layout.shape, table).good ||
+               (layout.shape.is_long() && plan_long_tile(layout.shape.row_points(), table).good);
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
     const auto add = [&](Index length) {
@@ -380,14 +383,15 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table) {
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
                                      std::shared_ptr<const Dense> dense,
                                      std::function<std::unique_ptr<Executor>()> by_tiles,
-                                     const microkernels::Table& table, TransformEngine engine) {
+                                     const microkernels::Table& table, double memory,
+                                     TransformEngine engine) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
             return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(dense),
-                                                  std::move(by_tiles), table, engine);
+                                                  std::move(by_tiles), table, engine, memory);
         case Arithmetic::f64:
             return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(dense),
-                                                   std::move(by_tiles), table, engine);
+                                                   std::move(by_tiles), table, engine, memory);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

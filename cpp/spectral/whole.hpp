@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "core/executor.hpp"
@@ -13,13 +14,18 @@
 
 namespace faltung {
 
+/// Bytes that an array's transform and a kernel's may take together. Where they would need more,
+/// the outputs are cut into blocks, each of which is transformed with what its windows see.
+inline constexpr double unlimited_memory = std::numeric_limits<double>::infinity();
+
 /// What a call has to transform, for predictions: blocks of `points` complex numbers, `lines` and
 /// `steps` butterfly levels each way, by transforms of our own or the library's.
 struct WholeWork {
     double blocks = 1, points = 1, lines = 0, steps = 0;
     bool own = false;
 };
-WholeWork whole_work(const Problem& problem, const microkernels::Table& table);
+WholeWork whole_work(const Problem& problem, const microkernels::Table& table,
+                     double memory = unlimited_memory);
 
 /// Arrays with finite samples near the end of the range go to `dense`, those whose samples span too
 /// much for one transform to what `by_tiles` makes (may be empty). The kernel's spectrum is
@@ -29,6 +35,7 @@ std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<con
                                      std::shared_ptr<const Dense> dense,
                                      std::function<std::unique_ptr<Executor>()> by_tiles,
                                      const microkernels::Table& table,
+                                     double memory = unlimited_memory,
                                      TransformEngine engine = TransformEngine::own);
 
 }  // namespace faltung

@@ -1,0 +1,505 @@
+#include "spectral/whole_tile.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/error.hpp"
+#include "parallel/parallel_for.hpp"
+#include "spectral/kernel_feed.hpp"
+#include "spectral/roots.hpp"
+
+namespace faltung {
+namespace {
+
+constexpr std::size_t gathered_bytes = std::size_t{1} << 19;  // of panels: half of a common L2
+// Fewer panels than that read single lines of memory from far rows.
+constexpr Index least_panels = 2, most_panels = 4;
+constexpr Index task_points = Index{1} << 14;
+constexpr Index rows_at_once = 8;  // of slabs: a kilobyte or more from each
+
+/// The tuple number `index` of the box [begin, end) over the first `axes` axes.
+Extents tuple(Index index, const Extents& begin, const Extents& end, int axes) {
+    Extents at(axes, 0);
+    for (int a = axes - 1; a >= 0; --a) {
+        const Index length = end[a] - begin[a];
+        at[a] = begin[a] + index % length;
+        index /= length;
+    }
+    return at;
+}
+
+Index box_size(const Extents& begin, const Extents& end, int axes) {
+    Index total = 1;
+    for (int a = 0; a < axes; ++a) total *= std::max<Index>(0, end[a] - begin[a]);
+    return total;
+}
+
+}  // namespace
+
+Index own_length(Index n, bool whole_panels, const microkernels::Table& table) {
+    const auto& lengths = table.transform_f32;
+    for (int i = 0; i < lengths.length_count; ++i) {
+        const Index length = lengths.lengths[i].n;
+        if (length >= n && find_length(table.transform_f64, length) &&
+            (!whole_panels ||
+             (length % lengths.lanes == 0 && length % table.transform_f64.lanes == 0)))
+            return length;
+    }
+    return 0;
+}
+
+TilePlan plan_whole_tile(const GridShape& shape, const microkernels::Table& table) {
+    TilePlan plan;
+    if (shape.columns.empty() || shape.row == Row::flat) return plan;
+    if (shape.row == Row::real && !shape.upright) return plan;
+    const auto serves = [&](Index n, bool whole_panels) {
+        return own_length(n, whole_panels, table) == n;
+    };
+    const int last = shape.columns.size() - 1;
+    for (int a = 0; a <= last; ++a) {
+        const Index length = shape.columns[a].length / (a == last && shape.upright ? 2 : 1);
+        if (!serves(length, a == last)) return plan;
+        plan.column_lengths.push_back(length);
+    }
+    plan.column_valid = plan.column_lengths;
+    plan.width = plan.width_valid = shape.span.length;
+    plan.good = serves(plan.width, true);
+    return plan;
+}
+
+/// Some panels of one slab.
+template <class T>
+struct WholeTile<T>::Piece {
+    Index slab;
+    T* data;                // of its first panel
+    Index first, panels;    // which they are
+    Index column, columns;  // positions along the row
+    T *a, *b;               // scratch for a row of them each
+    microkernels::TileLayout layout;
+};
+
+/// Where the samples of one slab are: lines of a feed, or rows in memory.
+template <class T>
+struct WholeTile<T>::Source {
+    Feed<T>& feed;
+    Extents at;  // the last one is overwritten
+    Index have, row_have;
+    const T* plane;
+    Index stride;
+};
+
+template <class T>
+WholeTile<T>::WholeTile(const GridShape& shape, const TilePlan& plan,
+                        const microkernels::Table& table)
+    : shape_(shape), levels_(table), frame_(plan, transforms_of<T>(table)) {
+    if (shape.points() * 2 * sizeof(Complex) >= static_cast<double>(Index{1} << 60))
+        throw TooLarge("a transform of the whole array needs more memory than there can be");
+    const std::size_t panel = static_cast<std::size_t>(frame_.layout().panel) * sizeof(T);
+    panels_at_once_ =
+        std::clamp<Index>(static_cast<Index>(gathered_bytes / panel), least_panels, most_panels);
+    Index step = 1;
+    slab_step_.resize(static_cast<std::size_t>(slab_axes()));
+    for (int a = slab_axes() - 1; a >= 0; --a) {
+        slab_step_[static_cast<std::size_t>(a)] = step;
+        step *= shape.columns[a].length;
+    }
+    if (!real()) return;
+    const Roots root(4 * frame_.height());
+    for (Index y = 0; y < frame_.height(); ++y) {
+        const Complex factor = root.rounded<T>(-y);
+        twist_.push_back(factor.real());
+        twist_.push_back(factor.imag());
+    }
+}
+
+/// Rows of a slab that are transformed together along `axis`.
+template <class T>
+Index WholeTile<T>::slab_block(int axis) const {
+    const auto row =
+        static_cast<std::size_t>(shape_.columns[axis].length * frame_.element()) * sizeof(T);
+    return std::clamp<Index>(static_cast<Index>(gathered_bytes / row), 1, rows_at_once);
+}
+
+template <class T>
+std::size_t WholeTile<T>::worker_bytes() const {
+    std::size_t numbers = std::max(frame_.buffer_numbers(),
+                                   static_cast<std::size_t>(4 * most_panels * frame_.lanes()));
+    for (int a = 0; a < slab_axes(); ++a)
+        numbers = std::max(numbers, static_cast<std::size_t>(shape_.columns[a].length *
+                                                             slab_block(a) * frame_.element()));
+    return (numbers * sizeof(T) + 63) / 64 * 64;
+}
+
+template <class T>
+microkernels::PanelRange WholeTile<T>::panels_back() const {
+    return {shape_.span.wanted_begin() / frame_.lanes(), panels_of(shape_.span.wanted_end())};
+}
+
+/// body(number, piece) for every piece of the panels, for each of `slabs` numbers.
+template <class T>
+template <class Body>
+void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, const Pass& pass,
+                              Body&& body) const {
+    const Index at_once = panels_at_once_, lanes = frame_.lanes();
+    const Index pieces = (panels.end - panels.begin + at_once - 1) / at_once;
+    const Index items = slabs * pieces;
+    const Index group = std::max<Index>(1, task_points / (at_once * lanes * frame_.height()));
+    parallel_for((items + group - 1) / group, pass.context, [&](Index task, int worker) {
+        T* const scratch = reinterpret_cast<T*>(pass.scratch(worker));
+        for (Index item = task * group; item < std::min(items, (task + 1) * group); ++item) {
+            const Index first = panels.begin + item % pieces * at_once;
+            const Index count = std::min(at_once, panels.end - first);
+            body(item / pieces, Piece{0,
+                                      nullptr,
+                                      first,
+                                      count,
+                                      first * lanes,
+                                      count * lanes,
+                                      scratch,
+                                      scratch + 2 * most_panels * lanes,
+                                      {frame_.layout().panel, count}});
+        }
+    });
+}
+
+/// Rows [y, y + rows) of the piece from rows `stride` numbers apart; false as Feed's moderate.
+template <class T>
+bool WholeTile<T>::put_rows(const Piece& piece, Index y, Index rows, const T* a, const T* b,
+                            Index stride) const {
+    T* const to = piece.data + y * frame_.element();
+    if (real())
+        return frame_.table().fold(to, piece.layout, rows, a, b, stride, twist_.data() + 2 * y);
+    microkernels::Glance<T> seen[2]{};
+    frame_.table().load(to, piece.layout, {a, stride, 2}, {a ? a + 1 : nullptr, stride, 2}, rows,
+                        piece.columns, microkernels::whole_row, seen[0], seen[1]);
+    constexpr T most = std::is_same_v<T, float> ? T(0x1p+120) : T(0x1p+1000);
+    return seen[0].total < most && seen[1].total < most;
+}
+
+/// The samples of a piece's columns. False if one of them is not finite, or so large that the
+/// transform might overflow; lines of the feed never are.
+template <class T>
+bool WholeTile<T>::gather(const Source& source, const Piece& piece) const {
+    const Index height = frame_.height();
+    const Index begin = piece.column, end = std::min(piece.column + piece.columns, source.row_have);
+    if (source.plane && end - begin == piece.columns) {
+        const Index low = std::min(source.have, height), high = source.have - low;
+        const T* const from = source.plane + begin * per();
+        bool moderate =
+            put_rows(piece, 0, high, from, from + height * source.stride, source.stride);
+        moderate &=
+            put_rows(piece, high, low - high, from + high * source.stride, nullptr, source.stride);
+        return put_rows(piece, low, height - low, nullptr, nullptr, 0) && moderate;
+    }
+    Extents at = source.at;
+    const auto row = [&](Index y, T* numbers) -> const T* {
+        if (y >= source.have) return nullptr;
+        at[at.size() - 1] = y;
+        const T* found = source.plane ? source.plane + y * source.stride + begin * per()
+                                      : source.feed.line(at.data(), begin, end, numbers);
+        if (end - begin == piece.columns) return found;
+        if (found != numbers) std::copy_n(found, (end - begin) * per(), numbers);
+        std::fill(numbers + (end - begin) * per(), numbers + piece.columns * per(), T(0));
+        return numbers;
+    };
+    bool moderate = true;
+    for (Index y = 0; y < height; ++y) {
+        const T* a = row(y, piece.a);
+        moderate &= put_rows(piece, y, 1, a, real() ? row(y + height, piece.b) : nullptr, 0);
+    }
+    return moderate;
+}
+
+/// All axes but the rows, from the samples `have`. False as gather().
+template <class T>
+bool WholeTile<T>::forward(Feed<T>& feed, const Extents& have, Index row_have, bool in_place,
+                           const Pass& pass) const {
+    const int axes = slab_axes();
+    const Extents none(axes, 0);
+    const microkernels::PanelRange there{0, panels_of(row_have)};
+    std::atomic<bool> moderate{true};
+    for_pieces(box_size(none, have, axes), there, pass, [&](Index number, Piece piece) {
+        Source source{feed, tuple(number, none, have, axes), have[axes], row_have, nullptr, 0};
+        Index slab_number = 0;
+        for (int a = 0; a < axes; ++a)
+            slab_number += source.at[a] * slab_step_[static_cast<std::size_t>(a)];
+        source.at.push_back(0);
+        if (in_place) {
+            source.plane = feed.plane_in_place(source.at.data(), source.stride);
+            if (!source.plane) {
+                moderate = false;
+                return;
+            }
+        }
+        piece.data = slab(pass, slab_number) + piece.first * frame_.layout().panel;
+        if (!gather(source, piece)) moderate = false;
+        frame_.columns_forward(slab(pass, slab_number), piece.first, piece.first + piece.panels);
+    });
+    for (int a = axes - 1; a >= 0 && moderate; --a) along_slabs(a, true, none, have, there, pass);
+    return moderate;
+}
+
+/// Along one of the axes that count slabs, for all tuples of the slower ones in [begin, end).
+/// Forward, the slabs before end[axis] are there and the others zero; backward, those in
+/// [begin, end) are kept.
+template <class T>
+void WholeTile<T>::along_slabs(int axis, bool forward, const Extents& begin, const Extents& end,
+                               microkernels::PanelRange panels, const Pass& pass) const {
+    const Index length = shape_.columns[axis].length, block = slab_block(axis);
+    const Index inner = slab_step_[static_cast<std::size_t>(axis)];
+    const Index blocks = (frame_.height() + block - 1) / block, count = panels.end - panels.begin;
+    const Index items = box_size(begin, end, axis) * inner * count * blocks;
+    const Index group = std::max<Index>(1, task_points / (length * block * frame_.lanes()));
+    const Index step = inner * frame_.slab_stride(), pace = block * frame_.element();
+    const Index there = forward ? end[axis] : length;
+    const Index from = forward ? 0 : begin[axis], to = forward ? length : end[axis];
+    parallel_for((items + group - 1) / group, pass.context, [&](Index task, int worker) {
+        T* const scratch = reinterpret_cast<T*>(pass.scratch(worker));
+        for (Index item = task * group; item < std::min(items, (task + 1) * group); ++item) {
+            const Index y = item % blocks * block, rows = std::min(block, frame_.height() - y);
+            Index rest = item / blocks;
+            const Index panel = panels.begin + rest % count;
+            rest /= count;
+            const Extents at = tuple(rest / inner, begin, end, axis);
+            Index number = rest % inner;
+            for (int a = 0; a < axis; ++a)
+                number += at[a] * slab_step_[static_cast<std::size_t>(a)];
+            T* const base =
+                slab(pass, number) + panel * frame_.layout().panel + y * frame_.element();
+            const Index numbers = rows * frame_.element();
+            for (Index s = 0; s < there; ++s)
+                std::copy_n(base + s * step, numbers, scratch + s * pace);
+            for (Index s = there; s < length; ++s) std::fill_n(scratch + s * pace, numbers, T(0));
+            if (forward)
+                frame_.slabs_forward(axis, scratch, pace, rows, frame_.element());
+            else
+                frame_.slabs_back(axis, scratch, pace, rows, frame_.element());
+            for (Index s = from; s < to; ++s)
+                std::copy_n(scratch + s * pace, numbers, base + s * step);
+        }
+    });
+}
+
+/// body(slab, begin, end, scratch) for groups of rows of every slab.
+template <class T>
+template <class Body>
+void WholeTile<T>::for_row_groups(Index slabs, const Pass& pass, Body&& body) const {
+    const Index lanes = frame_.lanes(), height = frame_.height();
+    const Index rows = lanes * std::max<Index>(1, task_points / (lanes * frame_.plan().width));
+    const Index groups = (height + rows - 1) / rows;
+    parallel_for(slabs * groups, pass.context, [&](Index task, int worker) {
+        const Index begin = task % groups * rows;
+        body(task / groups, begin, std::min(height, begin + rows),
+             reinterpret_cast<T*>(pass.scratch(worker)));
+    });
+}
+
+template <class T>
+Spectrum<T> WholeTile<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {
+    const Pass pass(*this, context);
+    KernelFeed<T> feed(shape_, kernel);
+    Extents have(shape_.columns.size(), 0);
+    for (int a = 0; a < have.size(); ++a) have[a] = shape_.columns[a].kernel_points();
+    forward(feed, have, shape_.span.kernel_points(), false, pass);
+
+    const Index width = frame_.plan().width, there = panels_of(shape_.span.kernel_points());
+    Spectrum<T> result(frame_.slabs() * frame_.height() * width);
+    const T scale = static_cast<T>(1 / static_cast<double>(result.points()));
+    for_row_groups(frame_.slabs(), pass, [&](Index number, Index begin, Index end, T*) {
+        T* const to = numbers_of(result.data()) + number * 2 * frame_.height() * width;
+        frame_.rows_forward(slab(pass, number), begin, end, there, to);
+        for (Index i = 2 * begin * width; i < 2 * end * width; ++i) to[i] *= scale;
+    });
+    return result;
+}
+
+template <class T>
+Spectrum<T> WholeTile<T>::rounded(const Spectrum<double>& exact, const Context& context) const {
+    Spectrum<T> result(exact.points());
+    round_spectrum(numbers_of(static_cast<const std::complex<double>*>(exact.data())),
+                   levels_.transform_f64.lanes, numbers_of(result.data()), frame_.lanes(),
+                   frame_.slabs() * frame_.height(), frame_.plan().width, 1.0, context);
+    return result;
+}
+
+template <class T>
+void WholeTile<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
+                       const Context& context) const {
+    const Pass pass(*this, context);
+    const int axes = slab_axes();
+    Extents have, begin, end;
+    for (const Span& axis : shape_.columns) {
+        have.push_back(axis.have);
+        begin.push_back(axis.wanted_begin());
+        end.push_back(axis.wanted_end());
+    }
+    if (!forward(feed, have, shape_.span.have, true, pass))
+        forward(feed, have, shape_.span.have, false, pass);
+
+    const Index there = panels_of(shape_.span.have), width = frame_.plan().width;
+    const microkernels::PanelRange back = panels_back();
+    const T* const by = numbers_of(static_cast<const Complex*>(spectrum.data()));
+    for_row_groups(frame_.slabs(), pass, [&](Index number, Index first, Index last, T* buffer) {
+        frame_.rows_convolve(slab(pass, number), first, last, there, back,
+                             by + number * 2 * frame_.height() * width, buffer, {});
+    });
+    for (int a = 0; a < axes; ++a) along_slabs(a, false, begin, end, back, pass);
+    drain.begin(context);
+    backward(drain, pass);
+}
+
+/// The columns' way back, and out.
+template <class T>
+void WholeTile<T>::backward(Drain<T>& drain, const Pass& pass) const {
+    const int axes = slab_axes();
+    const Extents none(axes, 0);
+    Extents outs(axes, 0);
+    for (int a = 0; a < axes; ++a) outs[a] = shape_.columns[a].out;
+    // Outputs of one slab follow one another: more than one where a periodic axis is read twice.
+    std::vector<std::pair<Index, Index>> by_slab;
+    for (Index output = 0; output < box_size(none, outs, axes); ++output) {
+        const Extents at = tuple(output, none, outs, axes);
+        Index number = 0;
+        for (int a = 0; a < axes; ++a)
+            number += shape_.columns[a].place(at[a]) * slab_step_[static_cast<std::size_t>(a)];
+        by_slab.emplace_back(number, output);
+    }
+    std::sort(by_slab.begin(), by_slab.end());
+    std::vector<std::size_t> starts;
+    for (std::size_t i = 0; i < by_slab.size(); ++i)
+        if (i == 0 || by_slab[i].first != by_slab[i - 1].first) starts.push_back(i);
+
+    const auto slabs = static_cast<Index>(starts.size());
+    for_pieces(slabs, panels_back(), pass, [&](Index number, Piece piece) {
+        std::size_t i = starts[static_cast<std::size_t>(number)];
+        const Index wanted = by_slab[i].first;
+        piece.data = slab(pass, wanted) + piece.first * frame_.layout().panel;
+        frame_.columns_back(slab(pass, wanted), piece.first, piece.first + piece.panels);
+        for (; i < by_slab.size() && by_slab[i].first == wanted; ++i)
+            scatter(drain, tuple(by_slab[i].second, none, outs, axes), piece);
+    });
+}
+
+/// Rows [y, y + rows) of some of a piece's panels, to rows `stride` numbers apart: the first half
+/// of a real block to `a`, the second to `b`; either may be null.
+template <class T>
+void WholeTile<T>::take_rows(const Piece& piece, Index panel, Index panels, Index y, Index rows,
+                             T* a, T* b, Index stride) const {
+    const microkernels::TileLayout layout{frame_.layout().panel, panels};
+    const T* const from = piece.data + panel * layout.panel + y * frame_.element();
+    if (rows == 0 || panels == 0) return;
+    if (real()) {
+        if (a || b) frame_.table().unfold(from, layout, rows, twist_.data() + 2 * y, a, b, stride);
+    } else if (a) {
+        const T* const planes[2] = {from, from + frame_.lanes()};
+        frame_.table().store_interleaved(planes, 2, layout, a, stride, rows,
+                                         panels * frame_.lanes(), false);
+    }
+}
+
+/// Outputs [begin, end) of a row whose places follow one another within a piece.
+template <class T>
+struct WholeTile<T>::Run {
+    Index begin, end, place;
+};
+
+template <class T>
+void WholeTile<T>::scatter(Drain<T>& drain, const Extents& slab_at, const Piece& piece) const {
+    if (scatter_in_place(drain, slab_at, piece)) return;
+    const Span &row = shape_.span, &column = upright();
+    std::vector<Run> runs;
+    const auto inside = [&](Index j) {
+        const Index place = row.place(j) - piece.column;
+        return 0 <= place && place < piece.columns;
+    };
+    for (Index j = 0; j < row.out; ++j) {
+        if (!inside(j)) continue;
+        Run run{j, j + 1, row.place(j) - piece.column};
+        while (run.end < row.out && inside(run.end) && row.place(run.end) > row.place(run.end - 1))
+            ++run.end;
+        j = run.end - 1;
+        runs.push_back(run);
+    }
+    if (runs.empty()) return;
+    Extents at = slab_at;
+    at.push_back(0);
+    const Index height = frame_.height();
+    for (Index j = 0; j < column.out; ++j) {
+        const Index place = column.place(j);
+        const bool low = place < height;
+        take_rows(piece, 0, piece.panels, low ? place : place - height, 1, low ? piece.a : nullptr,
+                  low ? nullptr : piece.a, 0);
+        at[at.size() - 1] = j;
+        for (const Run& run : runs) {
+            T* numbers = piece.a + run.place * per();
+            if (row.step > 1) {
+                numbers = piece.b;
+                for (Index i = 0; i < run.end - run.begin; ++i)
+                    std::copy_n(piece.a + (run.place + i * row.step) * per(), per(),
+                                numbers + i * per());
+            } else if (runs.size() > 1) {  // what takes the numbers may change them
+                numbers = std::copy_n(numbers, (run.end - run.begin) * per(), piece.b) -
+                          (run.end - run.begin) * per();
+            }
+            drain.line(at.data(), run.begin, run.end, numbers);
+        }
+    }
+}
+
+/// Straight to where the outputs belong; false where they cannot be written so.
+template <class T>
+bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
+                                    const Piece& piece) const {
+    const Span &row = shape_.span, &column = upright();
+    if (row.step != 1 || row.periodic || column.step != 1 || column.periodic) return false;
+    Extents at = slab_at;
+    at.push_back(0);
+    Index stride = 0;
+    T* const plane = drain.plane_in_place(at.data(), stride);
+    if (!plane) return false;
+
+    const Index height = frame_.height(), lanes = frame_.lanes();
+    const Index top = column.offset, bottom = column.offset + column.out;
+    // rows that hold outputs in both halves, in one of them
+    const auto wanted = [&](Index y) { return top <= y && y < bottom; };
+    for (Index y = 0; y < height;) {
+        const bool low = wanted(y), high = real() && wanted(y + height);
+        Index end = y + 1;
+        while (end < height && wanted(end) == low && (real() && wanted(end + height)) == high)
+            ++end;
+        const auto line = [&](Index at_y, Index x) {
+            return plane + (at_y - top) * stride + (x - row.offset) * per();
+        };
+        for (Index p = 0; (low || high) && p < piece.panels;) {
+            const Index x = piece.column + p * lanes;
+            const auto whole = [&](Index begin) {
+                return begin >= row.offset && begin + lanes <= row.offset + row.out;
+            };
+            Index count = 0;
+            while (p + count < piece.panels && whole(x + count * lanes)) ++count;
+            if (count > 0) {
+                take_rows(piece, p, count, y, end - y, low ? line(y, x) : nullptr,
+                          high ? line(y + height, x) : nullptr, stride);
+                p += count;
+                continue;
+            }
+            const Index first = std::max(x, row.offset),
+                        last = std::min(x + lanes, row.offset + row.out);
+            for (Index r = y; r < end && first < last; ++r) {
+                take_rows(piece, p, 1, r, 1, low ? piece.a : nullptr, high ? piece.b : nullptr, 0);
+                if (low)
+                    std::copy_n(piece.a + (first - x) * per(), (last - first) * per(),
+                                line(r, first));
+                if (high) std::copy_n(piece.b + (first - x), last - first, line(r + height, first));
+            }
+            ++p;
+        }
+        y = end;
+    }
+    return true;
+}
+
+template class WholeTile<float>;
+template class WholeTile<double>;
+
+}  // namespace faltung
