@@ -1,4 +1,4 @@
-"""Arrays that are transformed whole along several axes: by our own transforms and the library's, at once and in blocks."""
+"""Arrays that are transformed whole along several axes, at once and in blocks, by either engine."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_axes_of_four_passes(level, shape):
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_in_blocks(shape, kernel, boundary, dtype):
-    """Where the whole would take more than `auto` may, it is taken in parts. Zeros beyond the array are no faint places."""
+    """What would take more than `auto` may is taken in parts. Zeros beyond the array are no faint places."""
     rng = np.random.default_rng(4)
     x, k = rng.standard_normal(shape).astype(dtype), rng.standard_normal(kernel).astype(dtype)
     x[-1, -1] = np.nan
