@@ -24,7 +24,7 @@ import faltung
 from faltung import _core
 
 rng = np.random.default_rng(5)
-LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
 DTYPES = {"f32": np.float32, "f64": np.float64}
 
 

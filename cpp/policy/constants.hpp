@@ -14,9 +14,9 @@ struct TapCost {
     double output, tap;
 };
 
-/// Lengths with transforms of our own, ascending.
-inline constexpr std::array<Index, 15> own_lengths = {8,   12,  16,  24,  32,  48,  64,  96,
-                                                      128, 192, 256, 384, 512, 768, 1024};
+/// Lengths of transforms of our own that tiles are offered, ascending.
+inline constexpr std::array<Index, 18> own_lengths = {8,   12,  16,  24,  32,  48,  64,  96,  128,
+                                                      160, 192, 256, 320, 384, 512, 640, 768, 1024};
 
 struct LevelCosts {
     const char* level;
