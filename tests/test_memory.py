@@ -74,3 +74,14 @@ def test_no_memory_is_lost():
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     """
     assert float(output_of(source, timeout=120)) < 12
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bounded_where_bright_samples_stand_beside_faint_ones(workers):
+    """Tiles are taken apart by magnitude, which takes memory of its own."""
+    shape, kernel = (200, 200, 200), (40, 40, 40)
+    source = MEASURE.format(shape=shape, kernel=kernel, dtype="float32", workers=workers).replace(
+        "k = np", "x[:40, :40, :40] = 1e7\n    k = np"
+    )
+    extra, kernel_size = map(float, output_of(source, timeout=120).split())
+    assert extra <= PER_WORKER * workers + OF_KERNEL * kernel_size + SLACK

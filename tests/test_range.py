@@ -146,3 +146,21 @@ def test_stars_and_a_nan():
     assert np.isnan(actual[truth.touched]).all()
     whole = ~truth.touched
     assert (np.abs(actual - truth.value)[whole] <= allowed[whole]).all()
+
+
+@pytest.mark.parametrize("side", [512, 640, 768, 1024])
+def test_large_tiles_at_the_border_are_looked_at(side):
+    """Their rows come a few at a time, out of which a place has to be made."""
+    rng = np.random.default_rng(side)
+    x = rng.standard_normal((900, 800)).astype("float32")
+    x[:40, :40] *= 1e7
+    k = rng.standard_normal((101, 51)).astype("float32")
+    faltung._core.force_tile([side, side])
+    try:
+        actual = faltung.convolve(x, k, "same", "overlap_save")
+    finally:
+        faltung._core.force_tile(None)
+    expected = faltung.convolve(x.astype("float64"), k.astype("float64"), "same", "fft")
+    faint = np.s_[100:, 100:]
+    error = np.abs(actual[faint] - expected[faint]).max()
+    assert error < 1e-5 * np.abs(expected[faint]).max()

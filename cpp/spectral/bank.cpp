@@ -1,6 +1,7 @@
 #include "spectral/bank.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
 #include "core/workspace.hpp"
@@ -110,6 +111,7 @@ private:
                          T* scratch) const {
         const TileShape& shape = grid_.shape();
         const Index numbers = shape.rows() * shape.length.back() * problem_.lanes();
+        const auto turn = TileLevels<T>::turn(shape, problem_.lanes(), levels_mutex_);
         const Workspace space(static_cast<std::size_t>(numbers) * sizeof(T));
         T* const samples = space.as<T>();
         for (std::size_t k = 0; k < traffic.size(); ++k) {
@@ -129,6 +131,7 @@ private:
     Problem problem_;
     const microkernels::Table& table_;
     TileGrid grid_;
+    mutable std::mutex levels_mutex_;
     std::vector<std::unique_ptr<const TileTransform<T>>> transforms_;  // one per kernel
     std::vector<std::shared_ptr<const Dense>> dense_;
     int group_;     // tiles that are transformed together

@@ -1,6 +1,7 @@
 #include "spectral/overlap_save.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -110,6 +111,7 @@ private:
                          T* scratch) const {
         const TileShape& shape = grid_.shape();
         const Index numbers = shape.rows() * shape.length.back() * problem_.lanes();
+        const auto turn = TileLevels<T>::turn(shape, problem_.lanes(), levels_mutex_);
         const Workspace space(static_cast<std::size_t>(numbers) * sizeof(T));
         T* const samples = space.as<T>();
         traffic.read(tile, samples);
@@ -138,6 +140,7 @@ private:
     TileGrid grid_;
     int group_;     // tiles that are transformed together
     Index planes_;  // complex tiles that they make
+    mutable std::mutex levels_mutex_;
     std::unique_ptr<const TileTransform<T>> transform_;
     Index groups_ = 0, per_task_ = 1;
 };

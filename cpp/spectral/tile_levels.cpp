@@ -49,26 +49,31 @@ double TileLevels<T>::faintest_block(const T* samples, Index per) const {
 /// From samples that are marked to windows, by where these start, that hold one.
 template <class T>
 void TileLevels<T>::mark_windows(std::vector<unsigned char>& mark) const {
-    std::vector<Index> away(mark.size());  // taps from a position to the next mark
+    constexpr Index together = 64;  // neighbours of a line, so that whole lines of memory are used
+    std::vector<Index> away;        // taps from a position of theirs to the next mark
+    const Index size = static_cast<Index>(mark.size());
     Index stride = 1;
     for (int a = shape_.length.size() - 1; a >= 0; stride *= shape_.length[a--]) {
         const Axis& axis = problem_.axes[a];
         if (axis.k == 1) continue;
-        const Index n = shape_.length[a], ahead = axis.dilation * stride;
-        const Index size = static_cast<Index>(mark.size());
-        for (Index base = 0; base < size; base += n * stride) {
-            for (Index q = n - 1; q >= 0; --q) {
-                const Index row = base + q * stride;
-                for (Index i = row; i < row + stride; ++i) {
-                    const auto at = static_cast<std::size_t>(i);
-                    const bool last = q + axis.dilation >= n;
-                    away[at] = mark[at] ? 0
-                               : last   ? axis.k
-                                        : away[static_cast<std::size_t>(i + ahead)] + 1;
+        const Index n = shape_.length[a], pace = std::min(stride, together);
+        away.resize(static_cast<std::size_t>(n * pace));
+        const auto mark_from = [&](Index start, Index some) {
+            for (Index q = n - 1; q >= 0; --q)
+                for (Index i = 0; i < some; ++i) {
+                    unsigned char& here = mark[static_cast<std::size_t>(start + q * stride + i)];
+                    const Index next = q + axis.dilation;
+                    const Index taps = here ? 0
+                                       : next >= n
+                                           ? axis.k
+                                           : away[static_cast<std::size_t>(next * pace + i)] + 1;
+                    away[static_cast<std::size_t>(q * pace + i)] = taps;
+                    here = taps < axis.k;
                 }
-            }
-        }
-        for (std::size_t i = 0; i < mark.size(); ++i) mark[i] = away[i] < axis.k;
+        };
+        for (Index base = 0; base < size; base += n * stride)
+            for (Index i = 0; i < stride; i += pace)
+                mark_from(base + i, std::min(pace, stride - i));
     }
 }
 
@@ -94,26 +99,27 @@ void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch)
         present[level[i]] = true;
     }
 
-    const Workspace space(2 * static_cast<std::size_t>(points * per) * sizeof(T));
-    T* const chosen = space.as<T>();
-    T* const results = chosen + points * per;
+    const Workspace space(static_cast<std::size_t>(points * per) * sizeof(T));
+    T* const results = space.as<T>();
     std::fill_n(results, points * per, T{0});
+    const Index height = rows_in_slab(shape_), together = std::min(height, block_side);
+    std::vector<T> chosen(static_cast<std::size_t>(together * n * per));
     std::vector<T> line(static_cast<std::size_t>(n));
     std::vector<unsigned char> mark(count);
-    const Index height = rows_in_slab(shape_);
     for (std::size_t l = 1; l < present.size(); ++l) {
         if (!present[l]) continue;
-        for (std::size_t i = 0; i < count; ++i) {
-            mark[i] = level[i] == l;
-            for (Index p = 0; p < per; ++p) {
-                const Index at = static_cast<Index>(i) * per + p;
-                chosen[at] = mark[i] ? samples[at] : T{0};
-            }
-        }
-        for (Index row = 0; row < rows; row += height) {
-            const T* from = chosen + row * n * per;
-            transform_.load(tile, row, height, {from, n * per, per},
+        for (std::size_t i = 0; i < count; ++i) mark[i] = level[i] == l;
+        for (Index row = 0; row < rows;) {
+            const Index some = std::min(together, height - row % height);
+            const Index first = row * n;
+            for (Index i = 0; i < some * n * per; ++i)
+                chosen[static_cast<std::size_t>(i)] =
+                    mark[static_cast<std::size_t>(first + i / per)] ? samples[first * per + i]
+                                                                    : T{0};
+            const T* const from = chosen.data();
+            transform_.load(tile, row, some, {from, n * per, per},
                             {per == 2 ? from + 1 : nullptr, n * per, per}, n);
+            row += some;
         }
         transform_.convolve(tile, scratch, {});
         mark_windows(mark);

@@ -3,6 +3,7 @@
 // itself, and each result is added only where a window holds a sample of its level.
 #pragma once
 
+#include <mutex>
 #include <vector>
 
 #include "core/problem.hpp"
@@ -20,6 +21,15 @@ public:
     /// as far as they are valid. Finite samples only. `tile` and `scratch` as the transform wants
     /// them.
     void convolve(T* samples, T* tile, T* scratch) const;
+
+    /// Large tiles take turns, so that what they need beyond the workspace is there once: their
+    /// samples and results, and three bytes for each position.
+    static std::unique_lock<std::mutex> turn(const TileShape& shape, Index lanes,
+                                             std::mutex& mutex) {
+        constexpr Index large = Index{1} << 20;
+        const bool alone = shape.rows() * shape.length.back() * lanes >= large;
+        return alone ? std::unique_lock(mutex) : std::unique_lock<std::mutex>();
+    }
 
 private:
     void convolve_channel(T* samples, Index per, T* tile, T* scratch) const;

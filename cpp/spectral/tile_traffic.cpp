@@ -67,7 +67,10 @@ TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape,
 template <class T>
 Index TileTraffic<T>::rows_at_once(const Problem& problem, const TileShape& shape) {
     constexpr Index numbers = 4096;
-    return std::max<Index>(1, numbers / (shape.length.back() * problem.lanes()));
+    // Of fewer rows than a block of a glance has, nothing would be learnt about faint places.
+    const Index least = std::min<Index>(microkernels::glance_rows, shape.rows());
+    const Index rows = numbers / (shape.length.back() * problem.lanes());
+    return std::max(least, rows / microkernels::glance_rows * microkernels::glance_rows);
 }
 
 template <class T>
