@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "core/workspace.hpp"
 #include "spectral/survey.hpp"
@@ -48,7 +49,7 @@ double TileLevels<T>::faintest_block(const T* samples, Index per) const {
 
 /// From samples that are marked to windows, by where these start, that hold one.
 template <class T>
-void TileLevels<T>::mark_windows(std::vector<unsigned char>& mark) const {
+void TileLevels<T>::mark_windows(std::vector<bool>& mark) const {
     constexpr Index together = 64;  // neighbours of a line, so that whole lines of memory are used
     std::vector<Index> away;        // taps from a position of theirs to the next mark
     const Index size = static_cast<Index>(mark.size());
@@ -61,14 +62,14 @@ void TileLevels<T>::mark_windows(std::vector<unsigned char>& mark) const {
         const auto mark_from = [&](Index start, Index some) {
             for (Index q = n - 1; q >= 0; --q)
                 for (Index i = 0; i < some; ++i) {
-                    unsigned char& here = mark[static_cast<std::size_t>(start + q * stride + i)];
+                    const auto here = static_cast<std::size_t>(start + q * stride + i);
                     const Index next = q + axis.dilation;
-                    const Index taps = here ? 0
+                    const Index taps = mark[here] ? 0
                                        : next >= n
                                            ? axis.k
                                            : away[static_cast<std::size_t>(next * pace + i)] + 1;
                     away[static_cast<std::size_t>(q * pace + i)] = taps;
-                    here = taps < axis.k;
+                    mark[here] = taps < axis.k;
                 }
         };
         for (Index base = 0; base < size; base += n * stride)
@@ -85,7 +86,9 @@ void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch)
     // again.
     const double reach = transform_range * std::sqrt(faintest_block(samples, per));
     const auto count = static_cast<std::size_t>(points);
-    std::vector<unsigned short> level(count);  // from 1 on; 0 for zeros, which no level holds
+    // From 1 on; 0 for zeros, which no level holds. All of float32 is 35 levels.
+    using Level = std::conditional_t<sizeof(T) == 4, unsigned char, unsigned short>;
+    std::vector<Level> level(count);
     std::vector<bool> present;
     for (std::size_t i = 0; i < count; ++i) {
         double size = 0;
@@ -94,7 +97,7 @@ void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch)
                 size, std::abs(static_cast<double>(samples[static_cast<Index>(i) * per + p])));
         if (size == 0) continue;
         const double above = std::log2(size / reach) / std::log2(transform_range);
-        level[i] = static_cast<unsigned short>(above > 0 ? 1 + std::ceil(above) : 1);
+        level[i] = static_cast<Level>(above > 0 ? 1 + std::ceil(above) : 1);
         if (level[i] >= present.size()) present.resize(level[i] + 1u);
         present[level[i]] = true;
     }
@@ -105,7 +108,7 @@ void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch)
     const Index height = rows_in_slab(shape_), together = std::min(height, block_side);
     std::vector<T> chosen(static_cast<std::size_t>(together * n * per));
     std::vector<T> line(static_cast<std::size_t>(n));
-    std::vector<unsigned char> mark(count);
+    std::vector<bool> mark(count);
     for (std::size_t l = 1; l < present.size(); ++l) {
         if (!present[l]) continue;
         for (std::size_t i = 0; i < count; ++i) mark[i] = level[i] == l;

@@ -23,7 +23,7 @@ public:
     void convolve(T* samples, T* tile, T* scratch) const;
 
     /// Large tiles take turns, so that what they need beyond the workspace is there once: their
-    /// samples and results, and three bytes for each position.
+    /// samples and results, and some two bytes for each position.
     static std::unique_lock<std::mutex> turn(const TileShape& shape, Index lanes,
                                              std::mutex& mutex) {
         constexpr Index large = Index{1} << 20;
@@ -34,7 +34,7 @@ public:
 private:
     void convolve_channel(T* samples, Index per, T* tile, T* scratch) const;
     double faintest_block(const T* samples, Index per) const;
-    void mark_windows(std::vector<unsigned char>& mark) const;
+    void mark_windows(std::vector<bool>& mark) const;
 
     const Problem& problem_;
     const TileShape& shape_;
