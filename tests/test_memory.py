@@ -76,12 +76,13 @@ def test_no_memory_is_lost():
     assert float(output_of(source, timeout=120)) < 12
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_bounded_where_bright_samples_stand_beside_faint_ones(workers):
-    """Tiles are taken apart by magnitude, which takes memory of its own."""
-    shape, kernel = (200, 200, 200), (40, 40, 40)
-    source = MEASURE.format(shape=shape, kernel=kernel, dtype="float32", workers=workers).replace(
-        "k = np", "x[:40, :40, :40] = 1e7\n    k = np"
-    )
-    extra, kernel_size = map(float, output_of(source, timeout=120).split())
-    assert extra <= PER_WORKER * workers + OF_KERNEL * kernel_size + SLACK
+def test_bright_samples_beside_faint_ones_take_little_more():
+    """Tiles are taken apart by magnitude, large ones one after the other."""
+
+    def extra(star):
+        source = MEASURE.format(
+            shape=(200, 200, 200), kernel=(40, 40, 40), dtype="float32", workers=2
+        ).replace("k = np", f"x[:40, :40, :40] *= {star}\n    k = np")
+        return float(output_of(source, timeout=120).split()[0])
+
+    assert extra(1e7) <= extra(1) + 48

@@ -69,10 +69,13 @@ private:
             while (known < outcome && !worst.compare_exchange_weak(known, outcome)) {
             }
         };
-        const Spectrum<T>& spectrum = prepared(context);
         // Blocks large enough for all workers come one after the other.
         const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
                               transform_->block_bytes() + transform_->worker_bytes() <= small_block;
+        // Large blocks are looked at before anything is transformed, the kernel included.
+        for (Index block = 0; !by_block && block < layout_.blocks; ++block)
+            if (too_wide(block, x, context)) return Outcome::wide;
+        const Spectrum<T>& spectrum = prepared(context);
         if (!by_block) {
             for (Index block = 0; block < layout_.blocks && worst == Outcome::good; ++block)
                 note(run_block(block, spectrum, x, out, context));
@@ -83,7 +86,8 @@ private:
         parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
             for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
                  ++block)
-                note(run_block(block, spectrum, x, out, Context{}));
+                note(too_wide(block, x, Context{}) ? Outcome::wide
+                                                   : run_block(block, spectrum, x, out, Context{}));
         });
         return worst;
     }
@@ -121,15 +125,17 @@ private:
         return *spectrum_;
     }
 
+    /// Whether a block's samples span too much for one transform.
+    bool too_wide(Index block, const ArrayView& x, const Context& context) const {
+        if (!by_tiles_ || !reaches_further()) return false;
+        Poison<T> unused(layout_.shape, table_);
+        BlockFeed feed(*this, block, x, unused);
+        const GridShape inside = feed.keep_inside();
+        return spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context);
+    }
+
     Outcome run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
                       const ArrayView& out, const Context& context) const {
-        if (by_tiles_ && reaches_further()) {
-            Poison<T> unused(layout_.shape, table_);
-            BlockFeed feed(*this, block, x, unused);
-            const GridShape inside = feed.keep_inside();
-            if (spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context))
-                return Outcome::wide;
-        }
         Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);
         BlockDrain drain(*this, block, out, poison);
