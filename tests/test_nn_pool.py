@@ -94,6 +94,31 @@ def test_values_at_every_level(level, rng, case, channels):
         )
 
 
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 1)]
+)
+def test_planes_that_are_cut_into_pieces(level, rng, size, stride, padding):
+    shape = (70, 65)
+    case = (shape, (size,) * 2, (stride,) * 2, [(padding, padding)] * 2, (1, 1), False)
+    x = numbers(rng, (1, 18, *shape), np.float32)
+    args, named = options(case)
+    truth = oracle(x, case)
+    np.testing.assert_array_equal(nn.max_pool(x, *args, **named), truth.max()[0])
+    mean = nn.avg_pool(x, *args, **named)
+    np.testing.assert_allclose(mean, truth.mean(), rtol=0, atol=1e-6)
+    # the adjoint: <avg_pool(x), g> = <x, its gradient>
+    grad = numbers(rng, mean.shape, np.float32)
+    back = nn.avg_pool_backward(grad, x, *args, **named)
+    inner = (truth.mean() * grad.astype(np.float64)).sum()
+    np.testing.assert_allclose((back.astype(np.float64) * x).sum(), inner, rtol=1e-4, atol=1e-2)
+    for p in ((0, 0, 0, 0), (0, 17, 69, 64), (0, 9, 34, 31)):  # one sample, by hand
+        one = np.zeros_like(x)
+        one[p] = 1
+        np.testing.assert_allclose(
+            back[p], (oracle(one, case).mean() * grad.astype(np.float64)).sum(), rtol=0, atol=1e-6
+        )
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_means_in_float64(rng, case, layout):
     x = numbers(rng, (2, 3, *case[0]))

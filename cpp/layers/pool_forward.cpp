@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "layers/pool_ladder.hpp"
+#include "layers/pool_passes.hpp"
 #include "layers/pool_run.hpp"
 #include "layers/pool_single.hpp"
 #include "layers/pool_source.hpp"
+#include "layers/pool_turned.hpp"
 #include "lines/line_writer.hpp"
 
 namespace faltung::layers {
@@ -339,6 +341,18 @@ void pool_values(const PoolSpec& spec, const ArrayView& x, const ArrayView& out,
     if constexpr (!std::is_same_v<T, std::int64_t>) {
         if (SingleWindow::suits(frame) && fold_planes<T>(spec, frame, x, out, table, context))
             return;
+        if (frame.lanes == 1 && can_turn<T>(x, out, table))
+            if (const Index outputs = turned_outputs<T>(spec, x, table)) {
+                const Context alone{.workers = 1, .interrupt = nullptr};
+                return for_each_piece<T>(
+                    spec, x, outputs, false, table, [&](const PoolPiece& piece, Index together) {
+                        for_each_turned<T>(
+                            piece.of_x(x), piece.of_result(out), together, table, context,
+                            [&](const ArrayView& samples, const ArrayView& results) {
+                                pool_values<T>(piece.spec, samples, results, table, alone);
+                            });
+                    });
+            }
     }
     const ForwardPass<T> pass(spec, frame, x, out, table);
     for_each_block(frame, pass.shape(), pass.scratch_bytes(), context,

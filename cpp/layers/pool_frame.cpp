@@ -10,7 +10,10 @@ namespace faltung::layers {
 
 namespace {
 
-Index floor_div(Index a, Index b) { return a / b - (a % b < 0 ? 1 : 0); }
+Index floor_div(Index a, Index b) {
+    if (b == 1) return a;  // as nearly always: a division would take longer than what it is for
+    return a / b - (a % b < 0 ? 1 : 0);
+}
 Index ceil_div(Index a, Index b) { return -floor_div(-a, b); }
 
 /// Sizes, strides and paddings stay below this, so that sums of a few of them fit.
@@ -171,6 +174,8 @@ PoolFrame::PoolFrame(const PoolSpec& spec, const ArrayView& x, bool places, Inde
         for (int a = order[from] + 1; a < x.rank(); ++a) place_step[i] *= x.shape[a];
     }
     merge(x, places);
+    full_begin = counts[2].full_begin();
+    full_end = counts[2].full_end();
 }
 
 /// One window over everything is one along a single axis, where the samples stand in a row.

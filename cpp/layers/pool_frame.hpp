@@ -34,9 +34,10 @@ struct PoolFrame {
     Index samples, groups, lanes;
     Axis depth, height, width;
     TapCount counts[3];
-    Index merged_count = 1;  // what axes that were merged count
-    Index place_step[3];     // between neighbours along depth, height, width, in x's C order
-    Index plane = 1;         // positions of one channel
+    Index full_begin, full_end;  // along the width
+    Index merged_count = 1;      // what axes that were merged count
+    Index place_step[3];         // between neighbours along depth, height, width, in x's C order
+    Index plane = 1;             // positions of one channel
 
     /// (sample, group, depth, height, width), `lanes` numbers each: of x, or of a result.
     ArrayView planes_of_x(const ArrayView& x) const { return planes(x, &Axis::x); }

@@ -8,6 +8,7 @@
 #include "layers/pool_find.hpp"
 #include "layers/pool_passes.hpp"
 #include "layers/pool_single.hpp"
+#include "layers/pool_turned.hpp"
 #include "lines/conversion.hpp"
 #include "lines/line_writer.hpp"
 
@@ -439,6 +440,23 @@ void sum_gradient(const PoolSpec& spec, const ArrayView& grad, const ArrayView& 
         spread_over_planes<T>(spec, frame, frame.planes_of_result(grad), frame.planes_of_x(dx),
                               table, context))
         return;
+    if (spec.kind == Pool::sum && frame.lanes == 1 && can_turn<T>(dx, grad, table)) {
+        const Axis& axis = spec.axes[0];
+        const Index outputs = turned_outputs<T>(spec, dx, table);
+        if (outputs == axis.out || (outputs > 0 && axis.step >= axis.reach())) {
+            const Context alone{.workers = 1, .interrupt = nullptr};
+            return for_each_piece<T>(
+                spec, dx, outputs, true, table, [&](const PoolPiece& piece, Index together) {
+                    for_each_turned<T>(piece.of_result(grad), piece.of_x(dx), together, table,
+                                       context,
+                                       [&](const ArrayView& gradients, const ArrayView& results) {
+                                           // x is looked at for its shape only
+                                           sum_gradient<T>(piece.spec, gradients, results, nullptr,
+                                                           results, table, alone);
+                                       });
+                });
+        }
+    }
     const SumGradient<T> pass(spec, frame, grad, x, y, dx, table);
     for_each_block(pass.blocks(), pass.shape(), pass.scratch_bytes(), context,
                    [&](const Block& block, std::byte* scratch) { pass.run(block, scratch); });

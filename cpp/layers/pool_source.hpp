@@ -29,9 +29,8 @@ template <class T>
 void divide_by_taps(const PoolSpec& spec, const PoolFrame& frame,
                     const microkernels::PoolTable<T>& loops, const Index* at, Index begin,
                     Index end, T* line) {
-    const TapCount& count = frame.counts[2];
-    const Index full_begin = std::clamp(count.full_begin(), begin, end);
-    const Index full_end = std::clamp(count.full_end(), full_begin, end);
+    const Index full_begin = std::clamp(frame.full_begin, begin, end);
+    const Index full_end = std::clamp(frame.full_end, full_begin, end);
     const auto divide = [&](Index from, Index to) {
         if (from < to)
             loops.divide(line + (from - begin) * frame.lanes, (to - from) * frame.lanes,
