@@ -36,6 +36,12 @@ struct ConvLayer {
         return inputs == 1 &&
                ((groups - 1) / lanes + 1) * outputs < groups * ((outputs - 1) / lanes + 1);
     }
+    /// Whether so few channels meet that lanes are better spent on places than on output channels.
+    bool few_channels() const {
+        return taps() > 1 && (inputs < 8 || outputs <= 12) && steps() <= 1024 && axes[2].out >= 4;
+    }
+    /// One tap, stride one, no padding.
+    bool pointwise() const { return axes[0].batch() && axes[1].batch() && axes[2].batch(); }
     bool inside() const { return axes[0].inside() && axes[1].inside() && axes[2].inside(); }
 
     friend bool operator==(const ConvLayer&, const ConvLayer&) = default;

@@ -45,7 +45,7 @@ std::unique_ptr<layers::Conv> make(const ConvLayer& layer, const layers::WeightV
         default:
             return layer.depthwise(layers::layer_loops<T>(table).lanes)
                        ? layers::make_depthwise(layer, weights, table)
-                       : layers::make_direct(layer, weights, table, context);
+                       : layers::make_direct(layer, weights, lifetime, table, context);
     }
 }
 

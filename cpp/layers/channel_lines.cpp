@@ -99,6 +99,29 @@ void ChannelReader<T>::read(Index sample, Index channel, Index count, Index dept
 }
 
 template <class T>
+void ChannelReader<T>::read_rows(Index sample, Index channel, Index count, Index depth,
+                                 Index height, Index rows, Index begin, Index end, T* to,
+                                 Index place, T* scratch) const {
+    const bool whole = begin == 0 && end == extents_[4];
+    if (holds_t_ && !inside_ && whole && strides_[4] == 1 && strides_[3] == end) {
+        const T* from = in_place() + sample * strides_[0] + channel * strides_[1] +
+                        depth * strides_[2] + height * strides_[3];
+        constexpr Index some = 64;
+        for (Index p = 0; p < rows * end; p += some) {
+            const Index left = rows * end - p;
+            // what is left over may be less than a vector
+            const Index positions = left < 2 * some ? left : some;
+            if (positions < left) fetch_ahead(from + p + 2 * some, count, some);
+            loops_->transpose(from + p, strides_[1], count, positions, to + p * place, place);
+            if (positions == left) break;
+        }
+        return;
+    }
+    for (Index r = 0; r < rows; ++r, to += (end - begin) * place)
+        read(sample, channel, count, depth, height + r, begin, end, to, place, 1, scratch);
+}
+
+template <class T>
 void ChannelReader<T>::read_planes(const Index* at, Index count, Index begin, Index end, T* to,
                                    Index place, Index plane, T* scratch) const {
     const Index positions = end - begin;
@@ -162,6 +185,7 @@ ChannelWriter<T>::ChannelWriter(const ArrayView& out, const microkernels::Table&
       streams_(holds_t_ && static_cast<std::size_t>(product(out.shape)) * sizeof(T) >= stream_from),
       lines_(line_problem(out, Boundary::zero), out, table) {
     in_numbers(out, strides_);
+    width_ = out.shape[4];
 }
 
 /// The lines that the next but one will overwrite: a store that misses the caches reads them first.
@@ -192,6 +216,19 @@ void ChannelWriter<T>::write(microkernels::FinishCall<T> call, Index sample, Ind
     Index at[4] = {sample, channel, depth, height};
     for (Index c = 0; c < call.channels; ++c, ++at[1])
         lines_.write(at, begin, begin + call.places, scratch + c * call.places);
+}
+
+template <class T>
+void ChannelWriter<T>::write_rows(microkernels::FinishCall<T> call, Index sample, Index channel,
+                                  Index depth, Index height, Index rows, Index begin,
+                                  T* scratch) const {
+    if (holds_t_ && begin == 0 && call.places == width_ &&
+        strides_[3] == width_ * strides_[4]) {  // one long row
+        call.places *= rows;
+        return write(call, sample, channel, depth, height, begin, scratch);
+    }
+    for (Index r = 0; r < rows; ++r, call.from += call.places * call.pitch)
+        write(call, sample, channel, depth, height + r, begin, scratch);
 }
 
 template class ChannelReader<float>;

@@ -32,6 +32,11 @@ public:
     void read(Index sample, Index channel, Index count, Index depth, Index height, Index begin,
               Index end, T* to, Index place, Index plane, T* scratch) const;
 
+    /// The same of `rows` rows, all inside x, one after the other, with `place` numbers from
+    /// position to position.
+    void read_rows(Index sample, Index channel, Index count, Index depth, Index height, Index rows,
+                   Index begin, Index end, T* to, Index place, T* scratch) const;
+
     Index scratch_numbers(Index positions) const;
 
     /// How many of `channels` channels are best read over several lines before the next ones: where
@@ -39,6 +44,8 @@ public:
     Index together(Index channels) const {
         return inside_ ? channels : std::min<Index>(channels, 16);
     }
+
+    const microkernels::LayerTable<T>& loops() const { return *loops_; }
 
     /// Whether the channels of a position lie side by side.
     bool inside() const { return inside_; }
@@ -76,6 +83,10 @@ public:
     void write(microkernels::FinishCall<T> call, Index sample, Index channel, Index depth,
                Index height, Index begin, T* scratch) const;
 
+    /// The same of `rows` rows from `height` on, whose sums follow one another.
+    void write_rows(microkernels::FinishCall<T> call, Index sample, Index channel, Index depth,
+                    Index height, Index rows, Index begin, T* scratch) const;
+
     void fence() const {
         if (streams_) loops_->fence();
     }
@@ -90,7 +101,7 @@ private:
     const microkernels::LayerTable<T>* loops_;
     T* data_;
     bool holds_t_, streams_;
-    Index strides_[5];
+    Index strides_[5], width_;
     LineWriter<T> lines_;
 };
 

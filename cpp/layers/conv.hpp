@@ -33,7 +33,8 @@ public:
 /// The sum as it is defined; serves every layer.
 template <class T>
 std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
-                                  const microkernels::Table& table, const Context& context);
+                                  Lifetime lifetime, const microkernels::Table& table,
+                                  const Context& context);
 
 /// A box of outputs of a few channels of one sample and group.
 struct OutputPart {

@@ -1,6 +1,7 @@
 // Direct layers: a box of outputs at a time, its samples packed once, then blocks of places ×
 // output channels that stay in registers.
 #include <algorithm>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -9,7 +10,9 @@
 #include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
+#include "layers/conv_planar.hpp"
 #include "layers/conv_pointwise.hpp"
+#include "layers/conv_pointwise_inside.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung::layers {
@@ -30,7 +33,7 @@ constexpr Index few_channels = 8;
 template <class T>
 class DirectConv final : public Conv {
 public:
-    DirectConv(const ConvLayer& layer, const WeightView<T>& weights,
+    DirectConv(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime,
                const microkernels::Table& table, const Context& context)
         : layer_(layer), table_(&table), loops_(&layer_loops<T>(table)) {
         order_ = layer.inputs < few_channels ? SumOrder::taps_inside : SumOrder::channels_inside;
@@ -44,14 +47,27 @@ public:
         choose_box();
         lay_out();
         cut_sums();
-        pack(weights, context);
-        if (Pointwise<T>::suits(layer)) pointwise_.emplace(layer, weights, table);
+        if (Pointwise<T>::suits(layer)) {
+            pointwise_.emplace(layer, weights, lifetime, table);
+            if (layer.pointwise()) inside_.emplace(layer, table);
+        } else if (layer.few_channels()) {
+            planar_.emplace(layer, weights, table);
+        } else {
+            pack(weights, context);
+        }
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
              const Context& context) const override {
         if (pointwise_ && pointwise_->serves(x, out))
             return pointwise_->run(x, out, ending, context);
+        if (inside_ && PointwiseInside<T>::serves(x, out))
+            return inside_->run(x, out, pointwise_->weights(), ending, context);
+        if (planar_ && planar_->serves(x, out)) return planar_->run(x, out, ending, context);
+        if (pointwise_ || planar_)
+            std::call_once(packed_late_, [&] {
+                pack(pointwise_ ? pointwise_->weights() : planar_->weights(), context);
+            });
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
         const ChannelWriter<T> writer(out, *table_, ending.stream_from);
         const BoxGrid grid{.samples = layer_.batch,
@@ -71,8 +87,13 @@ public:
     }
 
     std::size_t workspace_bytes() const override {
-        return static_cast<std::size_t>(samples_numbers_ + sums_numbers() + scratch_numbers()) *
-               sizeof(T);
+        std::size_t most =
+            static_cast<std::size_t>(samples_numbers_ + sums_numbers() + scratch_numbers()) *
+            sizeof(T);
+        if (pointwise_) most = std::max(most, pointwise_->workspace_bytes());
+        if (inside_) most = std::max(most, inside_->workspace_bytes());
+        if (planar_) most = std::max(most, planar_->workspace_bytes());
+        return most;
     }
 
 private:
@@ -196,7 +217,7 @@ private:
         offsets_ = std::move(split);
     }
 
-    void pack(const WeightView<T>& weights, const Context& context) {
+    void pack(const WeightView<T>& weights, const Context& context) const {
         coefficients_.emplace(static_cast<std::size_t>(layer_.groups * packed_) * sizeof(T));
         const auto banks = static_cast<Index>(banks_.size());
         parallel_for(layer_.groups * banks, context, [&](Index task, int) {
@@ -213,24 +234,30 @@ private:
     void run_box(const ChannelReader<T>& reader, const ChannelWriter<T>& writer,
                  const Ending& ending, const OutputBox& box, Index first_bank,
                  Index last_bank) const {
-        const Workspace workspace(workspace_bytes());
+        const Workspace workspace(
+            static_cast<std::size_t>(samples_numbers_ + sums_numbers() + scratch_numbers()) *
+            sizeof(T));
         T* const sums = workspace.as<T>();
         T* const samples = sums + sums_numbers();
         T* const scratch = samples + samples_numbers_;
         read_box(reader, box, samples, scratch);
         for (Index b = first_bank; b < last_bank; ++b) {
             const Bank& bank = banks_[static_cast<std::size_t>(b)];
-            sum_bank(bank, box, samples, sums);
             const Index channel = box.group * layer_.outputs + bank.first;
-            for (Index r = 0; r < box.rows; ++r)
+            const bool at_once =
+                blocks_.size() == 1;  // a row's sums are written while they are near
+            if (!at_once) sum_bank(bank, box, 0, box.rows, samples, sums);
+            for (Index r = 0; r < box.rows; ++r) {
+                if (at_once) sum_bank(bank, box, r, r + 1, samples, sums);
                 writer.write(
-                    {.from = sums + r * columns_ * bank.width,
+                    {.from = sums + (at_once ? 0 : r) * columns_ * bank.width,
                      .pitch = bank.width,
                      .places = box.columns,
                      .channels = bank.count,
                      .bias = ending.bias ? static_cast<const T*>(ending.bias) + channel : nullptr,
                      .relu = ending.relu},
                     box.sample, channel, box.depth, box.row + r, box.column, scratch);
+            }
         }
         writer.fence();
     }
@@ -254,26 +281,29 @@ private:
                                 scratch);
     }
 
-    void sum_bank(const Bank& bank, const OutputBox& box, const T* samples, T* sums) const {
+    /// Rows [first_row, last_row) of the box; sums of the first one come first.
+    void sum_bank(const Bank& bank, const OutputBox& box, Index first_row, Index last_row,
+                  const T* samples, T* sums) const {
         const T* coefficients = coefficients_->as<T>() + box.group * packed_ + bank.packed;
         const auto& products = loops_->product[bank.width / loops_->lanes - 1];
         const Index tiles = (box.columns - 1) / loops_->places + 1;
         bool accumulate = false;
         for (const Block& block : blocks_) {
-            for (Index r = 0; r < box.rows; ++r)
+            for (Index r = first_row; r < last_row; ++r)
                 for (Index t = 0; t < tiles; ++t) {
                     const Index first = box.columns * t / tiles;
                     const Index places = box.columns * (t + 1) / tiles - first;
-                    products[places - 1]({.a = coefficients,
-                                          .b = samples + r * layer_.axes[1].step * row_ +
-                                               first * layer_.axes[2].step * place_,
-                                          .offset = offsets_.data() + block.offset,
-                                          .runs = block.runs,
-                                          .run = block.run,
-                                          .step = run_step_,
-                                          .place = layer_.axes[2].step * place_,
-                                          .c = sums + (r * columns_ + first) * bank.width,
-                                          .accumulate = accumulate});
+                    products[places - 1](
+                        {.a = coefficients,
+                         .b = samples + r * layer_.axes[1].step * row_ +
+                              first * layer_.axes[2].step * place_,
+                         .offset = offsets_.data() + block.offset,
+                         .runs = block.runs,
+                         .run = block.run,
+                         .step = run_step_,
+                         .place = layer_.axes[2].step * place_,
+                         .c = sums + ((r - first_row) * columns_ + first) * bank.width,
+                         .accumulate = accumulate});
                 }
             coefficients += block.runs * block.run * bank.width;
             accumulate = true;
@@ -293,16 +323,20 @@ private:
     Index run_ = 1, run_step_ = 1;
     std::vector<std::int64_t> offsets_;
     std::vector<Block> blocks_;
-    std::optional<Workspace> coefficients_;
-    std::optional<Pointwise<T>> pointwise_;  // for arrays whose planes are contiguous
+    mutable std::optional<Workspace> coefficients_;
+    std::optional<Pointwise<T>> pointwise_;     // one tap, for arrays whose planes are contiguous
+    std::optional<PointwiseInside<T>> inside_;  // the same, for channels that lie side by side
+    std::optional<Planar<T>> planar_;
+    mutable std::once_flag packed_late_;  // coefficients_, for arrays of other kinds
 };
 
 }  // namespace
 
 template <class T>
 std::unique_ptr<Conv> make_direct(const ConvLayer& layer, const WeightView<T>& weights,
-                                  const microkernels::Table& table, const Context& context) {
-    return std::make_unique<DirectConv<T>>(layer, weights, table, context);
+                                  Lifetime lifetime, const microkernels::Table& table,
+                                  const Context& context) {
+    return std::make_unique<DirectConv<T>>(layer, weights, lifetime, table, context);
 }
 
 template <class T>
@@ -332,12 +366,12 @@ void run_direct_part(const ConvLayer& layer, const WeightView<T>& weights,
     const Ending same{.bias = ending.bias ? static_cast<const T*>(ending.bias) + channel : nullptr,
                       .relu = ending.relu};
     const Context alone{.workers = 1, .interrupt = nullptr};
-    DirectConv<T>(one, banks, table, alone).run(from, to, same, alone);
+    DirectConv<T>(one, banks, Lifetime::call, table, alone).run(from, to, same, alone);
 }
 
-template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<float>&,
+template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<float>&, Lifetime,
                                            const microkernels::Table&, const Context&);
-template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<double>&,
+template std::unique_ptr<Conv> make_direct(const ConvLayer&, const WeightView<double>&, Lifetime,
                                            const microkernels::Table&, const Context&);
 template void run_direct_part(const ConvLayer&, const WeightView<float>&,
                               const microkernels::Table&, const ArrayView&, const ArrayView&,

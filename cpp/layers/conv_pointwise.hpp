@@ -1,9 +1,6 @@
-// Kernels of one tap on arrays whose planes are contiguous: a product of matrices in place, with
-// lanes over positions.
+// Kernels of one tap on arrays whose channels lie apart: a product of matrices in place, with lanes
+// over positions.
 #pragma once
-
-#include <optional>
-#include <vector>
 
 #include "layers/conv.hpp"
 
@@ -12,38 +9,50 @@ namespace faltung::layers {
 template <class T>
 class Pointwise {
 public:
-    /// One tap, stride one, no padding.
+    /// One tap, no padding.
     static bool suits(const ConvLayer& layer);
 
-    Pointwise(const ConvLayer& layer, const WeightView<T>& weights,
+    Pointwise(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime,
               const microkernels::Table& table);
 
-    /// Whether these arrays hold T in contiguous planes.
+    /// Whether these arrays hold T, and not channels side by side.
     bool serves(const ArrayView& x, const ArrayView& out) const;
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
              const Context& context) const;
     std::size_t workspace_bytes() const;
 
+    const WeightView<T>& weights() const { return weights_.view(); }
+
 private:
-    /// Output channels that are summed together.
-    struct Bank {
-        Index first, count;
-    };
+    struct Arrays;
+    struct Block;
+    struct Channels;
+    struct Bank;
+    struct Steps;
 
-    /// Two vectors of neighbouring places, or what is left of them at the end of a plane.
-    struct Block {
-        const T* x;
-        Index x_plane;  // numbers from channel to channel
-        T* out;
-        Index out_plane, places, group;
+    /// How the outputs are cut: blocks of places of a task, and its output channels.
+    struct Cut {
+        Index blocks, channels;
     };
+    Cut cut() const;
 
-    void run_block(const Block& block, const Ending& ending, T* scratch) const;
+    /// Two vectors of places.
+    Index width() const { return 2 * loops_->lanes; }
+    /// Places of all samples, one sample's after the other's.
+    Index all_places() const { return layer_.batch * layer_.places(); }
+
+    Arrays arrays_of(const ArrayView& x, const ArrayView& out, const Ending& ending) const;
+    Block block_at(const Arrays& arrays, Index first, Index last) const;
+    Bank bank_of(const Channels& channels, Index bank) const;
+    void run_piece(const Arrays& arrays, const Channels& channels, Index first, Index last) const;
+    void pack(const Channels& channels, Steps& steps, T* to) const;
+    void gather(const Arrays& arrays, const Block& block, Index channel, Index steps, T* to) const;
+    void run_block(const Arrays& arrays, const Block& block, const Channels& channels,
+                   const Steps& steps, T* copied, T* staged) const;
 
     ConvLayer layer_;
     const microkernels::LayerTable<T>* loops_;
-    std::vector<Bank> banks_;
-    Workspace coefficients_;
+    KeptWeights<T> weights_;
 };
 
 extern template class Pointwise<float>;

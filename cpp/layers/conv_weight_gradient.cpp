@@ -55,6 +55,7 @@ public:
              const Context& context) const {
         const ChannelReader<T> grad_reader(grad, Boundary::zero, *table_);
         const ChannelReader<T> x_reader(x, layer_.boundary, *table_);
+        const InPlace in_place = place_of(x_reader);
         const Workspace partial(
             static_cast<std::size_t>(slices_ * layer_.groups * blocks_ * sums()) * sizeof(T));
         parallel_for(slices_ * layer_.groups * parts_, context, [&](Index task, int) {
@@ -62,7 +63,7 @@ public:
             const Index slice = task / parts_ / layer_.groups;
             const Index first = blocks_ * part / parts_, last = blocks_ * (part + 1) / parts_;
             T* to = partial.as<T>() + ((slice * layer_.groups + group) * blocks_ + first) * sums();
-            sum_slice(grad_reader, x_reader, slice, group, first, last, to);
+            sum_slice(grad_reader, x_reader, in_place, slice, group, first, last, to);
         });
         parallel_for(layer_.groups * blocks_, context, [&](Index task, int) {
             write(partial.as<T>(), task / blocks_, task % blocks_, dw);
@@ -74,7 +75,29 @@ private:
         Index sample, depth, row, column, rows, columns;
     };
 
+    /// Samples that need not be packed, and where their rows start.
+    struct InPlace {
+        bool possible;
+        Index place, step;  // numbers between neighbouring channels, and positions
+        std::vector<std::int64_t> rows;
+    };
+
     Index sums() const { return outer_ * inner_ * width_; }  // of one block of output channels
+
+    /// Kernels of one tap find the samples of a block of places where they stand, unless channels
+    /// would share cache sets.
+    InPlace place_of(const ChannelReader<T>& x) const {
+        const Axis &height = layer_.axes[1], &width = layer_.axes[2];
+        InPlace found{.possible = x.in_place() && layer_.taps() == 1 && layer_.inside() &&
+                                  (x.inside() || x.stride(4) == 1),
+                      .place = x.stride(1),
+                      .step = width.step * x.stride(4),
+                      .rows = {}};
+        if (!x.inside() && found.place * static_cast<Index>(sizeof(T)) % 2048 == 0)
+            found.possible = false;
+        for (Index r = 0; r < rows_; ++r) found.rows.push_back(r * height.step * x.stride(3));
+        return found;
+    }
 
     Band band_at(Index index) const {
         Band band{};
@@ -89,8 +112,8 @@ private:
         return band;
     }
 
-    void sum_slice(const ChannelReader<T>& grad, const ChannelReader<T>& x, Index slice,
-                   Index group, Index first, Index last, T* to) const {
+    void sum_slice(const ChannelReader<T>& grad, const ChannelReader<T>& x, const InPlace& in_place,
+                   Index slice, Index group, Index first, Index last, T* to) const {
         const Index samples = layer_.axes[0].k * plane_;
         const Index gradients = rows_ * columns_ * width_;
         const Workspace space(static_cast<std::size_t>(gradients + samples +
@@ -103,12 +126,26 @@ private:
         const Index begin = bands_ * slice / slices_, end = bands_ * (slice + 1) / slices_;
         for (Index b = begin; b < end; ++b) {
             const Band band = band_at(b);
-            pack_x(x, group, band, packed_x, scratch);
+            const T* samples_of_band = packed_x;
+            if (in_place.possible)
+                samples_of_band = address(x, group, band);
+            else
+                pack_x(x, group, band, packed_x, scratch);
             for (Index block = first; block < last; ++block) {
                 pack_grad(grad, group, block, band, packed_grad, scratch);
-                sum_block(band, packed_grad, packed_x, b > begin, to + (block - first) * sums());
+                sum_block(band, packed_grad, samples_of_band, in_place, b > begin,
+                          to + (block - first) * sums());
             }
         }
+    }
+
+    const T* address(const ChannelReader<T>& x, Index group, const Band& band) const {
+        const auto start = [&](std::size_t axis, Index place) {
+            return layer_.axes[axis].first + place * layer_.axes[axis].step;
+        };
+        return x.in_place() + band.sample * x.stride(0) + group * layer_.inputs * x.stride(1) +
+               start(0, band.depth) * x.stride(2) + start(1, band.row) * x.stride(3) +
+               start(2, band.column) * x.stride(4);
     }
 
     void pack_x(const ChannelReader<T>& x, Index group, const Band& band, T* to, T* scratch) const {
@@ -134,7 +171,8 @@ private:
                       width_, 1, scratch);
     }
 
-    void sum_block(const Band& band, const T* grad, const T* x, bool accumulate, T* to) const {
+    void sum_block(const Band& band, const T* grad, const T* x, const InPlace& in_place,
+                   bool accumulate, T* to) const {
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
         const auto& products = loops_->product[width_ / loops_->lanes - 1];
         const Index tiles = (inner_ - 1) / loops_->places + 1;
@@ -146,13 +184,14 @@ private:
                 x + d * plane_ + a * height.dilation * row_ + b * width.dilation * place_;
             for (Index i = 0; i < tiles; ++i) {
                 const Index first = inner_ * i / tiles, places = inner_ * (i + 1) / tiles - first;
+                const bool stays = in_place.possible;
                 products[places - 1]({.a = grad,
-                                      .b = from + first,
-                                      .offset = offsets_.data(),
+                                      .b = from + first * (stays ? in_place.place : 1),
+                                      .offset = stays ? in_place.rows.data() : offsets_.data(),
                                       .runs = band.rows,
                                       .run = band.columns,
-                                      .step = width.step * place_,
-                                      .place = 1,
+                                      .step = stays ? in_place.step : width.step * place_,
+                                      .place = stays ? in_place.place : 1,
                                       .c = to + (t * inner_ + first) * width_,
                                       .accumulate = accumulate});
             }
@@ -232,6 +271,33 @@ private:
 
 }  // namespace
 
+namespace {
+
+/// Whether the positions of all planes follow one another at the same distance.
+bool is_one_line(const ArrayView& view) {
+    Index span = 1;
+    for (const int axis : {4, 3, 2}) {
+        if (view.shape[axis] != 1 && view.strides[axis] != span * view.strides[4]) return false;
+        span *= view.shape[axis];
+    }
+    return true;
+}
+
+ArrayView as_one_line(ArrayView view) {
+    view.shape[4] *= view.shape[3] * view.shape[2];
+    view.shape[3] = view.shape[2] = 1;
+    return view;
+}
+
+/// A layer of one tap has longer lines where rows follow one another.
+ConvLayer as_one_line(ConvLayer layer) {
+    layer.axes[2].x = layer.axes[2].out = layer.places();
+    for (const std::size_t axis : {0, 1}) layer.axes[axis].x = layer.axes[axis].out = 1;
+    return layer;
+}
+
+}  // namespace
+
 template <class T>
 void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                      const ArrayView& dw, const microkernels::Table& table,
@@ -245,37 +311,99 @@ void weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayV
     }
     if (layer.depthwise(layer_loops<T>(table).lanes))
         depthwise_weight_gradient<T>(layer, grad, x, dw, table, context);
+    else if (layer.pointwise() && is_one_line(grad) && is_one_line(x))
+        WeightGradient<T>(as_one_line(layer), table)
+            .run(as_one_line(grad), as_one_line(x), dw, context);
     else
         WeightGradient<T>(layer, table).run(grad, x, dw, context);
 }
 
+namespace {
+
+/// Channels side by side: slices of positions, each summed for all channels, then added up in
+/// order.
 template <class T>
-void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& db,
-                   const microkernels::Table& table, const Context& context) {
-    const ChannelReader<T> reader(grad, Boundary::zero, table);
-    const auto store = conversions<T>(table).store[static_cast<int>(db.dtype)];
-    const Index width = layer.axes[2].out;
-    constexpr Index block = 8;
+void sum_positions(const ConvLayer& layer, const ChannelReader<T>& reader, double* sums,
+                   const Context& context) {
+    constexpr Index slice_count = 32, some = 64;  // positions that are read together
     const Index channels = layer.groups * layer.outputs;
-    const auto& loops = layer_loops<T>(table);
+    const Index planes = layer.axes[0].out, height = layer.axes[1].out, width = layer.axes[2].out;
+    const Index pieces = (width - 1) / some + 1, all = layer.batch * planes * height * pieces;
+    const Index slices = std::min(all, slice_count);
+    const Workspace space(static_cast<std::size_t>(slices * channels) * sizeof(double));
+    parallel_for(slices, context, [&](Index slice, int) {
+        double* const partial = space.as<double>() + slice * channels;
+        std::fill_n(partial, channels, 0.0);
+        for (Index i = all * slice / slices; i < all * (slice + 1) / slices; ++i) {
+            const Index row = i / pieces, place = i % pieces * some;
+            const T* from = reader.in_place() + row / height / planes * reader.stride(0) +
+                            row / height % planes * reader.stride(2) +
+                            row % height * reader.stride(3) + place * reader.stride(4);
+            reader.loops().sum_lines(from, reader.stride(4), std::min(some, width - place),
+                                     channels, partial);
+        }
+    });
+    std::fill_n(sums, channels, 0.0);
+    for (Index s = 0; s < slices; ++s)
+        for (Index c = 0; c < channels; ++c) sums[c] += space.as<double>()[s * channels + c];
+}
+
+/// Channel by channel, line by line.
+template <class T>
+void sum_planes(const ConvLayer& layer, const ChannelReader<T>& reader, double* sums,
+                const Context& context) {
+    constexpr Index block = 8;
+    const Index channels = layer.groups * layer.outputs, width = layer.axes[2].out;
+    const auto& loops = reader.loops();
+    const bool in_place = reader.in_place() && reader.stride(4) == 1;
     parallel_for((channels - 1) / block + 1, context, [&](Index task, int) {
         const Index first = task * block, count = std::min(block, channels - first);
         const Workspace space(
-            static_cast<std::size_t>(width * count + reader.scratch_numbers(width)) * sizeof(T));
+            in_place ? 0
+                     : static_cast<std::size_t>(width * count + reader.scratch_numbers(width)) *
+                           sizeof(T));
         T* const line = space.as<T>();
-        double sums[block] = {};
+        std::fill_n(sums + first, count, 0.0);
         for (Index n = 0; n < layer.batch; ++n)
             for (Index d = 0; d < layer.axes[0].out; ++d)
                 for (Index h = 0; h < layer.axes[1].out; ++h) {
-                    reader.read(n, first, count, d, h, 0, width, line, 1, width,
-                                line + width * count);
-                    for (Index c = 0; c < count; ++c) sums[c] += loops.sum(line + c * width, width);
+                    const T* from = line;
+                    Index pitch = width;
+                    if (in_place) {
+                        pitch = reader.stride(1);
+                        from = reader.in_place() + n * reader.stride(0) + first * pitch +
+                               d * reader.stride(2) + h * reader.stride(3);
+                    } else {
+                        reader.read(n, first, count, d, h, 0, width, line, 1, width,
+                                    line + width * count);
+                    }
+                    for (Index c = 0; c < count; ++c)
+                        sums[first + c] += loops.sum(from + c * pitch, width);
                 }
-        for (Index c = 0; c < count; ++c) {
-            const T sum = static_cast<T>(sums[c]);
-            store(&sum, db.data + (first + c) * db.strides[0], 1);
-        }
     });
+}
+
+}  // namespace
+
+template <class T>
+void bias_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& db,
+                   const microkernels::Table& table, const Context& context) {
+    const bool joined = layer.batch > 0 && is_one_line(grad);
+    ConvLayer lines = layer;  // only its results are looked at
+    if (joined) lines.axes[2].out = layer.places(), lines.axes[0].out = lines.axes[1].out = 1;
+    const ChannelReader<T> reader(joined ? as_one_line(grad) : grad, Boundary::zero, table);
+    const Index channels = layer.groups * layer.outputs;
+    const Workspace space(static_cast<std::size_t>(channels) * sizeof(double));
+    double* const sums = space.as<double>();
+    if (reader.in_place() && reader.inside())
+        sum_positions(lines, reader, sums, context);
+    else
+        sum_planes(lines, reader, sums, context);
+    const auto store = conversions<T>(table).store[static_cast<int>(db.dtype)];
+    for (Index c = 0; c < channels; ++c) {
+        const T sum = static_cast<T>(sums[c]);
+        store(&sum, db.data + c * db.strides[0], 1);
+    }
 }
 
 template void weight_gradient<float>(const ConvLayer&, const ArrayView&, const ArrayView&,

@@ -91,7 +91,10 @@ void pack_weights(const ConvLayer& layer, const WeightView<T>& view, SumOrder or
                     for (Index x = 0; x < layer.axes[2].k; ++x, at += width) {
                         const T* from = banks + i * view.input + d * view.tap[0] + h * view.tap[1] +
                                         x * view.tap[2];
-                        for (Index o = 0; o < count; ++o) at[o] = from[o * view.output];
+                        if (view.output == 1)
+                            std::copy_n(from, count, at);
+                        else
+                            for (Index o = 0; o < count; ++o) at[o] = from[o * view.output];
                     }
     }
     if (!channels) return;

@@ -111,6 +111,31 @@ void transpose_narrow(const T* from, Size rows, T* to, Size to_pitch) {
     }
 }
 
+/// Fewer rows, or columns, than a vector has lanes.
+template <class T>
+FALTUNG_NOINLINE void transpose_edge(const T* from, Size from_pitch, Size rows, Size columns, T* to,
+                                     Size to_pitch) {
+    constexpr Size n = lanes<T>;
+    for (Size r = 0; r < rows; r += n) {
+        const int high = static_cast<int>(rows - r < n ? rows - r : n);
+        for (Size c = 0; c < columns; c += n) {
+            const int wide = static_cast<int>(columns - c < n ? columns - c : n);
+            const T* at = from + r * from_pitch + c;
+            Vec<T> block[n];
+            FALTUNG_UNROLL
+            for (int i = 0; i < n; ++i)
+                block[i] = i < high ? load_first<T>(at + i * from_pitch, wide) : Vec<T>{};
+            transform::transpose<T>(block);
+            alignas(64) T held[n * n];
+            FALTUNG_UNROLL
+            for (int i = 0; i < n; ++i) store(held + i * n, block[i]);
+            T* target = to + c * to_pitch + r;
+            for (int i = 0; i < wide; ++i, target += to_pitch)
+                store_first<T>(target, load(held + i * n), high);
+        }
+    }
+}
+
 /// Blocks at the end overlap those before them, and write the same numbers once more.
 template <class T>
 void transpose_matrix(const T* from, Size from_pitch, Size rows, Size columns, T* to,
@@ -120,11 +145,8 @@ void transpose_matrix(const T* from, Size from_pitch, Size rows, Size columns, T
         if (columns == 4) return transpose_narrow<T, 4>(from, rows, to, to_pitch);
         if (columns == 8 && n > 8) return transpose_narrow<T, 8>(from, rows, to, to_pitch);
     }
-    if (rows < n || columns < n) {
-        for (Size c = 0; c < columns; ++c)
-            for (Size r = 0; r < rows; ++r) to[c * to_pitch + r] = from[r * from_pitch + c];
-        return;
-    }
+    if (rows < n || columns < n)
+        return transpose_edge<T>(from, from_pitch, rows, columns, to, to_pitch);
     for (Size r = 0; r < rows; r += n) {
         const Size row = r + n <= rows ? r : rows - n;
         for (Size c = 0; c < columns; c += n) {
@@ -166,6 +188,25 @@ FALTUNG_INLINE void finish_block(const T* from, Size pitch, Size places, Vec<T> 
     }
 }
 
+/// The last channels, which do not fill a vector, of neighbouring places. What stands beside them
+/// is read, and left alone.
+template <class T>
+FALTUNG_NOINLINE void finish_channels(const FinishCall<T>& call, Size first) {
+    constexpr Size n = lanes<T>;
+    const Size count = call.channels - first;
+    const Vec<T> bias =
+        call.bias ? load_first<T>(call.bias + first, static_cast<int>(count)) : Vec<T>{};
+    alignas(64) T held[n * n];
+    for (Size p = 0; p < call.places; p += n) {
+        const Size places = call.places - p < n ? call.places - p : n;
+        finish_block<T>(call.from + p * call.pitch + first, call.pitch, places, bias, call.relu,
+                        held, n);
+        T* to = call.to + p + first * call.to_channel;
+        for (Size c = 0; c < count; ++c, to += call.to_channel)
+            store_first<T>(to, load(held + c * n), static_cast<int>(places));
+    }
+}
+
 template <class T>
 void finish(const FinishCall<T>& call) {
     constexpr Size n = lanes<T>;
@@ -194,8 +235,8 @@ void finish(const FinishCall<T>& call) {
             alignas(64) T held[n * n];
             finish_block<T>(from, call.pitch, call.places, bias, call.relu, held, n);
             for (Size i = 0; i < n; ++i)
-                for (Size q = 0; q < call.places; ++q)
-                    to[i * call.to_channel + q] = held[i * n + q];
+                store_first<T>(to + i * call.to_channel, load(held + i * n),
+                               static_cast<int>(call.places));
             continue;
         }
         if (past_caches) {
@@ -210,6 +251,8 @@ void finish(const FinishCall<T>& call) {
                             call.to_channel);
         }
     }
+    if (planar && whole_channels < call.channels && whole_channels + n <= call.pitch)
+        return finish_channels<T>(call, whole_channels);
     for (Size c = whole_channels; c < call.channels; ++c) {
         const T bias = call.bias ? call.bias[c] : T{0};
         for (Size p = 0; p < call.places; ++p)
@@ -232,54 +275,101 @@ double sum(const T* from, Size count) {
                                                Vec<double>);
     }
     const Vec<double> all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    Vec<double> rest{};
+    for (; i + n <= count; i += n)
+        rest += __builtin_convertvector(*reinterpret_cast<const Some*>(from + i), Vec<double>);
     double total = 0;
-    for (int l = 0; l < n; ++l) total += all[l];
+    for (int l = 0; l < n; ++l) total += all[l] + rest[l];
     for (; i < count; ++i) total += static_cast<double>(from[i]);
     return total;
 }
 
+/// to[i] += the sum over lines of from[line*pitch + i].
+template <class T>
+void sum_lines(const T* from, Size pitch, Size lines, Size count, double* to) {
+    constexpr Size n = lanes<double>;
+    constexpr int together = 4;
+    typedef T Some __attribute__((vector_size(n * sizeof(T)), aligned(alignof(T)), may_alias));
+    Size i = 0;
+    for (; i + together * n <= count; i += together * n) {
+        Vec<double> sums[together] = {};
+        for (Size l = 0; l < lines; ++l) {
+            FALTUNG_UNROLL
+            for (int c = 0; c < together; ++c)
+                sums[c] += __builtin_convertvector(
+                    *reinterpret_cast<const Some*>(from + l * pitch + i + c * n), Vec<double>);
+        }
+        FALTUNG_UNROLL
+        for (int c = 0; c < together; ++c)
+            storeu<double>(to + i + c * n, loadu(to + i + c * n) + sums[c]);
+    }
+    for (; i < count; ++i) {
+        double sum = 0;
+        for (Size l = 0; l < lines; ++l) sum += static_cast<double>(from[l * pitch + i]);
+        to[i] += sum;
+    }
+}
+
 constexpr int block_channels = vector_registers >= 32 ? 12 : 6;
 
-template <class T, int channels, bool copies>
-FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call, Vec<T> (&sum)[channels][2]) {
+/// Where the steps of b stand.
+enum class Steps : std::uint8_t { even, copied, scattered };
+
+template <class T, int channels, int vectors, Steps kind>
+FALTUNG_INLINE void pointwise_steps(const PointwiseCall<T>& call,
+                                    Vec<T> (&sum)[channels][vectors]) {
     constexpr int n = lanes<T>, line = 64 / static_cast<int>(sizeof(T));
-    const T *a = call.a, *b = call.b, *ahead = call.ahead;
+    constexpr int bases = (channels + 2) / 3;  // as in `product`
+    const T *b = call.b, *ahead = call.ahead;
+    const T* a[bases];
+    FALTUNG_UNROLL
+    for (int i = 0; i < bases; ++i) a[i] = call.a + 3 * i * call.a_channel;
     T* copy = call.copy;
-    for (Size k = 0; k < call.steps; ++k, a += channels, b += call.b_pitch) {
-        const Vec<T> left = loadu(b), right = loadu(b + n);
-        if constexpr (copies) {
-            store(copy, left);
-            store(copy + n, right);
-            copy += 2 * n;
+    for (Size k = 0; k < call.steps; ++k) {
+        if constexpr (kind == Steps::scattered) b = call.b + call.offset[k];
+        Vec<T> sample[vectors];
+        FALTUNG_UNROLL
+        for (int v = 0; v < vectors; ++v) sample[v] = loadu(b + v * n);
+        if constexpr (kind != Steps::scattered) b += call.b_pitch;
+        if constexpr (kind == Steps::copied) {
             FALTUNG_UNROLL
-            for (int i = 0; i < 2 * n; i += line) __builtin_prefetch(ahead + i, 0, 2);
+            for (int v = 0; v < vectors; ++v) store(copy + v * n, sample[v]);
+            copy += vectors * n;
+            FALTUNG_UNROLL
+            for (int i = 0; i < vectors * n; i += line) __builtin_prefetch(ahead + i, 0, 2);
             ahead += call.b_pitch;
         }
         FALTUNG_UNROLL
         for (int m = 0; m < channels; ++m) {
-            const Vec<T> coefficient = splat(a[m]);
-            sum[m][0] = fma(coefficient, left, sum[m][0]);
-            sum[m][1] = fma(coefficient, right, sum[m][1]);
+            const Vec<T> coefficient = splat(a[m / 3][m % 3 * call.a_channel]);
+            FALTUNG_UNROLL
+            for (int v = 0; v < vectors; ++v) sum[m][v] = fma(coefficient, sample[v], sum[m][v]);
         }
+        FALTUNG_UNROLL
+        for (int i = 0; i < bases; ++i) a[i] += call.a_step;
     }
 }
 
-template <class T, int channels>
+template <class T, int channels, int vectors, bool is_scattered>
 FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
-    constexpr int n = lanes<T>;
-    Vec<T> sum[channels][2];
+    Vec<T> sum[channels][vectors];
     FALTUNG_UNROLL
-    for (int m = 0; m < channels; ++m) sum[m][0] = sum[m][1] = Vec<T>{};
-    if (call.copy)
-        pointwise_steps<T, channels, true>(call, sum);
+    for (int m = 0; m < channels; ++m) {
+        FALTUNG_UNROLL
+        for (int v = 0; v < vectors; ++v) sum[m][v] = Vec<T>{};
+    }
+    if constexpr (is_scattered)
+        pointwise_steps<T, channels, vectors, Steps::scattered>(call, sum);
+    else if (call.copy)
+        pointwise_steps<T, channels, vectors, Steps::copied>(call, sum);
     else
-        pointwise_steps<T, channels, false>(call, sum);
+        pointwise_steps<T, channels, vectors, Steps::even>(call, sum);
     FALTUNG_UNROLL
     for (int m = 0; m < channels; ++m) {
         const Vec<T> bias = call.bias ? splat(call.bias[m]) : Vec<T>{};
         FALTUNG_UNROLL
-        for (int v = 0; v < 2; ++v) {
-            T* c = call.c + m * call.c_pitch + v * n;
+        for (int v = 0; v < vectors; ++v) {
+            T* c = call.c + m * call.c_pitch + v * lanes<T>;
             if (call.accumulate) sum[m][v] += loadu(c);
             storeu<T>(c, finished<T>(sum[m][v], bias, call.relu));
         }
@@ -288,7 +378,10 @@ FALTUNG_NOINLINE void pointwise(const PointwiseCall<T>& call) {
 
 template <class T, int... i>
 constexpr void fill_pointwise(LayerTable<T>& table, transform::Lanes<i...>) {
-    ((table.pointwise[i] = pointwise<T, i + 1>), ...);
+    ((table.pointwise[0][i] = pointwise<T, i + 1, 1, false>), ...);
+    ((table.pointwise[1][i] = pointwise<T, i + 1, 2, false>), ...);
+    ((table.scattered[0][i] = pointwise<T, i + 1, 1, true>), ...);
+    ((table.scattered[1][i] = pointwise<T, i + 1, 2, true>), ...);
 }
 
 template <class T, int vectors, int... i>
@@ -320,6 +413,7 @@ constexpr LayerTable<T> layer_table() {
     table.transpose = layer::transpose_matrix<T>;
     table.finish = layer::finish<T>;
     table.sum = layer::sum<T>;
+    table.sum_lines = layer::sum_lines<T>;
     table.fence = stream_fence;
     table.winograd4 = winograd_table<T, 4>();
     table.winograd2 = winograd_table<T, 2>();
@@ -329,6 +423,7 @@ constexpr LayerTable<T> layer_table() {
     layer::fill_pointwise(table, typename transform::CountLanes<layer::block_channels>::type{});
     table.depthwise_places = depthwise::block;
     layer::fill_depthwise(table, typename transform::CountLanes<depthwise::block>::type{});
+    depthwise::fill_rows(table);
     using Pairs = typename transform::CountLanes<complex_layer::block_places>::type;
     table.complex.places = complex_layer::block_places;
     layer::fill_complex<T, 1>(table.complex.product[0], Pairs{});

@@ -80,13 +80,17 @@ struct NestedTable {
                     std::int64_t to_output, std::int64_t to_tile, T* watch);
 };
 
-/// Output channels × two vectors of neighbouring places, lanes over the places:
+/// Output channels × one or two vectors of neighbouring places, lanes over the places:
 ///
-///     c[m][i] (+)= bias[m] + sum over k of a[k*channels + m] * b[k*b_pitch + i],   i < 2 * lanes
+///     c[m][i] (+)= bias[m] + sum over k of a[m*a_channel + k*a_step] * b[k*b_pitch + i]
+///
+/// for i < 2 * lanes, or for one vector.
 template <class T>
 struct PointwiseCall {
     const T* a;
+    std::int64_t a_channel, a_step;
     const T* b;
+    const std::int64_t* offset;  // where step k stands in b, for `scattered`
     std::int64_t b_pitch, steps;
     T* copy;  // where b is copied to on the way, without gaps; or nullptr
     T* c;
@@ -107,6 +111,44 @@ struct DepthwiseCall {
     const T* w;                // coefficients [lines][taps]
     T* out;                    // outputs of a line, one vector each
     bool accumulate;           // out +=
+};
+
+/// A row of a depthwise layer whose samples stand anywhere: neighbouring taps are neighbouring
+/// columns, of which a few at the ends of the row may lie outside and are taken for zeros.
+template <class T>
+struct DepthwiseRowCall {
+    const T* x;                  // the first column of the first line, inside or not
+    std::int64_t line, column;   // numbers between neighbours
+    std::int64_t lines;          // of the kernel, or of the part of it that is dealt with
+    std::int64_t before, after;  // columns outside, fewer than taps
+    const T* w;                  // coefficients [lines][taps], aligned to a vector
+    const T* bias;               // a vector of them, or nullptr
+    bool relu, stream;           // as in FinishCall; `stream` asks for aligned outputs
+    T* out;
+    std::int64_t place;  // of out
+};
+
+/// out[t] += sum over rows and columns of grad[r*grad_row + c*grad_place] * x~[r, c*step + t],
+/// where x~ is x with zeros in place of what is outside.
+template <class T>
+struct DepthwiseRowGradientCall {
+    const T* x;  // the first column of the first row, inside or not
+    std::int64_t x_row, column;
+    std::int64_t before, last;  // columns [before, last) are inside
+    const T* grad;
+    std::int64_t grad_row, grad_place;
+    std::int64_t rows, places;
+    T* out;  // a vector for each tap, aligned
+};
+
+/// The loops for them, by places that are summed together.
+template <class T>
+struct DepthwiseRowTable {
+    static constexpr int sizes = 4, kernels = 3, steps = 2;
+    int places[sizes];  // from many to one
+    static constexpr int taps[kernels] = {3, 5, 7};
+    void (*row[steps][kernels][sizes])(const DepthwiseRowCall<T>&);  // [step - 1]
+    void (*gradient[steps][kernels])(const DepthwiseRowGradientCall<T>&);
 };
 
 /// out[t] += sum over rows and columns of grad[r][c] * x[r*x_row + c*place + t*tap], for a few
@@ -178,16 +220,22 @@ struct LayerTable {
                       std::int64_t columns, T* to, std::int64_t to_pitch);
     void (*finish)(const FinishCall<T>&);
     double (*sum)(const T* from, std::int64_t count);  // in float64
+    /// to[i] += sum over lines of from[line*pitch + i], in float64.
+    void (*sum_lines)(const T* from, std::int64_t pitch, std::int64_t lines, std::int64_t count,
+                      double* to);
     /// Makes streamed stores visible to other threads.
     void (*fence)();
     WinogradTable<T> winograd4, winograd2;
     NestedTable<T> nested_planes, nested_lines;
     static constexpr int most_channels = 12;
-    int pointwise_channels;  // the largest block
-    void (*pointwise[most_channels])(const PointwiseCall<T>&);
+    int pointwise_channels;                                        // the largest block
+    void (*pointwise[2][most_channels])(const PointwiseCall<T>&);  // [vectors - 1][channels - 1]
+    /// The same with b[offset[k] + i]; nothing is copied.
+    void (*scattered[2][most_channels])(const PointwiseCall<T>&);
     int depthwise_places;  // the largest block of the two below
     void (*depthwise[most_places])(const DepthwiseCall<T>&);
     void (*depthwise_gradient[most_places])(const DepthwiseGradientCall<T>&);  // [taps - 1]
+    DepthwiseRowTable<T> depthwise_rows;
     ComplexTable<T> complex;
 };
 

@@ -93,6 +93,55 @@ FALTUNG_INLINE void storeu(T* to, Vec<T> v) {
     *reinterpret_cast<typename Simd<T>::Loose*>(to) = v;
 }
 
+#if defined(__AVX__) && !defined(__AVX512F__)
+/// All bits of the first `count` lanes of `bits` bits each.
+FALTUNG_INLINE __m256i first_lanes(int count, int bits) {
+    alignas(32) static constexpr std::int64_t on_off[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(
+        reinterpret_cast<const char*>(on_off) + 32 - count * bits / 8));
+}
+#endif
+
+/// The first `count` numbers, then zeros; nothing beyond them is touched.
+template <class T>
+FALTUNG_INLINE Vec<T> load_first(const T* from, int count) {
+#if defined(__AVX512F__)
+    const unsigned mask = (1U << count) - 1;
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), from);
+    else
+        return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), from);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4)
+        return (Vec<T>)_mm256_maskload_ps(from, first_lanes(count, 32));
+    else
+        return (Vec<T>)_mm256_maskload_pd(from, first_lanes(count, 64));
+#else
+    Vec<T> v{};
+    for (int i = 0; i < count; ++i) v[i] = from[i];
+    return v;
+#endif
+}
+
+/// Stores the first `count` numbers and touches nothing beyond them.
+template <class T>
+FALTUNG_INLINE void store_first(T* to, Vec<T> v, int count) {
+#if defined(__AVX512F__)
+    const unsigned mask = (1U << count) - 1;
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(to, static_cast<__mmask16>(mask), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(to, static_cast<__mmask8>(mask), (__m512d)v);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4)
+        _mm256_maskstore_ps(to, first_lanes(count, 32), (__m256)v);
+    else
+        _mm256_maskstore_pd(to, first_lanes(count, 64), (__m256d)v);
+#else
+    for (int i = 0; i < count; ++i) to[i] = v[i];
+#endif
+}
+
 /// An aligned store past the caches, for results that will not be read soon. Close with
 /// stream_fence().
 template <class T>

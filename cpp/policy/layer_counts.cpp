@@ -22,6 +22,9 @@ constexpr double block_bytes = 1280 << 10;
 /// Tasks that methods cut their work into, unless that makes them short: multiply-adds of one.
 constexpr double wanted_tasks = 16, least_task = 4e6, most_task = 4e8;
 
+/// What storing a vector as it is takes of storing one that is turned.
+constexpr double unturned = 0.4;
+
 class Counter {
 public:
     Counter(const ConvLayer& layer, const microkernels::Table& level)
@@ -52,6 +55,16 @@ public:
         at(LayerWork::product) += places * weights();
         cut(layer_.products());
         if (pack) at(LayerWork::pack) += weights();
+    }
+
+    /// Lanes over places, results that need not be turned: as if channels lay apart.
+    void planar() {
+        const Axis& width = layer_.axes[2];
+        const auto lines = static_cast<double>(layer_.batch * layer_.axes[0].out *
+                                               layer_.axes[1].out * layer_.groups);
+        const double results = lines * vectors(width.out) * static_cast<double>(layer_.outputs);
+        at(LayerWork::product) += results * static_cast<double>(layer_.steps());
+        at(LayerWork::write) = unturned * results;
     }
 
     /// In vectors of output channels.
@@ -194,7 +207,12 @@ LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& lev
     counter.move(LayerWork::write);
     const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
     switch (method) {
-        case ConvMethod::direct: counter.direct(LayerWork::tap, !prepared); break;
+        case ConvMethod::direct:
+            if (layer.few_channels() && !counter.depthwise())
+                counter.planar();
+            else
+                counter.direct(LayerWork::tap, !prepared);
+            break;
         case ConvMethod::nested: counter.nested(!prepared); break;
         case ConvMethod::fft:
             counter.fft(tile);

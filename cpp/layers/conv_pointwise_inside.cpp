@@ -1,0 +1,205 @@
+#include "layers/conv_pointwise_inside.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "layers/box_grid.hpp"
+#include "layers/channel_lines.hpp"
+#include "parallel/parallel_for.hpp"
+
+namespace faltung::layers {
+
+namespace {
+
+/// Channels that are summed in one go: their coefficients stay in the first-level cache.
+constexpr Index block_steps = 128;
+constexpr Index padded_steps = block_steps + 16;  // neighbours must not share cache sets
+/// Samples of a block of channels, and sums, of a task: they stay in the second-level cache.
+constexpr Index cached_bytes = 256 << 10;
+constexpr Index least_tiles = 8;                     // they share packed coefficients
+constexpr double least_work = 2e6, most_work = 4e8;  // multiply-adds of a task
+
+/// Numbers from one position to the next where all are equidistant and their channels side by side,
+/// otherwise 0.
+Index position_pitch(const ArrayView& view) {
+    const auto bytes = static_cast<Index>(size_of(view.dtype));
+    if (view.shape[1] > 1 && view.strides[1] != bytes) return 0;
+    Index pitch = 0, span = 1;
+    for (const int axis : {4, 3, 2, 0}) {
+        if (view.shape[axis] == 1) continue;
+        if (pitch == 0) pitch = view.strides[axis];
+        if (view.strides[axis] != span * pitch) return 0;
+        span *= view.shape[axis];
+    }
+    if (pitch == 0) return view.shape[1];
+    return pitch > 0 ? pitch / bytes : 0;
+}
+
+}  // namespace
+
+/// The arrays of a call, distances in numbers.
+template <class T>
+struct PointwiseInside<T>::Arrays {
+    const T* x;
+    Index x_pitch;
+    T* out;
+    Index out_pitch;
+    const T* bias;
+    bool relu, stream;
+};
+
+template <class T>
+struct PointwiseInside<T>::Piece {
+    Index group, first, last, first_bank, last_bank;
+};
+
+template <class T>
+PointwiseInside<T>::PointwiseInside(const ConvLayer& layer, const microkernels::Table& table)
+    : layer_(layer), loops_(&layer_loops<T>(table)) {}
+
+template <class T>
+bool PointwiseInside<T>::serves(const ArrayView& x, const ArrayView& out) {
+    return x.dtype == dtype_of<T> && out.dtype == dtype_of<T> && position_pitch(x) > 0 &&
+           position_pitch(out) > 0;
+}
+
+template <class T>
+std::size_t PointwiseInside<T>::workspace_bytes() const {
+    const Cut piece = cut();
+    return static_cast<std::size_t>(block_steps * width() +
+                                    piece.positions * (piece.banks * width() + padded_steps)) *
+           sizeof(T);
+}
+
+template <class T>
+auto PointwiseInside<T>::cut() const -> Cut {
+    const auto bytes = static_cast<Index>(sizeof(T));
+    const Index tile = loops_->places, steps = std::min(layer_.inputs, block_steps);
+    const auto tiles_of = [&](Index count) { return (count - 1) / tile + 1; };
+    Index tiles = std::clamp<Index>(cached_bytes / (std::max(steps, width()) * bytes * tile), 1,
+                                    tiles_of(positions()));
+    Index some = std::clamp<Index>(cached_bytes / (tiles * tile * width() * bytes), 1, banks());
+    const double wanted = std::clamp(layer_.products() / 32, least_work, most_work);
+    const auto work = [&] {
+        return static_cast<double>(layer_.inputs) * static_cast<double>(tiles * tile) *
+               static_cast<double>(some * width());
+    };
+    while (work() > wanted && tiles > least_tiles) tiles = (tiles + 1) / 2;
+    while (work() > wanted && some > 1) some = (some + 1) / 2;
+    while (work() > wanted && tiles > 1) tiles = (tiles + 1) / 2;
+    return {even_piece(tiles_of(positions()), tiles) * tile, even_piece(banks(), some)};
+}
+
+template <class T>
+void PointwiseInside<T>::run(const ArrayView& x, const ArrayView& out, const WeightView<T>& weights,
+                             const Ending& ending, const Context& context) const {
+    const Arrays arrays{
+        .x = reinterpret_cast<const T*>(x.data),
+        .x_pitch = position_pitch(x),
+        .out = reinterpret_cast<T*>(out.data),
+        .out_pitch = position_pitch(out),
+        .bias = static_cast<const T*>(ending.bias),
+        .relu = ending.relu,
+        .stream = static_cast<std::size_t>(product(out.shape)) * sizeof(T) >= ending.stream_from};
+    const Cut piece = cut();
+    const Index pieces = (positions() - 1) / piece.positions + 1;
+    const Index parts = (banks() - 1) / piece.banks + 1;
+    parallel_for(layer_.groups * pieces * parts, context, [&](Index task, int) {
+        const Index bank = task % parts * piece.banks;
+        const Index first = task / parts % pieces * piece.positions;
+        run_piece(arrays, weights,
+                  {.group = task / parts / pieces,
+                   .first = first,
+                   .last = std::min(positions(), first + piece.positions),
+                   .first_bank = bank,
+                   .last_bank = std::min(banks(), bank + piece.banks)});
+        if (arrays.stream) loops_->fence();
+    });
+}
+
+template <class T>
+void PointwiseInside<T>::run_piece(const Arrays& arrays, const WeightView<T>& weights,
+                                   const Piece& piece) const {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    const Workspace workspace(workspace_bytes());
+    const Index count = piece.last - piece.first;
+    T* const coefficients = workspace.as<T>();
+    T* const all_sums = coefficients + block_steps * width();
+    T* const copied = all_sums + count * (piece.last_bank - piece.first_bank) * width();
+    const bool copies = arrays.x_pitch * static_cast<Index>(sizeof(T)) % 4096 == 0;
+    const auto& products = loops_->product[width() / loops_->lanes - 1];
+    const Index tiles = (count - 1) / loops_->places + 1;
+    const std::int64_t start = 0;
+    for (Index k = 0; k < layer_.inputs; k += block_steps) {
+        const Index steps = std::min(block_steps, layer_.inputs - k);
+        const T* samples =
+            arrays.x + piece.first * arrays.x_pitch + piece.group * layer_.inputs + k;
+        Index place = arrays.x_pitch;
+        if (copies) {
+            for (Index p = 0; p < count; ++p)
+                std::copy_n(samples + p * place, steps, copied + p * padded_steps);
+            samples = copied;
+            place = padded_steps;
+        }
+        T* sums = all_sums;
+        for (Index b = piece.first_bank; b < piece.last_bank; ++b, sums += count * width()) {
+            pack(weights, piece.group, b, k, steps, coefficients);
+            for (Index t = 0; t < tiles; ++t) {
+                const Index first = count * t / tiles, last = count * (t + 1) / tiles;
+                if (b == piece.first_bank && !copies && t + 1 < tiles)  // fetch the next tile
+                    for (Index p = last; p < count * (t + 2) / tiles; ++p)
+                        for (Index i = 0; i < steps; i += line)
+                            __builtin_prefetch(samples + p * place + i);
+                T* const c = sums + first * width();
+                products[last - first - 1]({.a = coefficients,
+                                            .b = samples + first * place,
+                                            .offset = &start,
+                                            .runs = 1,
+                                            .run = steps,
+                                            .step = 1,
+                                            .place = place,
+                                            .c = c,
+                                            .accumulate = k > 0});
+                if (k + steps == layer_.inputs) finish(arrays, piece, b, c, first, last);
+            }
+        }
+    }
+}
+
+/// Coefficients of a bank side by side, for every channel of a block.
+template <class T>
+void PointwiseInside<T>::pack(const WeightView<T>& weights, Index group, Index bank, Index first,
+                              Index steps, T* to) const {
+    const Index output = bank * width(), count = std::min(width(), layer_.outputs - output);
+    const T* from =
+        weights.data + group * weights.group + output * weights.output + first * weights.input;
+    if (count < width()) std::fill_n(to, steps * width(), T{0});
+    if (weights.input == 1)
+        return loops_->transpose(from, weights.output, count, steps, to, width());
+    for (Index k = 0; k < steps; ++k, from += weights.input, to += width())
+        if (weights.output == 1)
+            std::copy_n(from, count, to);
+        else
+            for (Index o = 0; o < count; ++o) to[o] = from[o * weights.output];
+}
+
+template <class T>
+void PointwiseInside<T>::finish(const Arrays& arrays, const Piece& piece, Index bank, const T* sums,
+                                Index first, Index last) const {
+    const Index channel = piece.group * layer_.outputs + bank * width();
+    loops_->finish({.from = sums,
+                    .pitch = width(),
+                    .places = last - first,
+                    .channels = std::min(width(), layer_.outputs - bank * width()),
+                    .bias = arrays.bias ? arrays.bias + channel : nullptr,
+                    .relu = arrays.relu,
+                    .stream = arrays.stream,
+                    .to = arrays.out + (piece.first + first) * arrays.out_pitch + channel,
+                    .to_place = arrays.out_pitch,
+                    .to_channel = 1});
+}
+
+template class PointwiseInside<float>;
+template class PointwiseInside<double>;
+
+}  // namespace faltung::layers

@@ -1,0 +1,49 @@
+// Kernels of one tap on arrays whose channels lie side by side: a product of matrices in place,
+// with lanes over output channels.
+#pragma once
+
+#include "layers/conv.hpp"
+
+namespace faltung::layers {
+
+template <class T>
+class PointwiseInside {
+public:
+    PointwiseInside(const ConvLayer& layer, const microkernels::Table& table);
+
+    /// Whether these arrays hold T at equidistant positions.
+    static bool serves(const ArrayView& x, const ArrayView& out);
+    void run(const ArrayView& x, const ArrayView& out, const WeightView<T>& weights,
+             const Ending& ending, const Context& context) const;
+    std::size_t workspace_bytes() const;
+
+private:
+    struct Arrays;
+    struct Piece;
+
+    /// Positions and banks of a task.
+    struct Cut {
+        Index positions, banks;
+    };
+    Cut cut() const;
+
+    Index positions() const { return layer_.batch * layer_.places(); }
+    Index width() const {
+        return layer_.outputs > loops_->lanes ? 2 * loops_->lanes : loops_->lanes;
+    }
+    Index banks() const { return (layer_.outputs - 1) / width() + 1; }
+
+    void run_piece(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
+    void pack(const WeightView<T>& weights, Index group, Index bank, Index first, Index steps,
+              T* to) const;
+    void finish(const Arrays& arrays, const Piece& piece, Index bank, const T* sums, Index first,
+                Index last) const;
+
+    ConvLayer layer_;
+    const microkernels::LayerTable<T>* loops_;
+};
+
+extern template class PointwiseInside<float>;
+extern template class PointwiseInside<double>;
+
+}  // namespace faltung::layers
