@@ -60,6 +60,18 @@ CASES = (
     Case((1, 4, 9, 10), (3, 4, 3, 3), (2, 1), ((1, 2), (3, 0)), (1, 1), 1, "symmetric"),
     Case((1, 4, 5, 4), (3, 4, 3, 4), (1, 1), ((6, 7), (9, 2)), (1, 1), 1, "mirror"),
     Case((2, 4, 9, 10), (4, 2, 3, 3), (1, 2), "same", (1, 1), 2, "wrap"),
+    # one tap on small planes, whose places go together across samples; with a step
+    Case((5, 300, 5, 5), (20, 300, 1, 1), (1, 1), "valid", (1, 1)),
+    Case((3, 16, 7, 9), (36, 8, 1, 1), (2, 1), "valid", (1, 1), 2),
+    # few channels: a phase per step, lines longer and shorter than vectors, no gaps between them
+    Case((1, 3, 33, 37), (14, 3, 3, 5), (2, 2), ((1, 1), (2, 2)), (1, 1)),
+    Case((1, 3, 24, 24), (13, 3, 4, 4), (4, 4), "valid", (1, 1)),
+    Case((2, 24, 9, 20), (24, 8, 3, 3), (1, 1), "same", (1, 1), 3),
+    Case((1, 2, 60), (5, 2, 9), (3,), "same", (2,)),
+    # depthwise rows: columns outside at both ends, whole and partial vectors of channels
+    Case((2, 50, 6, 5), (50, 1, 7, 7), (1, 1), "same", (1, 1), 50),
+    Case((1, 34, 13, 31), (34, 1, 5, 5), (2, 2), ((2, 1), (1, 2)), (2, 1), 34),
+    Case((1, 17, 8, 30), (34, 1, 3, 3), (2, 1), "same", (1, 1), 17),
 )
 
 

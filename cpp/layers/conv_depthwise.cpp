@@ -7,6 +7,7 @@
 #include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
+#include "layers/conv_depthwise_rows.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung::layers {
@@ -208,6 +209,7 @@ private:
 template <class T>
 std::unique_ptr<Conv> make_depthwise(const ConvLayer& layer, const WeightView<T>& weights,
                                      const microkernels::Table& table) {
+    if (depthwise_rows_kernel(layer) >= 0) return make_depthwise_rows(layer, weights, table);
     return std::make_unique<DepthwiseConv<T>>(layer, weights, table);
 }
 

@@ -1,8 +1,10 @@
 // The gradient of a depthwise layer's weights: a channel per lane, a few taps of a line at a time.
 #include <algorithm>
+#include <utility>
 
 #include "core/workspace.hpp"
 #include "layers/channel_lines.hpp"
+#include "layers/conv_depthwise_rows.hpp"
 #include "layers/conv_weight_gradient.hpp"
 #include "parallel/parallel_for.hpp"
 
@@ -12,20 +14,24 @@ namespace {
 
 constexpr Index band_bytes = Index{32}
                              << 10;  // gradients of a band: they stay in first-level cache
+constexpr Index near_bytes = Index{12} << 10;  // the same where samples stay where they are
 constexpr Index slices_bytes = Index{8} << 20, wanted_tasks = 16;
 
 template <class T>
 class DepthwiseGradient {
 public:
-    DepthwiseGradient(const ConvLayer& layer, const microkernels::Table& table)
+    /// `inside`: the channels of grad and x lie side by side.
+    DepthwiseGradient(const ConvLayer& layer, bool inside, const microkernels::Table& table)
         : layer_(layer),
           table_(&table),
           loops_(&layer_loops<T>(table)),
-          blocks_((layer.groups - 1) / loops_->lanes + 1) {
+          blocks_((layer.groups - 1) / loops_->lanes + 1),
+          kernel_(depthwise_rows_kernel(layer)) {
         const Axis &height = layer.axes[1], &width = layer.axes[2];
         const Index line = loops_->lanes * static_cast<Index>(sizeof(T));
         columns_ = std::min<Index>(width.out, 256);
-        rows_ = std::clamp<Index>(band_bytes / (line * columns_), 1, height.out);
+        rows_ = std::clamp<Index>(
+            (inside && kernel_ >= 0 ? near_bytes : band_bytes) / (line * columns_), 1, height.out);
         rows_ = std::min(height.out, std::max(rows_, std::min<Index>(8, height.k)));
         in_rows_ = (rows_ - 1) * height.step + height.reach();
         in_columns_ = (columns_ - 1) * width.step + width.reach();
@@ -36,6 +42,8 @@ public:
         const Index whole = tasks * sums() * static_cast<Index>(sizeof(T));
         slices_ = std::clamp<Index>(std::min((wanted_tasks - 1) / tasks + 1, slices_bytes / whole),
                                     1, bands_);
+        // channels that lie side by side are best dealt with together
+        chunk_ = std::clamp<Index>(blocks_ * slices_ / wanted_tasks, 1, blocks_);
     }
 
     void run(const ArrayView& grad, const ArrayView& x, const ArrayView& dw,
@@ -43,9 +51,13 @@ public:
         const ChannelReader<T> x_reader(x, layer_.boundary, *table_);
         const Index tasks = blocks_ * layer_.outputs;
         const Workspace partial(static_cast<std::size_t>(slices_ * tasks * sums()) * sizeof(T));
-        parallel_for(slices_ * tasks, context, [&](Index task, int) {
-            sum_slice(grad, x_reader, task / tasks, task % tasks / layer_.outputs,
-                      task % layer_.outputs, partial.as<T>() + task * sums());
+        const Index chunks = (blocks_ - 1) / chunk_ + 1;
+        parallel_for(slices_ * layer_.outputs * chunks, context, [&](Index task, int) {
+            const Index chunk = task % chunks, output = task / chunks % layer_.outputs;
+            const Index slice = task / chunks / layer_.outputs;
+            T* const to = partial.as<T>() + (slice * tasks + output) * sums();
+            sum_slice(grad, x_reader, slice, chunk * chunk_,
+                      std::min(blocks_, (chunk + 1) * chunk_), output, to);
         });
         parallel_for(tasks, context, [&](Index task, int) {
             write(partial.as<T>(), task / layer_.outputs, task % layer_.outputs, dw);
@@ -55,17 +67,40 @@ public:
 private:
     Index sums() const { return layer_.taps() * loops_->lanes; }
 
-    void sum_slice(const ArrayView& grad, const ChannelReader<T>& x, Index slice, Index block,
-                   Index output, T* to) const {
-        const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
-        const Index lanes = loops_->lanes, channel = block * lanes;
-        const Index channels = std::min(lanes, layer_.groups - channel);
+    /// Outputs of one sample that are dealt with together.
+    struct Band {
+        Index sample, depth, row, rows, column, columns;
+    };
+
+    /// Vectors of channels, and where those of neighbouring rows and positions stand.
+    struct Numbers {
+        const T* data;
+        Index row, place;
+    };
+
+    Band band_at(Index index) const {
+        Band band{};
+        band.column = index % column_bands_ * columns_;
+        index /= column_bands_;
+        band.row = index % row_bands_ * rows_;
+        index /= row_bands_;
+        band.depth = index % layer_.axes[0].out;
+        band.sample = index / layer_.axes[0].out;
+        band.rows = std::min(rows_, layer_.axes[1].out - band.row);
+        band.columns = std::min(columns_, layer_.axes[2].out - band.column);
+        return band;
+    }
+
+    /// Blocks of channels [first, last); `to` is for block 0, and the next ones are as far apart as
+    /// their outputs are many.
+    void sum_slice(const ArrayView& grad, const ChannelReader<T>& x, Index slice, Index first,
+                   Index last, Index output, T* to) const {
         ArrayView of_output = grad;  // one output channel of every group
         of_output.data += output * grad.strides[1];
         of_output.shape[1] = layer_.groups;
         of_output.strides[1] *= layer_.outputs;
         const ChannelReader<T> gradients(of_output, Boundary::zero, *table_);
-
+        const Index lanes = loops_->lanes;
         const Index grad_numbers = rows_ * columns_ * lanes;
         const Index x_numbers = in_rows_ * in_columns_ * lanes;
         const Workspace space(static_cast<std::size_t>(grad_numbers + x_numbers +
@@ -75,33 +110,107 @@ private:
         T* const g = space.as<T>();
         T* const samples = g + grad_numbers;
         T* const scratch = samples + x_numbers;
-        std::fill_n(to, sums(), T{0});
-        if (channels < lanes) std::fill_n(g, grad_numbers + x_numbers, T{0});
+        const Index pace = layer_.outputs * sums();
+        for (Index block = first; block < last; ++block)
+            std::fill_n(to + block * pace, sums(), T{0});
         for (Index b = bands_ * slice / slices_; b < bands_ * (slice + 1) / slices_; ++b) {
-            Index rest = b;
-            const Index column = rest % column_bands_ * columns_;
-            rest /= column_bands_;
-            const Index row = rest % row_bands_ * rows_;
-            rest /= row_bands_;
-            const Index place = rest % depth.out, sample = rest / depth.out;
-            const Index rows = std::min(rows_, height.out - row);
-            const Index columns = std::min(columns_, width.out - column);
-            const Index begin = width.first + column * width.step;
-            const Index in_columns = (columns - 1) * width.step + width.reach();
-            const Index first_row = height.first + row * height.step;
-            for (Index r = 0; r < rows; ++r)
-                gradients.read(sample, channel, channels, place, row + r, column, column + columns,
-                               g + r * columns * lanes, lanes, 1, scratch);
-            for (Index d = 0; d < depth.k; ++d) {
-                for (Index r = 0; r < (rows - 1) * height.step + height.reach(); ++r)
-                    x.read(sample, channel, channels,
-                           depth.first + place * depth.step + d * depth.dilation, first_row + r,
-                           begin, begin + in_columns, samples + r * in_columns * lanes, lanes, 1,
-                           scratch);
-                sum_band(g, samples, rows, columns, in_columns, first_row,
-                         to + d * height.k * width.k * lanes);
+            const Band band = band_at(b);
+            for (Index block = first; block < last; ++block) {
+                const Index channels = std::min(lanes, layer_.groups - block * lanes);
+                if (channels < lanes) std::fill_n(g, grad_numbers + x_numbers, T{0});
+                const Numbers of_grad =
+                    read_grad(gradients, band, block * lanes, channels, g, scratch);
+                if (kernel_ >= 0)
+                    sum_rows(of_grad, x, band, block * lanes, channels, samples, scratch,
+                             to + block * pace);
+                else
+                    sum_planes(g, x, band, block * lanes, channels, samples, scratch,
+                               to + block * pace);
             }
         }
+    }
+
+    /// The gradients of a band; where they stand, if the loops take them so.
+    Numbers read_grad(const ChannelReader<T>& grad, const Band& band, Index channel, Index channels,
+                      T* to, T* scratch) const {
+        const Index lanes = loops_->lanes;
+        if (kernel_ >= 0 && grad.in_place() && grad.inside() && channels == lanes)
+            return {grad.in_place() + band.sample * grad.stride(0) + channel +
+                        band.depth * grad.stride(2) + band.row * grad.stride(3) +
+                        band.column * grad.stride(4),
+                    grad.stride(3), grad.stride(4)};
+        grad.read_rows(band.sample, channel, channels, band.depth, band.row, band.rows, band.column,
+                       band.column + band.columns, to, lanes, scratch);
+        return {to, band.columns * lanes, lanes};
+    }
+
+    /// By loops that know of columns outside.
+    void sum_rows(const Numbers& grad, const ChannelReader<T>& x, const Band& band, Index channel,
+                  Index channels, T* samples, T* scratch, T* to) const {
+        const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
+        const Index lanes = loops_->lanes, plane = depth.first + band.depth * depth.step;
+        const Index top = height.first + band.row * height.step;
+        const Index left = width.first + band.column * width.step;
+        const Index row = std::max<Index>(0, top), column = std::max<Index>(0, left);
+        const Index rows = std::max<Index>(
+            0, std::min(height.x, top + (band.rows - 1) * height.step + height.reach()) - row);
+        const Index columns =
+            std::min(width.x, left + (band.columns - 1) * width.step + width.k) - column;
+        Numbers inside{samples, columns * lanes, lanes};
+        if (x.in_place() && x.inside() && channels == lanes)
+            inside = {x.in_place() + band.sample * x.stride(0) + channel + plane * x.stride(2) +
+                          row * x.stride(3) + column * x.stride(4),
+                      x.stride(3), x.stride(4)};
+        else
+            x.read_rows(band.sample, channel, channels, plane, row, rows, column, column + columns,
+                        samples, lanes, scratch);
+        for (Index a = 0; a < height.k; ++a) {
+            const auto [first, last] = rows_inside(band.rows, top + a * height.dilation);
+            const Index line = top + a * height.dilation + first * height.step - row;
+            loops_->depthwise_rows.gradient[width.step - 1][kernel_](
+                {.x = inside.data + line * inside.row + (left - column) * inside.place,
+                 .x_row = height.step * inside.row,
+                 .column = inside.place,
+                 .before = column - left,
+                 .last = column - left + columns,
+                 .grad = grad.data + first * grad.row,
+                 .grad_row = grad.row,
+                 .grad_place = grad.place,
+                 .rows = last - first,
+                 .places = band.columns,
+                 .out = to + a * width.k * lanes});
+        }
+    }
+
+    /// By padded copies of samples.
+    void sum_planes(const T* grad, const ChannelReader<T>& x, const Band& band, Index channel,
+                    Index channels, T* samples, T* scratch, T* to) const {
+        const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
+        const Index lanes = loops_->lanes;
+        const Index begin = width.first + band.column * width.step;
+        const Index in_columns = (band.columns - 1) * width.step + width.reach();
+        const Index first_row = height.first + band.row * height.step;
+        for (Index d = 0; d < depth.k; ++d) {
+            for (Index r = 0; r < (band.rows - 1) * height.step + height.reach(); ++r)
+                x.read(band.sample, channel, channels,
+                       depth.first + band.depth * depth.step + d * depth.dilation, first_row + r,
+                       begin, begin + in_columns, samples + r * in_columns * lanes, lanes, 1,
+                       scratch);
+            sum_band(grad, samples, band.rows, band.columns, in_columns, first_row,
+                     to + d * height.k * width.k * lanes);
+        }
+    }
+
+    /// Rows of a band that meet more than zeros at a line of taps, `top` being where its first one
+    /// meets x.
+    std::pair<Index, Index> rows_inside(Index rows, Index top) const {
+        const Axis& height = layer_.axes[1];
+        Index first = 0, last = rows;
+        if (layer_.boundary == Boundary::zero) {
+            while (first < last && top + first * height.step < 0) ++first;
+            while (last > first && top + (last - 1) * height.step >= height.x) --last;
+        }
+        return {first, last};
     }
 
     void sum_band(const T* grad, const T* samples, Index rows, Index columns, Index in_columns,
@@ -110,13 +219,7 @@ private:
         const Index lanes = loops_->lanes, row = height.step * in_columns * lanes;
         const Index parts = (width.k - 1) / loops_->depthwise_places + 1;
         for (Index a = 0; a < height.k; ++a) {
-            // rows of the band that meet nothing but zeros at this line of taps are left out
-            Index first = 0, last = rows;
-            if (layer_.boundary == Boundary::zero) {
-                const Index top = first_row + a * height.dilation;
-                while (first < last && top + first * height.step < 0) ++first;
-                while (last > first && top + (last - 1) * height.step >= height.x) --last;
-            }
+            const auto [first, last] = rows_inside(rows, first_row + a * height.dilation);
             const T* x = samples + a * height.dilation * in_columns * lanes + first * row;
             for (Index p = 0; p < parts; ++p) {
                 const Index tap = width.k * p / parts, taps = width.k * (p + 1) / parts - tap;
@@ -155,7 +258,8 @@ private:
     ConvLayer layer_;
     const microkernels::Table* table_;
     const microkernels::LayerTable<T>* loops_;
-    Index blocks_;                                                 // of channels
+    Index blocks_, chunk_ = 1;  // of channels, and of a task
+    Index kernel_;              // which loops for neighbouring taps, or -1
     Index rows_ = 1, columns_ = 1, in_rows_ = 1, in_columns_ = 1;  // of a band
     Index row_bands_ = 1, column_bands_ = 1, bands_ = 1, slices_ = 1;
 };
@@ -166,7 +270,10 @@ template <class T>
 void depthwise_weight_gradient(const ConvLayer& layer, const ArrayView& grad, const ArrayView& x,
                                const ArrayView& dw, const microkernels::Table& table,
                                const Context& context) {
-    DepthwiseGradient<T>(layer, table).run(grad, x, dw, context);
+    const auto inside = [](const ArrayView& view) {
+        return view.strides[1] == static_cast<Index>(size_of(view.dtype));
+    };
+    DepthwiseGradient<T>(layer, inside(grad) && inside(x), table).run(grad, x, dw, context);
 }
 
 template void depthwise_weight_gradient<float>(const ConvLayer&, const ArrayView&, const ArrayView&,
