@@ -30,6 +30,7 @@ Prepared<T> prepare(const Problem& problem, const Terms& terms, const microkerne
                                    static_cast<double>(std::size_t{16} << 20)};
     // scalars of axes that are not convolved over join the pass that comes last
     const int home = prepared.layout.levels() > 0 ? prepared.layout.rows[0] : last;
+    const BoxCosts boxes = box_costs(table, problem.arithmetic);
     std::vector<Numbers> summed;
     for (const Factors& term : terms) {
         std::complex<double> scale = 1;
@@ -45,13 +46,13 @@ Prepared<T> prepare(const Problem& problem, const Terms& terms, const microkerne
             } else if (problem.axes[a].k == 1) {
                 numbers = {1.0};
             }
-            prepared.passes.emplace_back(numbers);
+            prepared.passes.emplace_back(numbers, boxes);
             prepared.complex_factors =
                 prepared.complex_factors || !prepared.passes.back().imag.empty();
             prepared.most_taps = std::max(prepared.most_taps, problem.axes[a].k);
         }
     }
-    prepared.home = count == 1 ? Pass<T>(summed[0]) : Pass<T>(summed);
+    prepared.home = count == 1 ? Pass<T>(summed[0], boxes) : Pass<T>(summed);
     return prepared;
 }
 

@@ -16,12 +16,13 @@ bool is_real(const std::vector<std::complex<double>>& taps) {
 }
 
 /// Multiply-adds per result of one factor's pass.
-double pass_sums(const std::vector<std::complex<double>>& taps, bool along, bool alone) {
+double pass_sums(const std::vector<std::complex<double>>& taps, bool along, bool alone,
+                 const direct::BoxCosts& boxes) {
     const auto count = static_cast<Index>(taps.size());
     const double all = as_double(count);
     if (!direct::equal_taps(taps)) return all;
-    if (along) return std::min(all, direct::box_chain(count).work());
-    return alone ? std::min(all, direct::box_across_work) : all;
+    if (along) return std::min(all, direct::box_chain(count, boxes).work(boxes));
+    return alone ? std::min(all, boxes.across) : all;
 }
 
 }  // namespace
@@ -33,6 +34,7 @@ SeparableWork separable_work(const Problem& problem, const Terms& terms,
     const PerAxis<Axis>& axes = problem.axes;
     const int last = axes.size() - 1;
     const Index vector = table.vector_bytes / static_cast<Index>(size_of(problem.arithmetic));
+    const direct::BoxCosts boxes = direct::box_costs(table, problem.arithmetic);
     const direct::SeparableLayout layout =
         direct::plan_separable(problem, static_cast<Index>(terms.size()), static_cast<int>(vector));
 
@@ -50,7 +52,7 @@ SeparableWork separable_work(const Problem& problem, const Terms& terms,
         if (k > 1 || layout.levels() == 0) {
             for (const Factors& term : terms) {
                 const auto& taps = term.per_axis[static_cast<std::size_t>(a)];
-                const double sums = pass_sums(taps, a == last, terms.size() == 1);
+                const double sums = pass_sums(taps, a == last, terms.size() == 1, boxes);
                 double results = work.lines * numbers * (is_real(taps) ? 1 : 2);
                 if (a == last && sums < as_double(k))  // runs reach further than windows
                     results *= (extent + halo) / extent;
