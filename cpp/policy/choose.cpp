@@ -11,7 +11,7 @@ namespace {
 
 /// What direct sums do within so many seconds stays with them: small whole numbers come out exact
 /// there, by transforms only nearly so, and few microseconds are all that these could save.
-constexpr double direct_enough = 5e-6;
+constexpr double direct_enough = 3e-6;
 
 void prefer_direct(Choice& choice) {
     if (choice.predictions[static_cast<std::size_t>(Method::direct)].seconds > direct_enough)

@@ -54,10 +54,13 @@ constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
 constexpr double kernel_copies = 4;
 
 /// Arrays of several axes by transforms of our own, against a long line of as many points: small
-/// ones are mostly moves. 60 x 60 takes 2 to 3 times as long, 256 x 256 1.5 to 2, 1024 x 1024 0.5
-/// to 0.7, 192^3 0.8 to 1.2.
-double several_axes(double points) {
-    return std::max(0.9, 2.6 - 0.2 * std::log2(std::max(1.0, points / 2048)));
+/// ones are mostly moves. In float32 60 x 60 takes 2 to 3 times as long, 256 x 256 1.5 to 2, 390 x
+/// 393 and more 0.6 to 1.1; 27 x 29 x 15 to 80^3 2 to 3, 192^3 1.2. float64 takes three quarters of
+/// that.
+double several_axes(double points, int axes, Arithmetic arithmetic) {
+    const double wide = arithmetic == Arithmetic::f64 ? 0.75 : 1;
+    if (axes > 2) return wide * (points < (1 << 20) ? 2.4 : 1.2);
+    return wide * (points < (1 << 16) ? 2.6 - 0.2 * std::log2(std::max(1.0, points / 2048)) : 1);
 }
 
 double bytes_of(Arithmetic arithmetic) { return static_cast<double>(size_of(arithmetic)); }
@@ -100,7 +103,9 @@ Prediction CostModel::whole() const {
     const double library = (scattered ? whole_scattered : 1) * points *
                                (cost.output + traits_.whole_steps * cost.tap) +
                            traits_.whole_lines * whole_line + whole_block;
-    const double own = line_nanoseconds(points) * (convolved_ > 1 ? several_axes(points) : 1);
+    const double own =
+        line_nanoseconds(points) *
+        (convolved_ > 1 ? several_axes(points, convolved_, transform_arithmetic_) : 1);
     const double ns = blocks * (traits_.whole_is_own ? own : library);
 
     // the array and the prepared kernel, both transformed

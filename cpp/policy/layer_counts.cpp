@@ -65,6 +65,7 @@ public:
         const double results = lines * vectors(width.out) * static_cast<double>(layer_.outputs);
         at(LayerWork::product) += results * static_cast<double>(layer_.steps());
         at(LayerWork::write) = unturned * results;
+        cut(layer_.products());
     }
 
     /// In vectors of output channels.
