@@ -16,6 +16,9 @@ constexpr Index volume_strip_numbers = 1024;
 /// apart.
 constexpr Index worth_splitting = 256;
 
+/// The same of lines by themselves, whose short borders wait for one tap after another.
+Index line_worth_splitting(Index taps) { return std::clamp<Index>(64 * taps, 2048, 8192); }
+
 }  // namespace
 
 template <class T>
@@ -98,7 +101,9 @@ void DensePass<T>::run(const Box& box) const {
         run_strip(box, &range, 1, memory);
     };
     // Bytes are so few that copying them is quicker at any length.
-    if (in_bytes || (to - from) * lanes_ < worth_splitting) {
+    const Index splitting =
+        plan_.boxes.front().one_row() ? line_worth_splitting(plan_.kx) : worth_splitting;
+    if (in_bytes || (to - from) * lanes_ < splitting) {
         if (in_bytes && stream_) {  // lines are streamed whole
             const Index aligned = aligned_start(box, begin, end);
             if (aligned > begin) alone(begin, aligned);
@@ -110,8 +115,8 @@ void DensePass<T>::run(const Box& box) const {
     // Outputs far outside x, which lags may ask for, are no edges of the interior.
     for (; from - begin > strip; begin += strip) alone(begin, begin + strip);
     for (; end - to > strip; end -= strip) alone(end - strip, end);
-    // Borders are a cache line wide, and the interior is left with whole lines. Where borders and
-    // interior overlap, both compute the same.
+    // Borders are a cache line wide, and the interior, longer than that, is left with whole lines.
+    // Where borders and interior overlap, both compute the same.
     const Index border = (line_numbers + lanes_ - 1) / lanes_;
     if (begin < from && from < begin + border)
         from += round_up(begin + border - from, line_numbers);
