@@ -54,9 +54,10 @@ struct Rows {
             load_whole<(KX - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(sum, whole, tap);
         } else if constexpr (KX > 0) {
-            // Nine taps by thirds: 22 KiB of straight code took twice as long wherever its pages
-            // happened to collide in the second-level cache with the samples that stream through.
-            constexpr int some = KX == 9 ? 3 : KX;
+            // Nine taps of eight rows by thirds: 22 KiB of straight code took twice as long
+            // wherever its pages happened to collide in the second-level cache with the samples
+            // that stream through.
+            constexpr int some = KX == 9 && R >= 8 ? 3 : KX;
             for (int t = 0; t < KX; t += some, in += some * step, tap += some) {
                 FALTUNG_UNROLL
                 for (int u = 0; u < some; ++u) {
