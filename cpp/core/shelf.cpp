@@ -33,6 +33,7 @@ Shelf::Block Shelf::take(std::size_t bytes) {
             return found;
         }
     }
+    if (bytes >= terms_.clears_for) clear();
     return {allocate(bytes), bytes};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <vector>
 
@@ -18,6 +19,9 @@ public:
     struct Terms {
         std::size_t most_kept;    ///< bytes; the oldest blocks leave beyond it
         std::size_t largest_for;  ///< a block serves requests of its size down to 1 / this of it
+        std::size_t clears_for = SIZE_MAX;  ///< a request of so many bytes that no kept block
+                                            ///< serves makes all of them leave, so that memory is
+                                            ///< not there twice
         bool reclaimable =
             false;  ///< the system may take what is in kept blocks when it is short of memory
         std::size_t most_warm = 0;  ///< but for the newest blocks, of so many bytes together: what

@@ -11,10 +11,11 @@ namespace faltung {
 namespace {
 
 constexpr std::size_t most_kept = std::size_t{64} << 20;  // bytes, of all threads together
+constexpr std::size_t large = std::size_t{16} << 20;
 
 Shelf& shelf() {
     static Shelf* const instance =  // never destroyed: threads may outlive static objects
-        new Shelf({.most_kept = most_kept, .largest_for = 2});
+        new Shelf({.most_kept = most_kept, .largest_for = 2, .clears_for = large});
     return *instance;
 }
 

@@ -236,23 +236,25 @@ void TileFrame<T>::back(const T* image, const T* spectrum, T* tile, T* buffer) c
     transform_slabs(tile, false);
 }
 
-template <class T>
-void round_spectrum(const double* from, Index from_lanes, T* to, Index to_lanes, Index rows,
-                    Index width, double scale, const Context& context) {
+template <class E, class T>
+void round_spectrum(const E* from, Index from_lanes, T* to, Index to_lanes, Index rows, Index width,
+                    double scale, const Context& context) {
     const Index lanes = std::max(from_lanes, to_lanes);
     const Index group = lanes * std::max<Index>(1, task_points / (lanes * width));
     parallel_for((rows + group - 1) / group, context, [&](Index task, int) {
         for (Index r = task * group; r < std::min(rows, (task + 1) * group); ++r) {
-            const double* source = from + r / from_lanes * 2 * from_lanes * width + r % from_lanes;
+            const E* source = from + r / from_lanes * 2 * from_lanes * width + r % from_lanes;
             T* place = to + r / to_lanes * 2 * to_lanes * width + r % to_lanes;
             for (Index x = 0; x < width; ++x, source += 2 * from_lanes, place += 2 * to_lanes) {
-                place[0] = static_cast<T>(source[0] * scale);
-                place[to_lanes] = static_cast<T>(source[from_lanes] * scale);
+                place[0] = static_cast<T>(static_cast<double>(source[0]) * scale);
+                place[to_lanes] = static_cast<T>(static_cast<double>(source[from_lanes]) * scale);
             }
         }
     });
 }
 
+template void round_spectrum(const float*, Index, float*, Index, Index, Index, double,
+                             const Context&);
 template void round_spectrum(const double*, Index, float*, Index, Index, Index, double,
                              const Context&);
 template void round_spectrum(const double*, Index, double*, Index, Index, Index, double,

@@ -30,11 +30,11 @@ struct TilePlan {
 template <class T>
 TilePlan plan_tile(const TileShape& shape, const microkernels::TransformTable<T>& table);
 
-/// A spectrum of `rows` x `width` points as TileFrame<double> leaves it, times `scale`, as
-/// TileFrame<T> would. They differ in how many rows a vector holds.
-template <class T>
-void round_spectrum(const double* from, Index from_lanes, T* to, Index to_lanes, Index rows,
-                    Index width, double scale, const Context& context);
+/// A spectrum of `rows` x `width` points as TileFrame<E> leaves it, times `scale`, as TileFrame<T>
+/// would. They may differ in how many rows a vector holds.
+template <class E, class T>
+void round_spectrum(const E* from, Index from_lanes, T* to, Index to_lanes, Index rows, Index width,
+                    double scale, const Context& context);
 
 template <class T>
 class TileFrame {

@@ -1,12 +1,17 @@
 // Tiles by the transforms of the microkernels.
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <type_traits>
 
 #include "spectral/tile_frame.hpp"
 
 namespace faltung {
 
 namespace {
+
+/// Numbers of the largest tile whose kernel's spectrum is made in float64: twice 16 MiB beside it.
+constexpr double most_exact_numbers = 1 << 21;
 
 template <class T>
 class OwnTile final : public TileTransform<T> {
@@ -18,32 +23,12 @@ public:
     OwnTile(const Problem& problem, const Kernel& kernel, const TileShape& shape,
             const TilePlan& plan, const microkernels::Table& table, const Context& context)
         : frame_(plan, transforms_of<T>(table)), spectrum_(frame_.spectrum_numbers() * sizeof(T)) {
-        // The spectrum is computed in float64 and rounded once.
-        const TileFrame<double> exact(plan, transforms_of<double>(table));
-        const Workspace tile_space(exact.tile_numbers() * sizeof(double));
-        const Workspace spectrum_space(exact.spectrum_numbers() * sizeof(double));
-        double* tile = tile_space.as<double>();
-        std::memset(tile, 0, tile_space.size());
-        const Index width = plan.width;
-        place_kernel(problem, kernel, shape.length, [&](Index row, Index at, double re, double im) {
-            double* place = plan.fold ? exact.sample(tile, at / width, at % width)
-                                      : exact.sample(tile, row, at);
-            place[0] = re;
-            place[exact.lanes()] = im;
-        });
-        double* spectrum = spectrum_space.as<double>();
-        exact.forward(tile, spectrum, context);
-
-        double points = plan.columns ? 1.0 : static_cast<double>(width);
-        for (const Index n : plan.column_lengths) points *= static_cast<double>(n);
-        T* rounded = spectrum_.template as<T>();
-        if (plan.columns) {
-            for (Index i = 0; i < 2 * frame_.spectrum_places(); ++i)
-                rounded[i] = static_cast<T>(spectrum[i] / points);
-            return;
-        }
-        round_spectrum(spectrum, exact.lanes(), rounded, frame_.lanes(),
-                       frame_.spectrum_places() / width, width, 1 / points, context);
+        // The spectrum is computed in float64 and rounded once, unless that would take more than
+        // tiles of this size may; the kernel's is then no worse off than the samples are.
+        if (static_cast<double>(frame_.tile_numbers()) <= most_exact_numbers)
+            fill_spectrum<double>(problem, kernel, shape, table, context);
+        else
+            fill_spectrum<T>(problem, kernel, shape, table, context);
     }
 
     std::size_t tile_bytes() const override { return frame_.tile_numbers() * sizeof(T); }
@@ -132,6 +117,42 @@ public:
     }
 
 private:
+    template <class E>
+    void fill_spectrum(const Problem& problem, const Kernel& kernel, const TileShape& shape,
+                       const microkernels::Table& table, const Context& context) {
+        const TilePlan& plan = frame_.plan();
+        const TileFrame<E> exact(plan, transforms_of<E>(table));
+        const Workspace tile_space(exact.tile_numbers() * sizeof(E));
+        std::optional<Workspace> spectrum_space;  // or where the rounded one will be
+        E* tile = tile_space.as<E>();
+        std::memset(tile, 0, tile_space.size());
+        const Index width = plan.width;
+        place_kernel(problem, kernel, shape.length, [&](Index row, Index at, double re, double im) {
+            E* place = plan.fold ? exact.sample(tile, at / width, at % width)
+                                 : exact.sample(tile, row, at);
+            place[0] = static_cast<E>(re);
+            place[exact.lanes()] = static_cast<E>(im);
+        });
+        E* spectrum;
+        if constexpr (std::is_same_v<E, T>)
+            spectrum = spectrum_.template as<T>();
+        else
+            spectrum =
+                spectrum_space.emplace(exact.spectrum_numbers() * sizeof(E)).template as<E>();
+        exact.forward(tile, spectrum, context);
+
+        double points = plan.columns ? 1.0 : static_cast<double>(width);
+        for (const Index n : plan.column_lengths) points *= static_cast<double>(n);
+        T* rounded = spectrum_.template as<T>();
+        if (plan.columns) {
+            for (Index i = 0; i < 2 * frame_.spectrum_places(); ++i)
+                rounded[i] = static_cast<T>(spectrum[i] / points);
+            return;
+        }
+        round_spectrum(spectrum, exact.lanes(), rounded, frame_.lanes(),
+                       frame_.spectrum_places() / width, width, 1 / points, context);
+    }
+
     /// A folded line's samples [begin, end) as the rows that hold nothing else.
     static Glance within_rows(Glance glance, Index width) {
         glance.begin_row = (glance.begin + width - 1) / width;
