@@ -32,9 +32,9 @@ constexpr double long_line = 2.3;   // the whole of it, against a tile: surveyed
 constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
 constexpr double tiles_wait = 0.25;       // what is left of waiting where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
-// Columns that lie side by side, against a pass of a square tile: 5000 x 200 by 200 and 600 0.6, by
-// the library 32225 x 65 by 4153 10 (float32) and 5 (float64).
-constexpr double lone_columns = 0.62, library_columns = 8;
+// Columns that lie side by side, against a pass of a square tile: 5000 x 200 by 200 and 600 0.6, of
+// tiles longer than the longest square 4953 x 390 by 1151 to 151522 x 21 by 4599 0.9 to 1.6.
+constexpr double lone_columns = 0.62, long_columns = 1.25;
 constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
 // Samples that are converted, or continued by a boundary, go through a line buffer on their way
 // into a tile: a line, and a number of it.
@@ -287,7 +287,7 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
             share *= out_of_l2;
     }
     if (transformed == 1 && sides[last]->length == 1)
-        share *= own ? lone_columns : library_columns;
+        share *= own ? lone_columns : long_columns;
     else if (!own)
         share *= library_slowdown;
     const double transforms = groups * planes * 2 * points * share * (passes + traffic);
