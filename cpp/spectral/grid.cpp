@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
+#include "spectral/box_tuples.hpp"
 #include "spectral/kernel_feed.hpp"
 #include "spectral/roots.hpp"
 
@@ -17,32 +18,6 @@ constexpr Index task_points = Index{1} << 15;  // work enough to be worth fetchi
 
 std::size_t round_up(std::size_t bytes) {
     return (bytes + line_bytes - 1) / line_bytes * line_bytes;
-}
-
-/// Steps `at` through [begin, end) like an odometer; false when it is through.
-bool advance(Extents& at, const Extents& begin, const Extents& end, int axes) {
-    for (int a = axes - 1; a >= 0; --a) {
-        if (++at[a] < end[a]) return true;
-        at[a] = begin[a];
-    }
-    return false;
-}
-
-/// The tuple number `index` of the box [begin, end) over the first `axes` axes.
-Extents tuple(Index index, const Extents& begin, const Extents& end, int axes) {
-    Extents at(axes, 0);
-    for (int a = axes - 1; a >= 0; --a) {
-        const Index length = end[a] - begin[a];
-        at[a] = begin[a] + index % length;
-        index /= length;
-    }
-    return at;
-}
-
-Index box_size(const Extents& begin, const Extents& end, int axes) {
-    Index total = 1;
-    for (int a = 0; a < axes; ++a) total *= std::max<Index>(0, end[a] - begin[a]);
-    return total;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
+#include "spectral/box_tuples.hpp"
 #include "spectral/kernel_feed.hpp"
 #include "spectral/roots.hpp"
 
@@ -16,23 +17,6 @@ constexpr std::size_t gathered_bytes = std::size_t{1} << 19;  // of panels: half
 constexpr Index least_panels = 2, most_panels = 4;
 constexpr Index task_points = Index{1} << 14;
 constexpr Index rows_at_once = 8;  // of slabs: a kilobyte or more from each
-
-/// The tuple number `index` of the box [begin, end) over the first `axes` axes.
-Extents tuple(Index index, const Extents& begin, const Extents& end, int axes) {
-    Extents at(axes, 0);
-    for (int a = axes - 1; a >= 0; --a) {
-        const Index length = end[a] - begin[a];
-        at[a] = begin[a] + index % length;
-        index /= length;
-    }
-    return at;
-}
-
-Index box_size(const Extents& begin, const Extents& end, int axes) {
-    Index total = 1;
-    for (int a = 0; a < axes; ++a) total *= std::max<Index>(0, end[a] - begin[a]);
-    return total;
-}
 
 }  // namespace
 
