@@ -41,7 +41,7 @@ Index count_parts(const Extents& extents, const Extents& part) {
 template <class T>
 class DenseOf final : public Dense {
 public:
-    DenseOf(direct::DensePlan<T> plan, const FarFrom& far_from)
+    DenseOf(direct::DensePlan<T> plan, std::size_t far_from)
         : plan_(std::move(plan)), far_from_(far_from) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
@@ -107,9 +107,9 @@ private:
         const auto bytes = [](DType dtype, double numbers) {
             return numbers * static_cast<double>(size_of(dtype));
         };
-        return {
-            .results = bytes(problem.out_dtype, results) >= static_cast<double>(far_from_.results),
-            .samples = bytes(problem.x_dtype, samples) > static_cast<double>(far_from_.samples)};
+        const auto far_from = static_cast<double>(far_from_);
+        return {.results = bytes(problem.out_dtype, results) >= far_from,
+                .samples = bytes(problem.x_dtype, samples) > far_from};
     }
 
     /// How far one task goes along each axis: slow axes are split first, so that a task's outputs
@@ -140,7 +140,7 @@ private:
     }
 
     direct::DensePlan<T> plan_;
-    const FarFrom far_from_;
+    const std::size_t far_from_;
 };
 
 }  // namespace
@@ -165,7 +165,7 @@ void run_together(const std::vector<const Dense*>& kernels, const ArrayView& x,
 }
 
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table, const FarFrom& far_from) {
+                                  const microkernels::Table& table, std::size_t far_from) {
     using direct::DensePlan;
     if (auto taps = direct::byte_taps(problem, *kernel, table))
         return std::make_unique<DenseOf<std::byte>>(

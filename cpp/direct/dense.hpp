@@ -28,14 +28,11 @@ public:
 void run_together(const std::vector<const Dense*>& kernels, const ArrayView& x,
                   const std::vector<ArrayView>& outs, const Context& context);
 
-/// Bytes beyond which arrays are treated as lying in memory and not in the last-level cache:
-/// results are stored past the caches, samples fetched early.
-struct FarFrom {
-    std::size_t results = std::size_t{8} << 20, samples = std::size_t{8} << 20;
-};
-
+/// Arrays of more than `far_from` bytes are treated as lying in memory and not in the last-level
+/// cache: results are stored past the caches, samples fetched early.
 std::unique_ptr<Dense> make_dense(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                  const microkernels::Table& table, const FarFrom& far_from = {});
+                                  const microkernels::Table& table,
+                                  std::size_t far_from = std::size_t{8} << 20);
 
 /// How many products of four taps each a number of the result takes; 0 where samples are not summed
 /// as bytes.

@@ -116,7 +116,7 @@ std::unique_ptr<const BankTiles> PreparedBank::prepare(std::span<const Index> wh
         canonicalise(problem, x_view, view, out_view);
         kernels.push_back(
             std::make_shared<const Kernel>(problem, view, request_.flip, !request_.flip));
-        dense.push_back(make_dense(problem, kernels.back(), level, far_from()));
+        dense.push_back(make_dense(problem, kernels.back(), level, streamed_results()));
     }
     return make_bank(layout.problem, kernels, layout.tile, std::move(dense), level,
                      {.workers = default_workers()});

@@ -128,8 +128,6 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     return weighed;
 }
 
-FarFrom far_from() { return {.results = streamed_results(), .samples = streamed_results()}; }
-
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
                                        const Request& request, const Context& context) {
     Problem problem = asked;
@@ -148,14 +146,16 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     plan->problem = asked;
 
     // 2. the executor
-    const FarFrom far = far_from();
     switch (plan->choice.method) {
-        case Method::direct: plan->executor = make_dense(problem, kernel, level, far); break;
+        case Method::direct:
+            plan->executor = make_dense(problem, kernel, level, streamed_results());
+            break;
         case Method::separable: plan->executor = make_separable(problem, terms, level); break;
         case Method::fft: {
             const Prediction& tiled =
                 plan->choice.predictions[static_cast<std::size_t>(Method::overlap_save)];
-            const std::shared_ptr<const Dense> dense = make_dense(problem, kernel, level, far);
+            const std::shared_ptr<const Dense> dense =
+                make_dense(problem, kernel, level, streamed_results());
             std::function<std::unique_ptr<Executor>()> by_tiles;
             if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
                 by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
@@ -168,9 +168,10 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
         }
         case Method::overlap_save: {
             const TileOverride forced = tile_override();
-            plan->executor = make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
-                                               make_dense(problem, kernel, level, far), level,
-                                               context, forced.engine);
+            plan->executor =
+                make_overlap_save(problem, kernel, forced.tile.value_or(taken.tile),
+                                  make_dense(problem, kernel, level, streamed_results()), level,
+                                  context, forced.engine);
             break;
         }
     }

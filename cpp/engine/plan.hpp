@@ -36,9 +36,6 @@ struct Weighed {
 Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request,
               double most_tile_bytes = std::numeric_limits<double>::infinity());
 
-/// What this machine's last-level cache holds only at the expense of other things, or not at all.
-FarFrom far_from();
-
 /// Chooses and prepares. `kernel` belongs to the canonical `problem`.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
                                        const Request& request, const Context& context);
