@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/workspace.hpp"
+#include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "layers/conv_depthwise_rows.hpp"
 #include "layers/conv_weight_gradient.hpp"
@@ -35,13 +36,17 @@ public:
         rows_ = std::min(height.out, std::max(rows_, std::min<Index>(8, height.k)));
         in_rows_ = (rows_ - 1) * height.step + height.reach();
         in_columns_ = (columns_ - 1) * width.step + width.reach();
-        row_bands_ = (height.out - 1) / rows_ + 1;
-        column_bands_ = (width.out - 1) / columns_ + 1;
-        bands_ = layer.batch * layer.axes[0].out * row_bands_ * column_bands_;
+        bands_ = {.samples = layer.batch,
+                  .groups = 1,
+                  .depths = layer.axes[0].out,
+                  .rows = height.out,
+                  .box_rows = rows_,
+                  .columns = width.out,
+                  .box_columns = columns_};
         const Index tasks = blocks_ * layer.outputs;
         const Index whole = tasks * sums() * static_cast<Index>(sizeof(T));
         slices_ = std::clamp<Index>(std::min((wanted_tasks - 1) / tasks + 1, slices_bytes / whole),
-                                    1, bands_);
+                                    1, bands_.tasks());
         // channels that lie side by side are best dealt with together
         chunk_ = std::clamp<Index>(blocks_ * slices_ / wanted_tasks, 1, blocks_);
     }
@@ -67,29 +72,11 @@ public:
 private:
     Index sums() const { return layer_.taps() * loops_->lanes; }
 
-    /// Outputs of one sample that are dealt with together.
-    struct Band {
-        Index sample, depth, row, rows, column, columns;
-    };
-
     /// Vectors of channels, and where those of neighbouring rows and positions stand.
     struct Numbers {
         const T* data;
         Index row, place;
     };
-
-    Band band_at(Index index) const {
-        Band band{};
-        band.column = index % column_bands_ * columns_;
-        index /= column_bands_;
-        band.row = index % row_bands_ * rows_;
-        index /= row_bands_;
-        band.depth = index % layer_.axes[0].out;
-        band.sample = index / layer_.axes[0].out;
-        band.rows = std::min(rows_, layer_.axes[1].out - band.row);
-        band.columns = std::min(columns_, layer_.axes[2].out - band.column);
-        return band;
-    }
 
     /// Blocks of channels [first, last); `to` is for block 0, and the next ones are as far apart as
     /// their outputs are many.
@@ -113,8 +100,9 @@ private:
         const Index pace = layer_.outputs * sums();
         for (Index block = first; block < last; ++block)
             std::fill_n(to + block * pace, sums(), T{0});
-        for (Index b = bands_ * slice / slices_; b < bands_ * (slice + 1) / slices_; ++b) {
-            const Band band = band_at(b);
+        for (Index b = bands_.tasks() * slice / slices_; b < bands_.tasks() * (slice + 1) / slices_;
+             ++b) {
+            const OutputBox band = bands_.at(b);
             for (Index block = first; block < last; ++block) {
                 const Index channels = std::min(lanes, layer_.groups - block * lanes);
                 if (channels < lanes) std::fill_n(g, grad_numbers + x_numbers, T{0});
@@ -131,8 +119,8 @@ private:
     }
 
     /// The gradients of a band; where they stand, if the loops take them so.
-    Numbers read_grad(const ChannelReader<T>& grad, const Band& band, Index channel, Index channels,
-                      T* to, T* scratch) const {
+    Numbers read_grad(const ChannelReader<T>& grad, const OutputBox& band, Index channel,
+                      Index channels, T* to, T* scratch) const {
         const Index lanes = loops_->lanes;
         if (kernel_ >= 0 && grad.in_place() && grad.inside() && channels == lanes)
             return {grad.in_place() + band.sample * grad.stride(0) + channel +
@@ -145,8 +133,8 @@ private:
     }
 
     /// By loops that know of columns outside.
-    void sum_rows(const Numbers& grad, const ChannelReader<T>& x, const Band& band, Index channel,
-                  Index channels, T* samples, T* scratch, T* to) const {
+    void sum_rows(const Numbers& grad, const ChannelReader<T>& x, const OutputBox& band,
+                  Index channel, Index channels, T* samples, T* scratch, T* to) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
         const Index lanes = loops_->lanes, plane = depth.first + band.depth * depth.step;
         const Index top = height.first + band.row * height.step;
@@ -183,7 +171,7 @@ private:
     }
 
     /// By padded copies of samples.
-    void sum_planes(const T* grad, const ChannelReader<T>& x, const Band& band, Index channel,
+    void sum_planes(const T* grad, const ChannelReader<T>& x, const OutputBox& band, Index channel,
                     Index channels, T* samples, T* scratch, T* to) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
         const Index lanes = loops_->lanes;
@@ -261,7 +249,8 @@ private:
     Index blocks_, chunk_ = 1;  // of channels, and of a task
     Index kernel_;              // which loops for neighbouring taps, or -1
     Index rows_ = 1, columns_ = 1, in_rows_ = 1, in_columns_ = 1;  // of a band
-    Index row_bands_ = 1, column_bands_ = 1, bands_ = 1, slices_ = 1;
+    BoxGrid bands_{};  // outputs of one sample that are dealt with together
+    Index slices_ = 1;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/workspace.hpp"
+#include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
 #include "parallel/parallel_for.hpp"
 
@@ -29,7 +30,7 @@ public:
         width_ = layer.outputs > lanes ? 2 * lanes : lanes;
         blocks_ = (layer.outputs - 1) / width_ + 1;
 
-        columns_ = (width.out - 1) / ((width.out - 1) / block_places + 1) + 1;
+        columns_ = even_piece(width.out, block_places);
         rows_ = std::clamp<Index>(block_places / columns_, 1, height.out);
         in_columns_ = (columns_ - 1) * width.step + width.reach();
         in_rows_ = (rows_ - 1) * height.step + height.reach();
@@ -41,11 +42,15 @@ public:
         row_ = in_columns_ * place_;
         plane_ = in_rows_ * row_;
 
-        row_bands_ = (height.out - 1) / rows_ + 1;
-        column_bands_ = (width.out - 1) / columns_ + 1;
-        bands_ = layer.batch * layer.axes[0].out * row_bands_ * column_bands_;
+        bands_ = {.samples = layer.batch,
+                  .groups = 1,
+                  .depths = layer.axes[0].out,
+                  .rows = height.out,
+                  .box_rows = rows_,
+                  .columns = width.out,
+                  .box_columns = columns_};
         const Index whole = layer.groups * blocks_ * sums() * static_cast<Index>(sizeof(T));
-        slices_ = std::clamp<Index>(slices_bytes / whole, 1, std::min(most_slices, bands_));
+        slices_ = std::clamp<Index>(slices_bytes / whole, 1, std::min(most_slices, bands_.tasks()));
         const Index tasks = layer.groups * slices_;
         parts_ = std::clamp<Index>((wanted_tasks - 1) / tasks + 1, 1, blocks_);
         for (Index r = 0; r < rows_; ++r) offsets_.push_back(r * height.step * row_);
@@ -71,10 +76,6 @@ public:
     }
 
 private:
-    struct Band {
-        Index sample, depth, row, column, rows, columns;
-    };
-
     /// Samples that need not be packed, and where their rows start.
     struct InPlace {
         bool possible;
@@ -99,19 +100,6 @@ private:
         return found;
     }
 
-    Band band_at(Index index) const {
-        Band band{};
-        band.column = index % column_bands_ * columns_;
-        index /= column_bands_;
-        band.row = index % row_bands_ * rows_;
-        index /= row_bands_;
-        band.depth = index % layer_.axes[0].out;
-        band.sample = index / layer_.axes[0].out;
-        band.rows = std::min(rows_, layer_.axes[1].out - band.row);
-        band.columns = std::min(columns_, layer_.axes[2].out - band.column);
-        return band;
-    }
-
     void sum_slice(const ChannelReader<T>& grad, const ChannelReader<T>& x, const InPlace& in_place,
                    Index slice, Index group, Index first, Index last, T* to) const {
         const Index samples = layer_.axes[0].k * plane_;
@@ -123,9 +111,10 @@ private:
         T* const packed_grad = space.as<T>();
         T* const packed_x = packed_grad + gradients;
         T* const scratch = packed_x + samples;
-        const Index begin = bands_ * slice / slices_, end = bands_ * (slice + 1) / slices_;
+        const Index begin = bands_.tasks() * slice / slices_,
+                    end = bands_.tasks() * (slice + 1) / slices_;
         for (Index b = begin; b < end; ++b) {
-            const Band band = band_at(b);
+            const OutputBox band = bands_.at(b);
             const T* samples_of_band = packed_x;
             if (in_place.possible)
                 samples_of_band = address(x, group, band);
@@ -139,7 +128,7 @@ private:
         }
     }
 
-    const T* address(const ChannelReader<T>& x, Index group, const Band& band) const {
+    const T* address(const ChannelReader<T>& x, Index group, const OutputBox& band) const {
         const auto start = [&](std::size_t axis, Index place) {
             return layer_.axes[axis].first + place * layer_.axes[axis].step;
         };
@@ -148,7 +137,8 @@ private:
                start(2, band.column) * x.stride(4);
     }
 
-    void pack_x(const ChannelReader<T>& x, Index group, const Band& band, T* to, T* scratch) const {
+    void pack_x(const ChannelReader<T>& x, Index group, const OutputBox& band, T* to,
+                T* scratch) const {
         const Axis &depth = layer_.axes[0], &height = layer_.axes[1], &width = layer_.axes[2];
         const Index begin = width.first + band.column * width.step;
         const Index end = begin + (band.columns - 1) * width.step + width.reach();
@@ -161,8 +151,8 @@ private:
                        to + d * plane_ + r * row_, place_, 1, scratch);
     }
 
-    void pack_grad(const ChannelReader<T>& grad, Index group, Index block, const Band& band, T* to,
-                   T* scratch) const {
+    void pack_grad(const ChannelReader<T>& grad, Index group, Index block, const OutputBox& band,
+                   T* to, T* scratch) const {
         const Index first = block * width_, count = std::min(width_, layer_.outputs - first);
         if (count < width_) std::fill_n(to, band.rows * band.columns * width_, T{0});
         for (Index r = 0; r < band.rows; ++r)
@@ -171,7 +161,7 @@ private:
                       width_, 1, scratch);
     }
 
-    void sum_block(const Band& band, const T* grad, const T* x, const InPlace& in_place,
+    void sum_block(const OutputBox& band, const T* grad, const T* x, const InPlace& in_place,
                    bool accumulate, T* to) const {
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
         const auto& products = loops_->product[width_ / loops_->lanes - 1];
@@ -265,7 +255,8 @@ private:
     Index rows_ = 1, columns_ = 1, in_rows_ = 1, in_columns_ = 1;  // of a band
     Index place_ = 1, row_ = 1, plane_ = 1;  // numbers between neighbours in a packed band
     Index inner_ = 1, outer_ = 1;  // sums of a block: what one run of places holds, and runs
-    Index row_bands_ = 1, column_bands_ = 1, bands_ = 1, slices_ = 1, parts_ = 1;
+    BoxGrid bands_{};              // outputs of one sample that are dealt with together
+    Index slices_ = 1, parts_ = 1;
     std::vector<std::int64_t> offsets_;
 };
 
