@@ -8,6 +8,7 @@
 #include "layers/channel_lines.hpp"
 #include "layers/conv.hpp"
 #include "layers/conv_depthwise_rows.hpp"
+#include "layers/depthwise_parts.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung::layers {
@@ -25,24 +26,20 @@ public:
         : layer_(layer),
           table_(&table),
           loops_(&layer_loops<T>(table)),
-          blocks_((layer.groups - 1) / loops_->lanes + 1) {
+          blocks_((layer.groups - 1) / loops_->lanes + 1),
+          coefficients_(
+              static_cast<std::size_t>(blocks_ * layer.outputs * layer.taps() * loops_->lanes) *
+              sizeof(T)) {
         choose_box();
-        pack(weights);
+        pack_depthwise(layer, weights, *loops_, coefficients_.as<T>());
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
              const Context& context) const override {
         const ChannelReader<T> reader(x, layer_.boundary, *table_);
-        std::vector<ChannelWriter<T>> writers;  // one per output of a group
-        for (Index o = 0; o < layer_.outputs; ++o) {
-            ArrayView channels = out;
-            channels.data += o * out.strides[1];
-            channels.shape[1] = layer_.groups;
-            channels.strides[1] *= layer_.outputs;
-            writers.emplace_back(channels, *table_,
-                                 ending.stream_from / static_cast<std::size_t>(layer_.outputs));
-        }
-        const std::vector<T> bias = sorted_bias(ending);
+        const std::vector<ChannelWriter<T>> writers =
+            depthwise_writers<T>(layer_, out, ending, *table_);
+        const std::vector<T> bias = sorted_bias<T>(layer_, ending);
         const BoxGrid grid{.samples = layer_.batch,
                            .groups = blocks_,
                            .depths = layer_.axes[0].out,
@@ -89,37 +86,6 @@ private:
         while (!fits() && columns_ > 8 * loops_->depthwise_places) columns_ = (columns_ + 1) / 2;
         rows_ = even_piece(layer_.axes[1].out, rows_);
         columns_ = even_piece(layer_.axes[2].out, columns_);
-    }
-
-    /// [block][output][tap][lane], zeros beyond the last channel.
-    void pack(const WeightView<T>& weights) {
-        const Index taps = layer_.taps(), lanes = loops_->lanes;
-        coefficients_.emplace(static_cast<std::size_t>(blocks_ * layer_.outputs * taps * lanes) *
-                              sizeof(T));
-        T* to = coefficients_->as<T>();
-        for (Index b = 0; b < blocks_; ++b)
-            for (Index o = 0; o < layer_.outputs; ++o)
-                for (Index d = 0; d < layer_.axes[0].k; ++d)
-                    for (Index y = 0; y < layer_.axes[1].k; ++y)
-                        for (Index x = 0; x < layer_.axes[2].k; ++x, to += lanes) {
-                            const T* from = weights.data + o * weights.output + d * weights.tap[0] +
-                                            y * weights.tap[1] + x * weights.tap[2];
-                            for (Index l = 0; l < lanes; ++l) {
-                                const Index group = b * lanes + l;
-                                to[l] = group < layer_.groups ? from[group * weights.group] : T{0};
-                            }
-                        }
-    }
-
-    /// Bias by output of the group, then by group, as the writers count channels.
-    std::vector<T> sorted_bias(const Ending& ending) const {
-        std::vector<T> sorted;
-        if (!ending.bias) return sorted;
-        const T* bias = static_cast<const T*>(ending.bias);
-        for (Index o = 0; o < layer_.outputs; ++o)
-            for (Index g = 0; g < layer_.groups; ++g)
-                sorted.push_back(bias[g * layer_.outputs + o]);
-        return sorted;
     }
 
     void run_box(const ChannelReader<T>& reader, const std::vector<ChannelWriter<T>>& writers,
@@ -171,7 +137,7 @@ private:
         const Axis &height = layer_.axes[1], &width = layer_.axes[2];
         const Index lanes = loops_->lanes, taps = height.k * width.k;
         const T* w =
-            coefficients_->as<T>() +
+            coefficients_.as<T>() +
             ((box.group * layer_.outputs + output) * layer_.axes[0].k + plane) * taps * lanes;
         // Lines of taps that meet nothing but zeros are left out.
         Index first = 0, last = height.k;
@@ -201,7 +167,7 @@ private:
     const microkernels::LayerTable<T>* loops_;
     Index blocks_;                  // of channels
     Index rows_ = 1, columns_ = 1;  // outputs of a box
-    std::optional<Workspace> coefficients_;
+    Workspace coefficients_;
 };
 
 }  // namespace

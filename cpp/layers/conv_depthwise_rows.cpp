@@ -1,10 +1,9 @@
 #include "layers/conv_depthwise_rows.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "layers/box_grid.hpp"
-#include "layers/channel_lines.hpp"
+#include "layers/depthwise_parts.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung::layers {
@@ -34,7 +33,7 @@ public:
               static_cast<std::size_t>(blocks_ * layer.outputs * layer.taps() * loops_->lanes) *
               sizeof(T)) {
         choose_box();
-        pack(weights);
+        pack_depthwise(layer, weights, *loops_, coefficients_.template as<T>());
     }
 
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
@@ -74,28 +73,19 @@ private:
     struct Arrays {
         ChannelReader<T> reader;
         std::vector<ChannelWriter<T>> writers;  // one per output of a group
-        std::vector<T> sorted_bias;             // by output of the group, then by group
+        std::vector<T> sorted;
         bool relu, stream, inside;
         T* out;  // if it holds channels side by side
         Index out_strides[5];
 
         Arrays(const DepthwiseRows& conv, const ArrayView& x, const ArrayView& to,
                const Ending& ending)
-            : reader(x, Boundary::zero, *conv.table_), relu(ending.relu) {
+            : reader(x, Boundary::zero, *conv.table_),
+              writers(depthwise_writers<T>(conv.layer_, to, ending, *conv.table_)),
+              sorted(sorted_bias<T>(conv.layer_, ending)),
+              relu(ending.relu) {
             const ConvLayer& layer = conv.layer_;
             const auto bytes = static_cast<Index>(sizeof(T));
-            for (Index o = 0; o < layer.outputs; ++o) {
-                ArrayView channels = to;
-                channels.data += o * to.strides[1];
-                channels.shape[1] = layer.groups;
-                channels.strides[1] *= layer.outputs;
-                writers.emplace_back(channels, *conv.table_,
-                                     ending.stream_from / static_cast<std::size_t>(layer.outputs));
-            }
-            if (const T* const bias = static_cast<const T*>(ending.bias))
-                for (Index o = 0; o < layer.outputs; ++o)
-                    for (Index g = 0; g < layer.groups; ++g)
-                        sorted_bias.push_back(bias[g * layer.outputs + o]);
             inside = to.dtype == dtype_of<T> && layer.outputs == 1 && to.strides[1] == bytes;
             out = reinterpret_cast<T*>(to.data);
             for (int a = 0; a < 5; ++a) out_strides[a] = to.strides[a] / bytes;
@@ -107,7 +97,7 @@ private:
         }
         bool in_place() const { return reader.in_place() && reader.inside() && inside; }
         const T* bias(Index output, Index groups, Index channel) const {
-            return sorted_bias.empty() ? nullptr : sorted_bias.data() + output * groups + channel;
+            return sorted.empty() ? nullptr : sorted.data() + output * groups + channel;
         }
         void fence() const {
             for (const ChannelWriter<T>& writer : writers) writer.fence();
@@ -155,34 +145,6 @@ private:
         rows_ = even_piece(layer_.axes[1].out, rows_);
         columns_ = even_piece(layer_.axes[2].out, columns_);
         chunk_ = even_piece(blocks_, chunk_);
-    }
-
-    /// [block][output][tap][lane], zeros beyond the last channel.
-    void pack(const WeightView<T>& w) {
-        const Index taps = layer_.taps(), lanes = loops_->lanes;
-        const Index high = layer_.axes[1].k, wide = layer_.axes[2].k;
-        T* to = coefficients_.template as<T>();
-        // a kernel is one run of numbers, forward or, where a gradient turns it around, backward
-        const Index pace = w.tap[2];
-        const bool dense = (pace == 1 || pace == -1) && (high == 1 || w.tap[1] == pace * wide);
-        for (Index b = 0; b < blocks_; ++b) {
-            const Index channels = std::min(lanes, layer_.groups - b * lanes);
-            for (Index o = 0; o < layer_.outputs; ++o, to += taps * lanes) {
-                const T* from = w.data + b * lanes * w.group + o * w.output;
-                if (channels < lanes) std::fill_n(to, taps * lanes, T{0});
-                if (dense) {
-                    const Index last = pace == 1 ? 0 : taps - 1;
-                    loops_->transpose(from - last, w.group, channels, taps, to + last * lanes,
-                                      pace * lanes);
-                    continue;
-                }
-                for (Index y = 0; y < high; ++y)
-                    for (Index x = 0; x < wide; ++x)
-                        for (Index l = 0; l < channels; ++l)
-                            to[(y * wide + x) * lanes + l] =
-                                from[l * w.group + y * w.tap[1] + x * w.tap[2]];
-            }
-        }
     }
 
     Window window_of(const OutputBox& box) const {

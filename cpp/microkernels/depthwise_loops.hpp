@@ -147,6 +147,27 @@ FALTUNG_NOINLINE void row(const DepthwiseRowCall<T>& call) {
     }
 }
 
+/// Sums of the same taps, several of each so that none waits for the one before.
+template <class T, int phases, int taps>
+FALTUNG_INLINE void clear_phases(Vec<T> (&sum)[phases][taps]) {
+    FALTUNG_UNROLL
+    for (int f = 0; f < phases; ++f) {
+        FALTUNG_UNROLL
+        for (int t = 0; t < taps; ++t) sum[f][t] = Vec<T>{};
+    }
+}
+
+template <class T, int phases, int taps>
+FALTUNG_INLINE void add_phases(const Vec<T> (&sum)[phases][taps], T* out) {
+    FALTUNG_UNROLL
+    for (int t = 0; t < taps; ++t) {
+        Vec<T> total = sum[0][t];
+        FALTUNG_UNROLL
+        for (int f = 1; f < phases; ++f) total += sum[f][t];
+        store<T>(out + t * lanes<T>, load(out + t * lanes<T>) + total);
+    }
+}
+
 /// `count` neighbouring places of the gradient, whose samples are loaded once for all taps; those
 /// outside [before, last), counted from x, are zeros.
 template <class T, int count, bool border, int phases, int taps, int step>
@@ -174,11 +195,7 @@ FALTUNG_NOINLINE void row_gradient(const DepthwiseRowGradientCall<T>& call) {
     // few sums would wait for each other; many do not stay in registers
     constexpr int phases = vector_registers >= 32 ? (taps <= 3 ? 4 : 2) : taps <= 3 ? 2 : 1;
     Vec<T> sum[phases][taps];
-    FALTUNG_UNROLL
-    for (int f = 0; f < phases; ++f) {
-        FALTUNG_UNROLL
-        for (int t = 0; t < taps; ++t) sum[f][t] = Vec<T>{};
-    }
+    clear_phases<T>(sum);
     for (Size r = 0; r < call.rows; ++r) {
         const T *x = call.x + r * call.x_row, *grad = call.grad + r * call.grad_row;
         Size left = call.places, before = call.before, last = call.last;
@@ -201,13 +218,7 @@ FALTUNG_NOINLINE void row_gradient(const DepthwiseRowGradientCall<T>& call) {
         if (left > 0)
             gradient_places<T, 1, true, phases, taps, step>(call, x, grad, before, last, sum);
     }
-    FALTUNG_UNROLL
-    for (int t = 0; t < taps; ++t) {
-        Vec<T> total = sum[0][t];
-        FALTUNG_UNROLL
-        for (int f = 1; f < phases; ++f) total += sum[f][t];
-        store<T>(call.out + t * lanes<T>, load(call.out + t * lanes<T>) + total);
-    }
+    add_phases<T>(sum, call.out);
 }
 
 template <class T, int step, int kernel>
@@ -237,11 +248,7 @@ FALTUNG_INLINE void gradient_with(const DepthwiseGradientCall<T>& call) {
     // few sums would wait for each other
     constexpr int phases = taps <= 3 ? 4 : taps <= 6 ? 2 : 1;
     Vec<T> sum[phases][taps];
-    FALTUNG_UNROLL
-    for (int f = 0; f < phases; ++f) {
-        FALTUNG_UNROLL
-        for (int t = 0; t < taps; ++t) sum[f][t] = Vec<T>{};
-    }
+    clear_phases<T>(sum);
     for (Size r = 0; r < call.rows; ++r) {
         const T* grad = call.grad + r * call.grad_row;
         Samples samples(call.x + r * call.x_row, call.tap);
@@ -264,13 +271,7 @@ FALTUNG_INLINE void gradient_with(const DepthwiseGradientCall<T>& call) {
             samples.advance(call.place);
         }
     }
-    FALTUNG_UNROLL
-    for (int t = 0; t < taps; ++t) {
-        Vec<T> total = sum[0][t];
-        FALTUNG_UNROLL
-        for (int f = 1; f < phases; ++f) total += sum[f][t];
-        store<T>(call.out + t * lanes<T>, load(call.out + t * lanes<T>) + total);
-    }
+    add_phases<T>(sum, call.out);
 }
 
 template <class T, int taps>
