@@ -26,14 +26,14 @@ microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& b
     return call;
 }
 
-/// All rows of a group, by the blocks that fit them.
+/// All rows of a group, by the blocks that fit them; `known` is made for this kernel.
 template <class T>
-void run_blocks(microkernels::CorrelateCall<T>& call, const Block<T>* square,
-                const Block<T>* blocks, Index rows) {
+void run_blocks(microkernels::CorrelateCall<T>& call, const Block<T>* known, const Block<T>* blocks,
+                Index rows) {
     while (rows > 0) {
         const Block<T>* block = blocks;
-        if (square != nullptr && rows >= square->rows)
-            block = square;
+        if (known != nullptr && rows >= known->rows)
+            block = known;
         else
             while (block->rows > rows || block->rows > call.ky) ++block;
         block->run(call);
@@ -56,8 +56,11 @@ void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& g
         return;
     }
     const int square = plan.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    run_blocks<T>(call, square < 0 ? nullptr : &micro.square[square],
-                  box.kx == 1 ? micro.column : micro.block, group.rows);
+    const int low = microkernels::low_index(box.ky);
+    const Block<T>* known = square >= 0 ? &micro.square[square]
+                            : low >= 0  ? &micro.low[low]
+                                        : nullptr;
+    run_blocks<T>(call, known, box.kx == 1 ? micro.column : micro.block, group.rows);
 }
 
 template <class T>

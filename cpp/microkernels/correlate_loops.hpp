@@ -48,7 +48,7 @@ struct Rows {
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
-        const std::int64_t pitch = KY > 0 ? KX : call.tap_pitch;
+        const std::int64_t pitch = KX > 0 && KY > 0 ? KX : call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(KX - 1) * STEP, T>(in, whole);
@@ -89,7 +89,8 @@ struct Rows {
                                           const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R + KY - 1) {
             constexpr int low = I < KY ? 0 : I - KY + 1, high = I < R ? I + 1 : R;
-            add_row<low, high, STEP>(sum, row[I] + x, tap + I * KX, call);
+            add_row<low, high, STEP>(sum, row[I] + x, tap + I * (KX > 0 ? KX : call.tap_pitch),
+                                     call);
             known_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
@@ -198,18 +199,30 @@ struct Rows {
         for (int r = 0; r < R; ++r) streamed = streamed && is_aligned(call.out[r]);
         std::int64_t x = 0;
         for (; x + width <= call.n; x += width) block<STEP>(call, x, streamed);
+        // Streamed lines must not be touched twice; others hold the same the second time.
+        const bool twice = !call.accumulate && !streamed;
+        const std::int64_t rest = (call.n - x + lanes<T> - 1) / lanes<T>;
+        if (twice && 3 * rest > 2 * W && call.n >= width)
+            block<STEP>(call, call.n - width, false);
+        else if constexpr (W > 2)
+            Rows<T, R, 2, KY, KX>::template run_rest<STEP>(call, x, streamed, twice);
+        else
+            run_rest<STEP>(call, x, streamed, twice);
+    }
+
+    /// What is left from x on, few vectors at a time.
+    template <int STEP>
+    static FALTUNG_INLINE void run_rest(const CorrelateCall<T>& call, std::int64_t x, bool streamed,
+                                        bool twice) {
+        constexpr int width = W * lanes<T>;
+        for (; x + width <= call.n; x += width) block<STEP>(call, x, streamed);
         if (x == call.n) return;
-        if (call.n >= width && !call.accumulate &&
-            !streamed) {                               // streamed lines must not be touched twice
-            block<STEP>(call, call.n - width, false);  // some outputs twice, alike
-            return;
-        }
-        if constexpr (W > 1) {
-            using Narrow = Rows<T, R, 1, KY, KX>;
-            for (; x + lanes<T> <= call.n; x += lanes<T>)
-                Narrow::template block<STEP>(call, x, streamed);
-            if (x < call.n) Narrow::template block<STEP>(call, call.n - lanes<T>, false);
-        }
+        if (twice && call.n - x > width - lanes<T> && call.n >= width)
+            block<STEP>(call, call.n - width, false);
+        else if constexpr (W > 1)
+            Rows<T, R, 1, KY, KX>::template run_rest<STEP>(call, x, streamed, twice);
+        else
+            block<STEP>(call, call.n - lanes<T>, false);
     }
 };
 
@@ -254,6 +267,9 @@ constexpr CorrelateTable<T> correlate_table() {
     constexpr int tall = !unrolled ? 2 : many ? 8 : 4, slim = unrolled ? 3 : 4;
     constexpr int k3 = unrolled ? 3 : 0, k5 = unrolled ? 5 : 0;
     constexpr int k7 = unrolled ? 7 : 0, k9 = unrolled ? 9 : 0;
+    // As many rows as of taller kernels, where the loops know which of them a row of samples meets.
+    constexpr int low = unrolled ? 6 : 2, low_w = unrolled ? w6 : w2;
+    constexpr int some = unrolled ? 6 : 4, some_w = unrolled ? w6 : w4;
     CorrelateTable<T> table{
         lanes<T>,
         {{6, Rows<T, 6, w6, 0, 0>::run},
@@ -264,6 +280,10 @@ constexpr CorrelateTable<T> correlate_table() {
          {4, Rows<T, 4, w4, 0, 1>::run},
          {2, Rows<T, 2, w2, 0, 1>::run},
          {1, Rows<T, 1, w1, 0, 1>::run}},
+        {{low, Rows < T, low, low_w, unrolled ? 2 : 0, 0 > ::run},
+         {low, Rows < T, low, low_w, unrolled ? 3 : 0, 0 > ::run},
+         {some, Rows < T, some, some_w, unrolled ? 4 : 0, 0 > ::run},
+         {some, Rows < T, some, some_w, unrolled ? 5 : 0, 0 > ::run}},
         {{rows, Rows<T, rows, w, k3, k3>::run},
          {rows, Rows<T, rows, w, k5, k5>::run},
          {tall, Rows<T, tall, slim, k7, k7>::run},

@@ -73,6 +73,12 @@ static constexpr int square_index(std::int64_t ky, std::int64_t kx) {
     return known ? static_cast<int>(kx - 3) / 2 : -1;
 }
 
+/// So are the rows of kernels of any width and 2 to 5 rows.
+inline constexpr int low_heights = 4;
+static constexpr int low_index(std::int64_t ky) {
+    return ky >= 2 && ky < 2 + low_heights ? static_cast<int>(ky - 2) : -1;
+}
+
 template <class T>
 struct CorrelateTable {
     int lanes;  // numbers per vector
@@ -83,8 +89,10 @@ struct CorrelateTable {
     };
     static constexpr int blocks = 4;
     Block block[blocks];
-    Block column[blocks];   // the same for kx == 1
-    Block square[squares];  // ky == kx, tap_pitch == kx
+    Block column[blocks];    // the same for kx == 1
+    Block low[low_heights];  // kernels of two rows and more; the blocks above serve what rows are
+                             // left
+    Block square[squares];   // ky == kx, tap_pitch == kx
     /// Complex samples by a complex kernel in one go: out = sum with taps + i * sum with taps_imag.
     /// Not `accumulate`. No rows where the level or the arithmetic gains nothing by it.
     static constexpr int paired_blocks = 3;
