@@ -70,10 +70,7 @@ bool finite(const T* numbers, std::int64_t n) {
         }
         for (; i + lanes<T> <= n; i += lanes<T>) sum[0] = fma(zero, loadu(numbers + i), sum[0]);
         if (i < n) sum[1] = fma(zero, loadu(numbers + n - lanes<T>), sum[1]);  // some twice
-        const auto bad = ((sum[0] + sum[1]) + (sum[2] + sum[3])) != zero;
-        auto any = bad[0];
-        for (int l = 1; l < lanes<T>; ++l) any |= bad[l];
-        return any == 0;
+        return total<T>((sum[0] + sum[1]) + (sum[2] + sum[3])) == 0;
     }
     return true;
 }

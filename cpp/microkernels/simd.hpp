@@ -298,6 +298,15 @@ FALTUNG_INLINE Vec<T> between(Vec<T> a, Vec<T> b) {
 #endif
 }
 
+/// The sum of all numbers of a vector, in halves: half of those left are added to the others.
+template <class T, int HALF = lanes<T> / 2>
+FALTUNG_INLINE T total(Vec<T> v) {
+    if constexpr (HALF == 0)
+        return static_cast<T>(v[0]);
+    else
+        return total<T, HALF / 2>(v + between<T, HALF>(v, v));
+}
+
 /// Neighbours change places.
 template <class T>
 FALTUNG_INLINE Vec<T> swap_pairs(Vec<T> v) {
