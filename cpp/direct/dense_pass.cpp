@@ -12,9 +12,9 @@ constexpr Index row_bytes_in_use = 384 * 1024;
 /// The same for the planes of a volume, which are used again plane after plane.
 constexpr Index plane_bytes_in_use = 640 * 1024;
 constexpr Index volume_strip_numbers = 1024;
-/// Below this many numbers it is quicker to copy a row with its borders than to treat the borders
+/// Below this many bytes it is quicker to copy a row with its borders than to treat the borders
 /// apart.
-constexpr Index worth_splitting = 256;
+constexpr Index worth_splitting = 4096;
 
 /// The same of lines by themselves, whose short borders wait for one tap after another.
 Index line_worth_splitting(Index taps) { return std::clamp<Index>(64 * taps, 2048, 8192); }
@@ -101,8 +101,9 @@ void DensePass<T>::run(const Box& box) const {
         run_strip(box, &range, 1, memory);
     };
     // Bytes are so few that copying them is quicker at any length.
-    const Index splitting =
-        plan_.boxes.front().one_row() ? line_worth_splitting(plan_.kx) : worth_splitting;
+    const Index splitting = plan_.boxes.front().one_row()
+                                ? line_worth_splitting(plan_.kx)
+                                : worth_splitting / static_cast<Index>(sizeof(T));
     if (in_bytes || (to - from) * lanes_ < splitting) {
         if (in_bytes && stream_) {  // lines are streamed whole
             const Index aligned = aligned_start(box, begin, end);
