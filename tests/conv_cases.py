@@ -68,6 +68,13 @@ CASES = (
     Case((1, 3, 24, 24), (13, 3, 4, 4), (4, 4), "valid", (1, 1)),
     Case((2, 24, 9, 20), (24, 8, 3, 3), (1, 1), "same", (1, 1), 3),
     Case((1, 2, 60), (5, 2, 9), (3,), "same", (2,)),
+    # windows that tile x: lines of 2, 4, 8, 16 and other taps, of places that fill vectors or not
+    Case((2, 3, 11, 37), (20, 3, 2, 2), (2, 2), "valid", (1, 1)),
+    Case((1, 6, 12, 80), (14, 3, 3, 4), (3, 4), "valid", (1, 1), 2),
+    Case((1, 2, 4, 6, 24), (5, 2, 2, 3, 8), (2, 3, 8), "valid", (1, 1, 1)),
+    Case((1, 2, 32, 165), (8, 2, 16, 16), (16, 16), "valid", (1, 1)),
+    Case((1, 2, 9, 70), (260, 2, 3, 2), (3, 2), "valid", (1, 1)),
+    Case((2, 4, 5, 99), (6, 4, 1, 3), (1, 3), "valid", (1, 1)),
     # depthwise rows: columns outside at both ends, whole and partial vectors of channels
     Case((2, 50, 6, 5), (50, 1, 7, 7), (1, 1), "same", (1, 1), 50),
     Case((1, 34, 13, 31), (34, 1, 5, 5), (2, 2), ((2, 1), (1, 2)), (2, 1), 34),

@@ -354,6 +354,8 @@ def test_what_backward_does_is_explained():
     strided = nn.explain_backward((1, 64, 56, 56), (64, 64, 3, 3), stride=2)
     assert "gradient of x, part 4 of 4" in strided
     assert "serves stride 1 only" in strided
+    tiled = nn.explain_backward((1, 64, 56, 56), (64, 64, 2, 2), stride=2)  # all parts at once
+    assert "gradient of x\n" in tiled
     assert "<- asked for" in nn.explain_backward((1, 4, 9), (4, 4, 3), method="fft")
     last_axis = nn.explain_backward((1, 56, 56, 64), (64, 64, 3, 3), padding=1, layout="NHWC")
     assert last_axis == text
@@ -390,6 +392,15 @@ def test_transpose_is_the_adjoint(case, level):
         last(grad), w, bias, output_shape=case.x[2:], layout="NHWC", **options
     )
     np.testing.assert_allclose(first(inside), value, rtol=1e-12, atol=1e-12)
+
+
+def test_transpose_of_windows_that_tile_a_large_result(level):
+    x, w = numbers((1, 4, 260, 256), np.float32, 1), numbers((4, 8, 2, 2), np.float32, 2)
+    bias = numbers((8,), np.float32, 3)  # results beyond the caches
+    answer = nn.conv_transpose(x, w, bias, stride=2)
+    value = np.einsum("nihw,ioyx->nohywx", x.astype(np.float64), w.astype(np.float64))
+    value = value.reshape(answer.shape) + bias[:, None, None]
+    np.testing.assert_allclose(answer, value, rtol=1e-5, atol=1e-5)
 
 
 def test_transpose_shapes():

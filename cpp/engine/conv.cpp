@@ -106,7 +106,8 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays,
             return make<T>(part, view, layers::Lifetime::call, table,
                            choose_layer(part, table, false, asked), context);
         };
-        layers::Adjoint<T>(layer, weights.view(), table, make_part)
+        const bool at_once = !asked || *asked == ConvMethod::direct;
+        layers::Adjoint<T>(layer, weights.view(), table, make_part, at_once)
             .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
                  context);
     });

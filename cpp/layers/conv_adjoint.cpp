@@ -57,21 +57,22 @@ ConvLayer extended(ConvLayer layer) {
 
 using Residues = std::array<const Residue*, layer_axes>;
 
-/// Calls body(residues) for every combination; whether together they reach every sample.
+/// Calls body(residues) for every combination.
 template <class Body>
-bool for_each_part(const ConvLayer& layer, Body&& body) {
+void for_each_part(const ConvLayer& layer, Body&& body) {
     std::vector<Residue> reached[layer_axes];
-    bool every_sample = true;
-    for (std::size_t a = 0; a < layer_axes; ++a) {
-        const Axis& axis = layer.axes[a];
-        reached[a] = reached_residues(axis);
-        every_sample =
-            every_sample && static_cast<Index>(reached[a].size()) == std::min(axis.step, axis.x);
-    }
+    for (std::size_t a = 0; a < layer_axes; ++a) reached[a] = reached_residues(layer.axes[a]);
     for (const Residue& depth : reached[0])
         for (const Residue& height : reached[1])
             for (const Residue& width : reached[2]) body(Residues{&depth, &height, &width});
-    return every_sample;
+}
+
+/// Whether the residues that taps arrive at are all there are.
+bool reaches_every_sample(const ConvLayer& layer) {
+    for (const Axis& axis : layer.axes)
+        if (static_cast<Index>(reached_residues(axis).size()) != std::min(axis.step, axis.x))
+            return false;
+    return true;
 }
 
 ConvLayer part_layer(ConvLayer layer, const Residues& residues) {
@@ -83,6 +84,7 @@ ConvLayer part_layer(ConvLayer layer, const Residues& residues) {
 }  // namespace
 
 std::vector<ConvLayer> adjoint_layers(const ConvLayer& layer) {
+    if (tiled_adjoint(layer)) return {flat_adjoint(layer)};
     std::vector<ConvLayer> parts;
     const ConvLayer wide = extended(layer);
     for_each_part(wide,
@@ -92,31 +94,13 @@ std::vector<ConvLayer> adjoint_layers(const ConvLayer& layer) {
 
 template <class T>
 Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
-                    const microkernels::Table& table, const MakeConv<T>& make)
-    : layer_(extended(layer)), original_(layer), table_(&table) {
-    every_sample_ = for_each_part(layer_, [&](const Residues& residues) {
-        Part part{};
-        part.layer = part_layer(layer_, residues);
-        WeightView<T> view = weights;
-        std::swap(view.output, view.input);
-        for (std::size_t a = 0; a < layer_axes; ++a) {
-            const Residue& residue = *residues[a];
-            part.start[a] = residue.start;
-            view.data +=
-                (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
-            view.tap[a] *= -residue.tap_step;
-        }
-        part.conv = make(part.layer, view);
-        parts_.push_back(std::move(part));
-    });
-}
-
-template <class T>
-std::size_t Adjoint<T>::workspace_bytes() const {
-    std::size_t most = 0;
-    for (const Part& part : parts_)
-        if (part.conv) most = std::max(most, part.conv->workspace_bytes());
-    return most;
+                    const microkernels::Table& table, MakeConv<T> make, bool at_once)
+    : layer_(extended(layer)),
+      original_(layer),
+      weights_(weights),
+      table_(&table),
+      make_(std::move(make)) {
+    if (at_once) patches_ = Pointwise<T>::of_adjoint(layer, weights, table);
 }
 
 template <class T>
@@ -143,17 +127,34 @@ void Adjoint<T>::run(const ArrayView& out, const ArrayView& x, const Ending& end
 template <class T>
 void Adjoint<T>::run_parts(const ArrayView& out, const ArrayView& x, const Ending& ending,
                            const Context& context) const {
-    if (!every_sample_) fill(x, ending);
-    for (const Part& part : parts_) {
+    if (patches_ && patches_->serves(out, x)) {
+        ArrayView inside = x;
+        bool covered = true;
+        for (int a = 0; a < layer_axes; ++a) {
+            const Axis& axis = layer_.axes[static_cast<std::size_t>(a)];
+            covered = covered && axis.out * axis.step == axis.x;
+            inside.data += axis.first * x.strides[2 + a];
+        }
+        if (!covered) fill(x, ending);
+        return patches_->run(out, inside, ending, context);
+    }
+    if (!reaches_every_sample(layer_)) fill(x, ending);
+    for_each_part(layer_, [&](const Residues& residues) {
+        const ConvLayer part = part_layer(layer_, residues);
+        WeightView<T> view = weights_;
+        std::swap(view.output, view.input);
         ArrayView target = x;
         for (int a = 0; a < layer_axes; ++a) {
-            const auto axis = static_cast<std::size_t>(a);
-            target.data += part.start[a] * x.strides[2 + a];
-            target.shape[2 + a] = part.layer.axes[axis].out;
-            target.strides[2 + a] *= layer_.axes[axis].step;
+            const Residue& residue = *residues[static_cast<std::size_t>(a)];
+            view.data +=
+                (residue.first_tap + (residue.axis.k - 1) * residue.tap_step) * view.tap[a];
+            view.tap[a] *= -residue.tap_step;
+            target.data += residue.start * x.strides[2 + a];
+            target.shape[2 + a] = residue.axis.out;
+            target.strides[2 + a] *= layer_.axes[static_cast<std::size_t>(a)].step;
         }
-        part.conv->run(out, target, ending, context);
-    }
+        make_(part, view)->run(out, target, ending, context);
+    });
 }
 
 /// Where no tap arrives there is the bias alone.

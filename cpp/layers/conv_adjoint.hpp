@@ -1,9 +1,11 @@
 // The adjoint of a layer: gradients with respect to x, transposed convolution.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "layers/conv.hpp"
+#include "layers/conv_pointwise.hpp"
 
 namespace faltung::layers {
 
@@ -11,25 +13,20 @@ namespace faltung::layers {
 std::vector<ConvLayer> adjoint_layers(const ConvLayer& layer);
 
 /// x from out: with a stride, every residue of positions is an ordinary layer of stride one over
-/// the taps that reach it, written with that stride. Boundaries other than zero are folded back.
+/// the taps that reach it, written with that stride. Where windows tile x, all of them are one
+/// layer of one tap. Boundaries other than zero are folded back.
 template <class T>
 class Adjoint {
 public:
+    /// `at_once`: residues may go together, and `make` is not asked for them.
     Adjoint(const ConvLayer& layer, const WeightView<T>& weights, const microkernels::Table& table,
-            const MakeConv<T>& make);
+            MakeConv<T> make, bool at_once);
 
     /// Five-dimensional arrays: `out` is given, `x` is written.
     void run(const ArrayView& out, const ArrayView& x, const Ending& ending,
              const Context& context) const;
-    std::size_t workspace_bytes() const;
 
 private:
-    struct Part {
-        Index start[layer_axes];
-        ConvLayer layer;
-        std::unique_ptr<Conv> conv;
-    };
-
     void run_parts(const ArrayView& out, const ArrayView& x, const Ending& ending,
                    const Context& context) const;
     void fill(const ArrayView& x, const Ending& ending) const;
@@ -37,9 +34,10 @@ private:
 
     ConvLayer layer_;     // with x as long as its windows reach, where the boundary is not zero
     ConvLayer original_;  // as it was asked
+    WeightView<T> weights_;
     const microkernels::Table* table_;
-    std::vector<Part> parts_;
-    bool every_sample_ = true;  // of x is reached by a tap
+    MakeConv<T> make_;
+    std::unique_ptr<Pointwise<T>> patches_;
 };
 
 extern template class Adjoint<float>;

@@ -13,7 +13,7 @@ namespace faltung::layers {
 namespace {
 
 /// Channels that are summed in one go: their samples stay in the first-level cache.
-constexpr Index block_steps = 256;
+constexpr Index block_steps = 256, least_inputs = 4;
 constexpr Index ahead_blocks = 2;  // what is read is fetched so many blocks of places before
 constexpr double least_work = 2e6, most_work = 4e8;  // multiply-adds of a task
 /// Weights of a task, and sums of its blocks that are not whole: they stay in the second-level
@@ -21,46 +21,56 @@ constexpr double least_work = 2e6, most_work = 4e8;  // multiply-adds of a task
 constexpr Index cached_bytes = 256 << 10;
 /// Fewer output channels, or blocks of places, are not worth copying samples, or weights, for.
 constexpr Index least_channels = 96, least_blocks = 4, many_blocks = 16;
-constexpr Index most_pieces = 16;  // of a block of places, by samples
+constexpr Index most_line = 64;  // taps of a window along a line, as channels
 
-/// Whether the planes of an array, of which every step[a]-th position counts, are single lines.
-bool plane_is_line(const ArrayView& view, const Index* step, const Index* extent) {
-    const Index place = view.strides[4] * step[2];
-    Index expected = place;
-    for (int a = 4; a >= 2; --a) {
-        if (extent[a - 2] != 1 && view.strides[a] * step[a - 2] != expected) return false;
-        expected *= extent[a - 2];
+/// Whether every tap of a layer has samples of its own, side by side.
+bool tiles(const ConvLayer& layer) {
+    for (const Axis& axis : layer.axes)
+        if (axis.k != axis.step || axis.dilation != 1) return false;
+    return layer.axes[2].k <= most_line;
+}
+
+/// Whether the taps of a kernel follow one another.
+template <class T>
+bool taps_in_line(const ConvLayer& layer, const WeightView<T>& weights) {
+    Index expected = 1;
+    for (std::size_t a = layer_axes; a-- > 0;) {
+        if (layer.axes[a].k != 1 && weights.tap[a] != expected) return false;
+        expected *= layer.axes[a].k;
     }
     return true;
 }
 
 }  // namespace
 
-/// The arrays of a call, distances in numbers.
+bool tiled_adjoint(const ConvLayer& layer) {
+    return layer.taps() > 1 && layer.outputs >= least_inputs && layer.inside() && tiles(layer);
+}
+
+ConvLayer flat_adjoint(const ConvLayer& layer) {
+    ConvLayer flat = layer;
+    flat.inputs = layer.outputs;
+    flat.outputs = layer.steps();
+    for (Axis& axis : flat.axes) axis = Axis{.x = axis.out, .out = axis.out};
+    return flat;
+}
+
+/// The arrays of a call.
 template <class T>
 struct Pointwise<T>::Arrays {
-    const T* x;
-    Index x_sample, x_plane, x_depth, x_row, x_place;
+    PlacedArray<const T> x;
     const T* x_end;  // no number of x stands here or beyond
-    T* out;
-    Index out_sample, out_plane, out_depth, out_row, out_place;
-    Index row;  // places of a line, and lines of a plane at each depth
-    Index height;
-    const T* bias;
-    bool relu;
+    PlacedArray<T> out;
+    const T* bias;  // of each output channel
+    bool relu, stream;
 };
 
-/// Neighbouring places, in pieces of one line each.
+/// Neighbouring places, where they stand in x and in out.
 template <class T>
 struct Pointwise<T>::Block {
-    /// Where the first place stands, of channel 0.
-    struct Piece {
-        const T* x;
-        T* out;
-        Index count;
-    };
-    Piece piece[most_pieces];
-    Index pieces = 0, places = 0;
+    PlaceRun<const T> x[most_place_runs];
+    PlaceRun<T> out[most_place_runs];
+    Index x_runs = 0, out_runs = 0, places = 0;
 };
 
 /// Output channels of a task.
@@ -86,29 +96,47 @@ struct Pointwise<T>::Steps {
 
 template <class T>
 bool Pointwise<T>::suits(const ConvLayer& layer) {
-    return layer.taps() == 1 && layer.inside() && layer.inputs >= 4;
+    return layer.taps() == 1 && layer.inside() && layer.inputs >= least_inputs;
 }
 
 template <class T>
 Pointwise<T>::Pointwise(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime,
-                        const microkernels::Table& table)
-    : layer_(layer), loops_(&layer_loops<T>(table)), weights_(layer, weights, lifetime) {}
+                        const microkernels::Table& table, const WindowTaps& taps)
+    : layer_(layer),
+      taps_(taps),
+      loops_(&layer_loops<T>(table)),
+      weights_(layer, weights, lifetime) {}
+
+template <class T>
+std::unique_ptr<Pointwise<T>> Pointwise<T>::of_adjoint(const ConvLayer& layer,
+                                                       const WeightView<T>& weights,
+                                                       const microkernels::Table& table) {
+    if (!tiled_adjoint(layer) || weights.input != layer.taps() || !taps_in_line(layer, weights))
+        return {};
+    WeightView<T> view = weights;
+    view.input = weights.output;
+    view.output = 1;
+    return std::make_unique<Pointwise>(
+        flat_adjoint(layer), view, Lifetime::call, table,
+        WindowTaps{{layer.axes[0].k, layer.axes[1].k, layer.axes[2].k}});
+}
 
 template <class T>
 bool Pointwise<T>::serves(const ArrayView& x, const ArrayView& out) const {
     const auto bytes = static_cast<Index>(sizeof(T));
     if (x.dtype != dtype_of<T> || out.dtype != dtype_of<T>) return false;
     for (int a = 0; a < 5; ++a)
-        if (x.strides[a] < 0) return false;
+        if (x.strides[a] < 0 || out.strides[a] < 0) return false;
+    const Axis& along = layer_.axes[2];
     // channels side by side are better read as they are
-    const bool apart = (layer_.inputs == 1 || x.strides[1] > bytes) &&
-                       (layer_.outputs == 1 || out.strides[1] > bytes);
-    const bool neighbours = x.strides[4] * layer_.axes[2].step == bytes || layer_.axes[2].out == 1;
+    const bool apart =
+        (x.shape[1] == 1 || x.strides[1] > bytes) && (out.shape[1] == 1 || out.strides[1] > bytes);
+    const bool neighbours = x.strides[4] * along.step == bytes || along.out == 1;
     // results are put apart one by one, which many of them do not pay for
-    const bool stores = out.strides[4] == bytes || layer_.axes[2].out == 1 ||
-                        layer_.outputs <= loops_->pointwise_channels;
+    const bool stores = out.strides[4] == bytes || (along.out == 1 && taps_.along[2] == 1) ||
+                        (layer_.outputs <= loops_->pointwise_channels && taps_.along[2] == 1);
     return apart && neighbours && stores && all_places() >= loops_->lanes &&
-           width() <= layer_.axes[2].out * (most_pieces - 2);
+           width() <= along.out * (most_place_runs - 2);
 }
 
 template <class T>
@@ -141,7 +169,8 @@ auto Pointwise<T>::cut() const -> Cut {
         else
             channels = (channels + 1) / 2;
     while (!apart && work() > wanted && count > 1) count = (count + 1) / 2;
-    const Index some = loops_->pointwise_channels;
+    // whole banks, or whole lines of windows
+    const Index line = taps_.along[2], some = line > 1 ? line : loops_->pointwise_channels;
     channels = even_piece(layer_.outputs, channels);
     return {even_piece(blocks, count),
             std::min(layer_.outputs, (channels + some - 1) / some * some)};
@@ -151,56 +180,40 @@ template <class T>
 auto Pointwise<T>::block_at(const Arrays& arrays, Index first, Index last) const -> Block {
     Block block;
     block.places = last - first;
-    const Index planes = layer_.places() / arrays.row;
-    while (first < last) {
-        const Index place = first % arrays.row, line = first / arrays.row;
-        const Index row = line % planes % arrays.height, depth = line % planes / arrays.height;
-        const Index sample = line / planes, count = std::min(last - first, arrays.row - place);
-        block.piece[block.pieces++] = {
-            arrays.x + sample * arrays.x_sample + depth * arrays.x_depth + row * arrays.x_row +
-                place * arrays.x_place,
-            arrays.out + sample * arrays.out_sample + depth * arrays.out_depth +
-                row * arrays.out_row + place * arrays.out_place,
-            count};
-        first += count;
-    }
+    arrays.x.for_each_run(first, last, [&](const auto& run) { block.x[block.x_runs++] = run; });
+    arrays.out.for_each_run(first, last,
+                            [&](const auto& run) { block.out[block.out_runs++] = run; });
     return block;
 }
 
 template <class T>
 auto Pointwise<T>::arrays_of(const ArrayView& x, const ArrayView& out, const Ending& ending) const
     -> Arrays {
-    const auto bytes = static_cast<Index>(sizeof(T));
     const auto& axes = layer_.axes;
-    const Index steps[] = {axes[0].step, axes[1].step, axes[2].step}, ones[] = {1, 1, 1};
-    const Index extents[] = {axes[0].out, axes[1].out, axes[2].out};
-    const bool line = plane_is_line(x, steps, extents) && plane_is_line(out, ones, extents);
-    const std::byte *first = x.data, *last = x.data;
+    const Index first[] = {axes[0].first, axes[1].first, axes[2].first}, start[] = {0, 0, 0};
+    const Index step[] = {axes[0].step, axes[1].step, axes[2].step};
+    const std::byte* last = x.data;
     for (int a = 0; a < 5; ++a) last += (x.shape[a] - 1) * x.strides[a];
-    for (int a = 0; a < 3; ++a) first += axes[static_cast<std::size_t>(a)].first * x.strides[a + 2];
-    return {.x = reinterpret_cast<const T*>(first),
-            .x_sample = x.strides[0] / bytes,
-            .x_plane = x.strides[1] / bytes,
-            .x_depth = x.strides[2] / bytes * steps[0],
-            .x_row = x.strides[3] / bytes * steps[1],
-            .x_place = x.strides[4] / bytes * steps[2],
+    const auto bytes = static_cast<std::size_t>(product(out.shape)) * sizeof(T);
+    return {.x = {x, layer_, {}, first, step},
             .x_end = reinterpret_cast<const T*>(last) + 1,
-            .out = reinterpret_cast<T*>(out.data),
-            .out_sample = out.strides[0] / bytes,
-            .out_plane = out.strides[1] / bytes,
-            .out_depth = out.strides[2] / bytes,
-            .out_row = out.strides[3] / bytes,
-            .out_place = out.strides[4] / bytes,
-            .row = line ? layer_.places() : axes[2].out,
-            .height = line ? 1 : axes[1].out,
+            .out = {out, layer_, taps_, start, taps_.along},
             .bias = static_cast<const T*>(ending.bias),
-            .relu = ending.relu};
+            .relu = ending.relu,
+            .stream = taps_.all() > 1 && bytes >= ending.stream_from};
 }
 
 template <class T>
 void Pointwise<T>::run(const ArrayView& x, const ArrayView& out, const Ending& ending,
                        const Context& context) const {
-    const Arrays arrays = arrays_of(x, out, ending);
+    Arrays arrays = arrays_of(x, out, ending);
+    const Index taps = taps_.all(), outputs = layer_.groups * layer_.outputs;
+    const Workspace biases(taps > 1 && ending.bias ? static_cast<std::size_t>(outputs) * sizeof(T)
+                                                   : 0);
+    if (taps > 1 && ending.bias) {  // each tap of a channel has its own
+        for (Index o = 0; o < outputs; ++o) biases.as<T>()[o] = arrays.bias[o / taps];
+        arrays.bias = biases.as<T>();
+    }
     const Cut piece = cut();
     const Index places = piece.blocks * width();
     const Index pieces = (all_places() - 1) / places + 1;
@@ -212,6 +225,7 @@ void Pointwise<T>::run(const ArrayView& x, const ArrayView& out, const Ending& e
             .first = task % parts * piece.channels,
             .count = std::min(piece.channels, layer_.outputs - task % parts * piece.channels)};
         run_piece(arrays, channels, first, std::min(all_places(), first + places));
+        if (arrays.stream) loops_->fence();
     });
 }
 
@@ -266,26 +280,26 @@ void Pointwise<T>::pack(const Channels& channels, Steps& steps, T* to) const {
     steps.a_channel = 0;  // as packed: by banks
 }
 
-/// The places of a block side by side, for `steps` channels. Pieces are copied in whole chunks
-/// where the next piece overwrites what was too much.
+/// The places of a block side by side, for `steps` channels. Runs are copied in whole chunks where
+/// the next run overwrites what was too much.
 template <class T>
 void Pointwise<T>::gather(const Arrays& arrays, const Block& block, Index channel, Index steps,
                           T* to) const {
     constexpr Index chunk = 32 / static_cast<Index>(sizeof(T));
     for (Index k = 0; k < steps; ++k, to += width()) {
-        const Index plane = (channel + k) * arrays.x_plane;
+        const Index plane = arrays.x.channel(channel + k);
         T* at = to;
-        for (Index i = 0; i < block.pieces; ++i) {
-            const auto& piece = block.piece[i];
-            const T* from = piece.x + plane;
-            const Index chunks = (piece.count + chunk - 1) / chunk * chunk;
-            if (arrays.x_place != 1)
-                for (Index c = 0; c < piece.count; ++c) at[c] = from[c * arrays.x_place];
+        for (Index i = 0; i < block.x_runs; ++i) {
+            const Index count = block.x[i].count;
+            const T* from = block.x[i].at + plane;
+            const Index chunks = (count + chunk - 1) / chunk * chunk;
+            if (arrays.x.place() != 1)
+                for (Index c = 0; c < count; ++c) at[c] = from[c * arrays.x.place()];
             else if (chunks > std::min<Index>(arrays.x_end - from, to + width() - at))
-                copy_few(from, piece.count, at);
+                copy_few(from, count, at);
             else
                 for (Index c = 0; c < chunks; c += chunk) std::memcpy(at + c, from + c, 32);
-            at += piece.count;
+            at += count;
         }
         std::fill(at, to + width(), T{0});
     }
@@ -294,20 +308,20 @@ void Pointwise<T>::gather(const Arrays& arrays, const Block& block, Index channe
 template <class T>
 void Pointwise<T>::run_block(const Arrays& arrays, const Block& block, const Channels& channels,
                              const Steps& steps, T* copied, T* staged) const {
-    const bool whole = block.pieces == 1 && block.places == width();
-    const bool reads = whole && arrays.x_place == 1, writes = whole && arrays.out_place == 1;
+    const bool whole = block.places == width();
+    const bool reads = whole && block.x_runs == 1 && arrays.x.place() == 1;
+    const bool writes = whole && block.out_runs == 1 && arrays.out.place() == 1 && taps_.all() == 1;
     const Index vectors = block.places > loops_->lanes ? 2 : 1;
-    const auto& piece = block.piece[0];
     const Index first_output = channels.group * layer_.outputs + channels.first;
-    T* const to = writes ? piece.out + first_output * arrays.out_plane : staged;
-    const Index pitch = writes ? arrays.out_plane : width();
-    const Index input = channels.group * layer_.inputs + steps.first;
-    const T* from = piece.x + input * arrays.x_plane;
-    Index from_pitch = arrays.x_plane;
-    if (!reads) {
-        gather(arrays, block, input, steps.count, copied);
-        from = copied;
-        from_pitch = width();
+    T* const to = writes ? block.out[0].at + arrays.out.channel(first_output) : staged;
+    const Index pitch = writes ? arrays.out.plane() : width();
+    const T* from = copied;
+    Index from_pitch = width();
+    if (reads) {
+        from = block.x[0].at + arrays.x.channel(channels.group * layer_.inputs + steps.first);
+        from_pitch = arrays.x.plane();
+    } else {
+        gather(arrays, block, channels.group * layer_.inputs + steps.first, steps.count, copied);
     }
     const bool last = steps.first + steps.count == layer_.inputs, packed = steps.a_channel == 0;
     // The first bank reads the samples where they stand, copies them for those that follow, and
@@ -336,17 +350,28 @@ void Pointwise<T>::run_block(const Arrays& arrays, const Block& block, const Cha
             from_pitch = width();
         }
     }
-    if (writes || !last) return;
-    for (Index o = 0; o < channels.count; ++o, staged += width()) {
+    if (!writes && last) put(arrays, block, channels, staged);
+}
+
+/// Sums that could not be stored where they belong.
+template <class T>
+void Pointwise<T>::put(const Arrays& arrays, const Block& block, const Channels& channels,
+                       const T* staged) const {
+    const Index line = taps_.along[2], step = arrays.out.place();
+    for (Index o = 0; o < channels.count; o += line, staged += line * width()) {
+        const Index channel =
+            arrays.out.channel(channels.group * layer_.outputs + channels.first + o);
         const T* sums = staged;
-        for (Index i = 0; i < block.pieces; ++i) {
-            const auto& target = block.piece[i];
-            T* const at = target.out + (first_output + o) * arrays.out_plane;
-            if (arrays.out_place == 1)
-                copy_few(sums, target.count, at);
+        for (Index i = 0; i < block.out_runs; ++i) {
+            const Index count = block.out[i].count;
+            T* const at = block.out[i].at + channel;
+            if (line > 1)
+                loops_->interleave(sums, width(), line, count, at, arrays.stream);
+            else if (step == 1)
+                copy_few(sums, count, at);
             else
-                for (Index c = 0; c < target.count; ++c) at[c * arrays.out_place] = sums[c];
-            sums += target.count;
+                for (Index c = 0; c < count; ++c) at[c * step] = sums[c];
+            sums += count;
         }
     }
 }

@@ -1,10 +1,18 @@
 // Kernels of one tap on arrays whose channels lie apart: a product of matrices in place, with lanes
-// over positions.
+// over positions. Adjoints of windows that tile x are such layers too, with a channel per tap.
 #pragma once
 
+#include <memory>
+
 #include "layers/conv.hpp"
+#include "layers/place_runs.hpp"
 
 namespace faltung::layers {
+
+/// Whether the windows of a layer tile x, so that its adjoint is a layer of one tap: the channels
+/// of its result, flat_adjoint(layer).outputs, are those of x and, within each, the taps.
+bool tiled_adjoint(const ConvLayer& layer);
+ConvLayer flat_adjoint(const ConvLayer& layer);
 
 template <class T>
 class Pointwise {
@@ -12,8 +20,15 @@ public:
     /// One tap, no padding.
     static bool suits(const ConvLayer& layer);
 
+    /// With `taps` every output channel is a tap of a window, and outputs tile `out`.
     Pointwise(const ConvLayer& layer, const WeightView<T>& weights, Lifetime lifetime,
-              const microkernels::Table& table);
+              const microkernels::Table& table, const WindowTaps& taps = {});
+
+    /// The adjoint of a layer, from its weights; nullptr where windows do not tile x, or their taps
+    /// are not neighbours in memory. Its x is the layer's out, its out the layer's x.
+    static std::unique_ptr<Pointwise> of_adjoint(const ConvLayer& layer,
+                                                 const WeightView<T>& weights,
+                                                 const microkernels::Table& table);
 
     /// Whether these arrays hold T, and not channels side by side.
     bool serves(const ArrayView& x, const ArrayView& out) const;
@@ -49,8 +64,11 @@ private:
     void gather(const Arrays& arrays, const Block& block, Index channel, Index steps, T* to) const;
     void run_block(const Arrays& arrays, const Block& block, const Channels& channels,
                    const Steps& steps, T* copied, T* staged) const;
+    void put(const Arrays& arrays, const Block& block, const Channels& channels,
+             const T* staged) const;
 
     ConvLayer layer_;
+    WindowTaps taps_;
     const microkernels::LayerTable<T>* loops_;
     KeptWeights<T> weights_;
 };

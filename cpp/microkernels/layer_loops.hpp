@@ -96,6 +96,31 @@ FALTUNG_INLINE void deal(Vec<T>* v) {
     }
 }
 
+/// Numbers of a and b in turn, from the low (high) half of each.
+template <class T, bool high>
+struct InTurn {
+    static constexpr int at(int i) {
+        return i / 2 + (high ? lanes<T> / 2 : 0) + (i % 2 ? lanes<T> : 0);
+    }
+};
+
+/// The way back: all of them hold the numbers of v[0], v[1], ... in turn.
+template <class T, int count>
+FALTUNG_INLINE void collect(Vec<T>* v) {
+    if constexpr (count > 1) {
+        Vec<T> part[2][count / 2];
+        FALTUNG_UNROLL
+        for (int i = 0; i < count; ++i) part[i % 2][i / 2] = v[i];
+        collect<T, count / 2>(part[0]);
+        collect<T, count / 2>(part[1]);
+        FALTUNG_UNROLL
+        for (int i = 0; i < count / 2; ++i) {
+            v[2 * i] = transform::shuffle<T>(part[0][i], part[1][i], InTurn<T, false>{});
+            v[2 * i + 1] = transform::shuffle<T>(part[0][i], part[1][i], InTurn<T, true>{});
+        }
+    }
+}
+
 /// A few columns that lie close together.
 template <class T, int columns>
 void transpose_narrow(const T* from, Size rows, T* to, Size to_pitch) {
@@ -155,6 +180,39 @@ void transpose_matrix(const T* from, Size from_pitch, Size rows, Size columns, T
                                to + column * to_pitch + row, to_pitch);
         }
     }
+}
+
+template <class T, int lines>
+void interleave_few(const T* from, Size from_pitch, Size count, T* to, bool past_caches) {
+    constexpr Size n = lanes<T>;
+    for (Size i = 0; i < count; i += n) {
+        const Size first = i + n <= count ? i : count - n;
+        Vec<T> v[lines];
+        FALTUNG_UNROLL
+        for (int l = 0; l < lines; ++l) v[l] = loadu(from + l * from_pitch + first);
+        collect<T, lines>(v);
+        T* const at = to + first * lines;
+        FALTUNG_UNROLL
+        for (int l = 0; l < lines; ++l) {
+            if (past_caches)
+                stream<T>(at + l * n, v[l]);
+            else
+                storeu<T>(at + l * n, v[l]);
+        }
+    }
+}
+
+template <class T>
+void interleave(const T* from, Size from_pitch, Size lines, Size count, T* to, bool stream) {
+    constexpr Size n = lanes<T>;
+    const bool past_caches = stream && vector_bytes == 64 && is_aligned(to) && count % n == 0;
+    if (count >= n) {
+        if (lines == 2) return interleave_few<T, 2>(from, from_pitch, count, to, past_caches);
+        if (lines == 4) return interleave_few<T, 4>(from, from_pitch, count, to, past_caches);
+        if (lines == 8 && n > 8)
+            return interleave_few<T, 8>(from, from_pitch, count, to, past_caches);
+    }
+    transpose_matrix<T>(from, from_pitch, lines, count, to, lines);
 }
 
 template <class T>
@@ -411,6 +469,7 @@ constexpr LayerTable<T> layer_table() {
     layer::fill_products<T, 1>(table.product[0], Places{});
     layer::fill_products<T, 2>(table.product[1], Places{});
     table.transpose = layer::transpose_matrix<T>;
+    table.interleave = layer::interleave<T>;
     table.finish = layer::finish<T>;
     table.sum = layer::sum<T>;
     table.sum_lines = layer::sum_lines<T>;

@@ -218,6 +218,10 @@ struct LayerTable {
     /// to[c*to_pitch + r] = from[r*from_pitch + c].
     void (*transpose)(const T* from, std::int64_t from_pitch, std::int64_t rows,
                       std::int64_t columns, T* to, std::int64_t to_pitch);
+    /// to[i*lines + l] = from[l*from_pitch + i], i < count: lines take turns. With `stream` past
+    /// the caches, where alignment allows; the caller fences.
+    void (*interleave)(const T* from, std::int64_t from_pitch, std::int64_t lines,
+                       std::int64_t count, T* to, bool stream);
     void (*finish)(const FinishCall<T>&);
     double (*sum)(const T* from, std::int64_t count);  // in float64
     /// to[i] += sum over lines of from[line*pitch + i], in float64.
