@@ -164,3 +164,87 @@ def test_large_tiles_at_the_border_are_looked_at(side):
     faint = np.s_[100:, 100:]
     error = np.abs(actual[faint] - expected[faint]).max()
     assert error < 1e-5 * np.abs(expected[faint]).max()
+
+
+# Kernels so large that one transform of the whole array is several times as quick as tiles.
+WHOLES = {
+    "image": ((180, 190), (57, 61), {}),
+    "line": ((20_000,), (5001,), {}),
+    "volume": ((70, 68, 72), (15, 17, 16), {}),
+    "batch": ((3, 180, 190), (57, 61), {"axes": (1, 2)}),
+    "channels": ((170, 180, 2), (57, 61), {"axes": (0, 1)}),
+    "columns": ((9000, 6), (2001,), {"axes": 0}),
+    "rows": ((6, 9000), (2001,), {"axes": 1}),
+}
+
+
+def convolved_with_stars(shape, kernel, stars, dtype, boundary="zero", **options):
+    """An array with stars, its kernel, and the true "same" result: each star adds the kernel's image."""
+    x, k = numbers(shape, np.dtype(dtype)), numbers(kernel, np.dtype(dtype), 1)
+    places = np.random.default_rng(5).integers(0, x.size, len(stars))
+    x.flat[places] = 0
+    wide = np.promote_types(np.dtype(dtype), np.float64)
+    exact = k.astype(wide)
+    truth = faltung.convolve(x.astype(wide), exact, "same", "fft", boundary=boundary, **options)
+    axes = np.atleast_1d(options.get("axes", range(len(shape))))
+    for place, star in zip(places, stars, strict=True):
+        x.flat[place] += star
+        image, where = exact, list(np.unravel_index(place, shape))
+        for a, axis in enumerate(axes):
+            at = where[axis] - (kernel[a] - 1) // 2 + np.arange(kernel[a])
+            inside = (at >= 0) & (at < shape[axis]) if boundary == "zero" else at == at
+            image = np.compress(inside, image, axis=a)
+            where[axis] = at[inside] % shape[axis]
+        truth[np.ix_(*map(np.atleast_1d, where))] += star * np.expand_dims(
+            image, [a for a in range(len(shape)) if a not in axes]
+        )
+    return x, k, truth
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("name", WHOLES)
+@pytest.mark.parametrize("boundary", ["zero", "wrap"])
+def test_whole_arrays_level_by_level(level, tile_engine, name, boundary, dtype):
+    shape, kernel, options = WHOLES[name]
+    stars = [1e6, -1e12, 1e6, 3e17]
+    x, k, truth = convolved_with_stars(shape, kernel, stars, dtype, boundary, **options)
+    for method in ("auto", "fft"):
+        actual = faltung.convolve(x, k, "same", method, boundary=boundary, **options)
+        # what sees no star is as good as if there were none
+        dark = np.abs(truth) < 1e4
+        assert dark.any()
+        taps = k.size
+        allowed = 4 * 2.0**-23 * np.log2(2 + taps) * np.sqrt(taps) * 64 * np.linalg.norm(k)
+        error = np.abs(actual - truth)
+        assert error[dark].max() < allowed * 8
+        np.testing.assert_allclose(actual[~dark], truth[~dark], rtol=0.01, atol=allowed * 3e6)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_levels_of_whole_arrays_whatever_the_workers_and_the_layout(workers):
+    shape, kernel, _ = WHOLES["image"]
+    x, k, truth = convolved_with_stars(shape, kernel, [1e6, 1e12, 3e17], "float32")
+    actual = faltung.convolve(x, k, "same", "fft", workers=workers)
+    np.testing.assert_array_equal(actual, faltung.convolve(x, k, "same", "fft"))
+    scattered = np.empty((*shape[:1], 2 * shape[1]), np.float32)[:, ::2]
+    faltung.convolve(x, k, "same", "fft", workers=workers, out=scattered)
+    np.testing.assert_array_equal(scattered, actual)
+    third = faltung.convolve(x, k, "same", "fft", workers=workers, stride=3)
+    np.testing.assert_allclose(third, truth[::3, ::3], atol=1e-5 * np.abs(truth).max(), rtol=1e-3)
+    assert np.abs(third - truth[::3, ::3])[np.abs(truth[::3, ::3]) < 1e4].max() < 0.05
+
+
+def test_whole_arrays_with_a_black_part_are_black_there():
+    x = numbers((300, 310), np.dtype("float32"))
+    x[100:] = 0
+    actual = faltung.convolve(x, numbers((61, 51), np.dtype("float32"), 1), "same", "fft")
+    assert np.count_nonzero(actual[131:]) == 0
+    assert np.count_nonzero(actual[:130]) > 0
+
+
+def test_whole_arrays_of_numbers_near_the_end_of_the_range():
+    x, k = numbers((200, 210), np.dtype("float32")), numbers((99, 101), np.dtype("float32"), 1)
+    expected = faltung.convolve(x, k, "same", "fft")
+    largest = np.float32(2.0**110)
+    actual = faltung.convolve(x * largest, k, "same", "fft") / largest
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())

@@ -52,6 +52,9 @@ bool worth_factors(const Problem& problem, const Kernel& kernel) {
                                (problem.axes.back().k > 1 && problem.taps() <= long_kernel));
 }
 
+/// Tiles of samples that span too much for one transform, against those of any samples.
+constexpr double tiles_of_levels = 1.5;
+
 /// What whole transforms may take: asked for by name, whatever they need.
 double whole_memory(const Problem& problem, bool asked) {
     return asked ? unlimited_memory : transform_memory(problem);
@@ -154,15 +157,18 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
         case Method::fft: {
             const Prediction& tiled =
                 plan->choice.predictions[static_cast<std::size_t>(Method::overlap_save)];
-            const std::shared_ptr<const Dense> dense =
-                make_dense(problem, kernel, level, streamed_results());
-            std::function<std::unique_ptr<Executor>()> by_tiles;
-            if (tiled.possible && problem.sample_bound == 0)  // integers are rounded
-                by_tiles = [problem, kernel = kernel, tile = tiled.tile, dense, &level] {
-                    return make_overlap_save(problem, kernel, tile, dense, level, Context{});
+            OtherWay by_tiles;
+            if (tiled.possible) {
+                by_tiles.make = [problem, kernel = kernel, tile = tiled.tile, &level] {
+                    return make_overlap_save(problem, kernel, tile,
+                                             make_dense(problem, kernel, level, streamed_results()),
+                                             level, Context{});
                 };
+                // Few tiles have more than one level, most have as many as the array.
+                by_tiles.cost = tiles_of_levels * tiled.seconds / taken.seconds;
+            }
             plan->executor =
-                make_whole(problem, kernel, dense, std::move(by_tiles), level,
+                make_whole(problem, kernel, std::move(by_tiles), level,
                            whole_memory(problem, plan->choice.forced), tile_override().engine);
             break;
         }

@@ -9,7 +9,10 @@ namespace {
 std::size_t hash_of(const PlanCache::Key& key) {
     const std::string_view bytes(reinterpret_cast<const char*>(key.kernel.data()),
                                  key.kernel.size());
-    return key.problem.hash() ^ (std::hash<std::string_view>{}(bytes) * 0x9e3779b97f4a7c15u);
+    const std::size_t way =
+        2 * (key.method ? 1 + static_cast<std::size_t>(*key.method) : 0) + key.flip;
+    return key.problem.hash() ^
+           ((std::hash<std::string_view>{}(bytes) + way) * 0x9e3779b97f4a7c15u);
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ public:
     /// The same of all lines with these `at` but for the last one: the first of them, and how many
     /// numbers lie from one to the next.
     virtual const T* plane_in_place(const Index*, Index&) { return nullptr; }
+    /// All of it will be asked for once more; what was noticed is forgotten.
+    virtual void restart() {}
 };
 
 /// Takes outputs, from several threads at once. `at`, `begin` and `end` count outputs; the numbers
@@ -76,6 +78,9 @@ public:
     virtual T* in_place() { return nullptr; }
     /// The same of all lines with these `at` but for the last one.
     virtual T* plane_in_place(const Index*, Index&) { return nullptr; }
+    /// Whether sums may be kept where all lines' outputs will be, and where those of one are.
+    virtual bool keeps_lines() const { return false; }
+    virtual T* kept_line(const Index*) { return nullptr; }
 };
 
 /// The spectrum of a kernel in the order in which the transform that made it consumes it, with the

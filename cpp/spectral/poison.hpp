@@ -20,6 +20,11 @@ public:
     /// Replaces what is not finite among a line's numbers and remembers it; see Feed::line.
     void scrub(const Index* at, Index begin, T* numbers, Index count);
 
+    void forget() {
+        samples_.clear();
+        huge_ = false;
+    }
+
     bool empty() const { return samples_.empty(); }
 
     /// Whether a finite sample was so large that the transform may have overflowed.

@@ -1,19 +1,16 @@
 #include "spectral/tile_levels.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <type_traits>
 
 #include "core/workspace.hpp"
-#include "spectral/survey.hpp"
 
 namespace faltung {
 
 namespace {
 
-// Blocks over which the faintest place of a tile is sought: so many columns by so many rows, or so
-// many samples of a line.
-constexpr Index block_side = 16, block_line = 64;
+// Samples of a line that make a place, as in survey.cpp.
+constexpr Index place_in_line = 128, place_in_row = 16;
+constexpr Index rows_together = 16;
 
 /// Rows that follow one another along the innermost axis of more than one.
 Index rows_in_slab(const TileShape& shape) {
@@ -24,119 +21,72 @@ Index rows_in_slab(const TileShape& shape) {
 
 }  // namespace
 
-/// The least mean square of a block that holds anything at all; 0 where none does.
+/// Marked samples become marked windows, by where these start.
 template <class T>
-double TileLevels<T>::faintest_block(const T* samples, Index per) const {
-    const Index n = shape_.length.back(), height = rows_in_slab(shape_), rows = shape_.rows();
-    const Index tall = height == 1 ? 1 : block_side, wide = height == 1 ? block_line : block_side;
-    std::vector<double> squares(static_cast<std::size_t>((n + wide - 1) / wide));
-    double least = 0;
-    for (Index slab = 0; slab < rows; slab += height) {
-        for (Index y = slab; y < slab + height; y += tall) {
-            std::fill(squares.begin(), squares.end(), 0.0);
-            const Index end = std::min(y + tall, slab + height);
-            for (Index row = y; row < end; ++row)
-                for (Index i = 0; i < n * per; ++i) {
-                    const double value = static_cast<double>(samples[row * n * per + i]);
-                    squares[static_cast<std::size_t>(i / per / wide)] += value * value;
-                }
-            for (const double sum : squares)
-                if (sum > 0 && (least == 0 || sum < least)) least = sum;
-        }
-    }
-    return least / static_cast<double>(tall * wide);
+void TileLevels<T>::spread(Marks& marks) const {
+    for (int a = 0; a < shape_.length.size(); ++a)
+        marks.spread(a, problem_.axes[a].k, -problem_.axes[a].dilation);
 }
 
-/// From samples that are marked to windows, by where these start, that hold one.
 template <class T>
-void TileLevels<T>::mark_windows(std::vector<bool>& mark) const {
-    constexpr Index together = 64;  // neighbours of a line, so that whole lines of memory are used
-    std::vector<Index> away;        // taps from a position of theirs to the next mark
-    const Index size = static_cast<Index>(mark.size());
-    Index stride = 1;
-    for (int a = shape_.length.size() - 1; a >= 0; stride *= shape_.length[a--]) {
-        const Axis& axis = problem_.axes[a];
-        if (axis.k == 1) continue;
-        const Index n = shape_.length[a], pace = std::min(stride, together);
-        away.resize(static_cast<std::size_t>(n * pace));
-        const auto mark_from = [&](Index start, Index some) {
-            for (Index q = n - 1; q >= 0; --q)
-                for (Index i = 0; i < some; ++i) {
-                    const auto here = static_cast<std::size_t>(start + q * stride + i);
-                    const Index next = q + axis.dilation;
-                    const Index taps = mark[here] ? 0
-                                       : next >= n
-                                           ? axis.k
-                                           : away[static_cast<std::size_t>(next * pace + i)] + 1;
-                    away[static_cast<std::size_t>(q * pace + i)] = taps;
-                    mark[here] = taps < axis.k;
-                }
-        };
-        for (Index base = 0; base < size; base += n * stride)
-            for (Index i = 0; i < stride; i += pace)
-                mark_from(base + i, std::min(pace, stride - i));
+std::vector<MagnitudeLevel<T>> TileLevels<T>::levels_of(const T* samples, Index per) const {
+    const Index n = shape_.length.back(), rows = shape_.rows();
+    Magnitudes<T> seen;
+    const bool one_axis = shape_.columns ? rows == rows_in_slab(shape_) : rows == 1;
+    const Index most = one_axis ? place_in_line : place_in_row;
+    if (!shape_.columns) {
+        for (Index row = 0; row < rows; ++row)
+            seen.see(samples + row * n * per, n, per, std::min(n, most));
+        return seen.levels(rows * n);
     }
+    std::vector<T> column(static_cast<std::size_t>(rows * per));
+    for (Index i = 0; i < n; ++i) {
+        for (Index row = 0; row < rows; ++row)
+            std::copy_n(samples + (row * n + i) * per, per, column.data() + row * per);
+        seen.see(column.data(), rows, per, std::min(rows, most));
+    }
+    return seen.levels(rows);
 }
 
 /// One channel: `per` numbers per position.
 template <class T>
 void TileLevels<T>::convolve_channel(T* samples, Index per, T* tile, T* scratch) const {
-    const Index n = shape_.length.back(), rows = shape_.rows(), points = rows * n;
-    // Level 0 reaches transform_range times beyond the faintest block, each further level as far
-    // again.
-    const double reach = transform_range * std::sqrt(faintest_block(samples, per));
-    const auto count = static_cast<std::size_t>(points);
-    // From 1 on; 0 for zeros, which no level holds. All of float32 is 35 levels.
-    using Level = std::conditional_t<sizeof(T) == 4, unsigned char, unsigned short>;
-    std::vector<Level> level(count);
-    std::vector<bool> present;
-    for (std::size_t i = 0; i < count; ++i) {
-        double size = 0;
-        for (Index p = 0; p < per; ++p)
-            size = std::max(
-                size, std::abs(static_cast<double>(samples[static_cast<Index>(i) * per + p])));
-        if (size == 0) continue;
-        const double above = std::log2(size / reach) / std::log2(transform_range);
-        level[i] = static_cast<Level>(above > 0 ? 1 + std::ceil(above) : 1);
-        if (level[i] >= present.size()) present.resize(level[i] + 1u);
-        present[level[i]] = true;
-    }
+    const Index n = shape_.length.back(), rows = shape_.rows(), valid = shape_.valid.back();
+    const Index height = rows_in_slab(shape_), line = n * per;
+    const std::vector<MagnitudeLevel<T>> levels = levels_of(samples, per);
 
-    const Workspace space(static_cast<std::size_t>(points * per) * sizeof(T));
-    T* const results = space.as<T>();
-    std::fill_n(results, points * per, T{0});
-    const Index height = rows_in_slab(shape_), together = std::min(height, block_side);
-    std::vector<T> chosen(static_cast<std::size_t>(together * n * per));
-    std::vector<T> line(static_cast<std::size_t>(n));
-    std::vector<bool> mark(count);
-    for (std::size_t l = 1; l < present.size(); ++l) {
-        if (!present[l]) continue;
-        for (std::size_t i = 0; i < count; ++i) mark[i] = level[i] == l;
+    const Workspace space(static_cast<std::size_t>(rows * line) * sizeof(T));
+    T* const sums = space.as<T>();
+    const Index together = std::min(height, rows_together);
+    std::vector<T> chosen(static_cast<std::size_t>(together * line));
+    std::vector<T> results(static_cast<std::size_t>(line));
+    Marks marks(shape_.length);
+    bool first = true;
+    for (const MagnitudeLevel<T>& level : levels) {
+        marks.clear();
         for (Index row = 0; row < rows;) {
             const Index some = std::min(together, height - row % height);
-            const Index first = row * n;
-            for (Index i = 0; i < some * n * per; ++i)
-                chosen[static_cast<std::size_t>(i)] =
-                    mark[static_cast<std::size_t>(first + i / per)] ? samples[first * per + i]
-                                                                    : T{0};
+            for (Index r = row; r < row + some; ++r)
+                level.mark(samples + r * line, n, per, marks.row(r), 0);
+            level.pick(samples + row * line, some * n, per, chosen.data());
             const T* const from = chosen.data();
-            transform_.load(tile, row, some, {from, n * per, per},
-                            {per == 2 ? from + 1 : nullptr, n * per, per}, n);
+            transform_.load(tile, row, some, {from, line, per},
+                            {per == 2 ? from + 1 : nullptr, line, per}, n);
             row += some;
         }
         transform_.convolve(tile, scratch, {});
-        mark_windows(mark);
+        spread(marks);
         for (Index row = 0; row < rows; ++row) {
-            for (Index p = 0; p < per; ++p) {
-                transform_.store(tile, row, 1, static_cast<int>(p), {line.data(), 0, 1},
-                                 shape_.valid.back(), false);
-                for (Index i = 0; i < shape_.valid.back(); ++i)
-                    if (mark[static_cast<std::size_t>(row * n + i)])
-                        results[(row * n + i) * per + p] += line[static_cast<std::size_t>(i)];
-            }
+            for (Index p = 0; p < per; ++p)
+                transform_.store(tile, row, 1, static_cast<int>(p), {results.data() + p, 0, per},
+                                 valid, false);
+            level.add(results.data(), valid, per, marks.row(row), 0, first, sums + row * line);
         }
+        first = false;
     }
-    std::copy_n(results, points * per, samples);
+    if (first) std::fill_n(sums, rows * line, T(0));
+    for (Index row = 0; row < rows; ++row)
+        std::copy_n(sums + row * line, valid * per, samples + row * line);
 }
 
 template <class T>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/problem.hpp"
+#include "spectral/magnitude_levels.hpp"
 #include "spectral/tile_transform.hpp"
 
 namespace faltung {
@@ -23,7 +24,7 @@ public:
     void convolve(T* samples, T* tile, T* scratch) const;
 
     /// Large tiles take turns, so that what they need beyond the workspace is there once: their
-    /// samples and results, and some two bytes for each position.
+    /// samples and results, and a few bits for each position.
     static std::unique_lock<std::mutex> turn(const TileShape& shape, Index lanes,
                                              std::mutex& mutex) {
         constexpr Index large = Index{1} << 20;
@@ -33,8 +34,8 @@ public:
 
 private:
     void convolve_channel(T* samples, Index per, T* tile, T* scratch) const;
-    double faintest_block(const T* samples, Index per) const;
-    void mark_windows(std::vector<bool>& mark) const;
+    std::vector<MagnitudeLevel<T>> levels_of(const T* samples, Index per) const;
+    void spread(Marks& marks) const;
 
     const Problem& problem_;
     const TileShape& shape_;

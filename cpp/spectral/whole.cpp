@@ -11,7 +11,7 @@
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
-#include "spectral/block.hpp"
+#include "spectral/block_levels.hpp"
 #include "spectral/long_tile.hpp"
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
@@ -29,12 +29,10 @@ constexpr Index large_kernel = Index{1} << 16, large_block = Index{1} << 21;  //
 template <class T>
 class Whole final : public Executor {
 public:
-    Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-          std::shared_ptr<const Dense> dense, std::function<std::unique_ptr<Executor>()> by_tiles,
+    Whole(const Problem& problem, std::shared_ptr<const Kernel> kernel, OtherWay by_tiles,
           const microkernels::Table& table, TransformEngine engine, double memory)
         : problem_(problem),
           kernel_(std::move(kernel)),
-          dense_(std::move(dense)),
           by_tiles_(std::move(by_tiles)),
           table_(table),
           engine_(engine),
@@ -43,11 +41,7 @@ public:
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
-        switch (transformed(x, out, context)) {
-            case Outcome::good: break;
-            case Outcome::wide: tiles()->run(x, out, context); break;
-            case Outcome::huge: dense_->run(x, out, context); break;
-        }
+        if (!transformed(x, out, context)) tiles()->run(x, out, context);
     }
 
     std::size_t workspace_bytes() const override {
@@ -58,38 +52,46 @@ private:
     class BlockFeed;
     class BlockDrain;
 
-    /// Whether the results stand; else samples were so large that a transform may overflow, or
-    /// spanned so much that it would drown the faint ones. The last, because tiles cope with both.
-    enum class Outcome : std::uint8_t { good, huge, wide };
+    using Levels = std::vector<MagnitudeLevel<T>>;
 
-    Outcome transformed(const ArrayView& x, const ArrayView& out, const Context& context) const {
-        std::atomic<Outcome> worst = Outcome::good;
-        const auto note = [&](Outcome outcome) {
-            Outcome known = worst;
-            while (known < outcome && !worst.compare_exchange_weak(known, outcome)) {
-            }
-        };
+    /// False where the results do not stand, because some block has more levels than tiles are
+    /// worth.
+    bool transformed(const ArrayView& x, const ArrayView& out, const Context& context) const {
         // Blocks large enough for all workers come one after the other.
         const bool by_block = layout_.blocks >= std::max(2, context.workers) &&
                               transform_->block_bytes() + transform_->worker_bytes() <= small_block;
-        // Large blocks are looked at before anything is transformed, the kernel included.
-        for (Index block = 0; !by_block && block < layout_.blocks; ++block)
-            if (too_wide(block, x, context)) return Outcome::wide;
-        const Spectrum<T>& spectrum = prepared(context);
         if (!by_block) {
-            for (Index block = 0; block < layout_.blocks && worst == Outcome::good; ++block)
-                note(run_block(block, spectrum, x, out, context));
-            return worst;
+            // Large blocks are looked at before anything is transformed, the kernel included.
+            std::vector<Levels> levels;
+            for (Index block = 0; block < layout_.blocks; ++block) {
+                levels.push_back(levels_of(block, x, context));
+                if (too_many(levels.back())) return false;
+            }
+            const Spectrum<T>& spectrum = prepared(context);
+            for (Index block = 0; block < layout_.blocks; ++block)
+                run_block(block, levels[static_cast<std::size_t>(block)], spectrum, x, out,
+                          context);
+            return true;
         }
+        const Spectrum<T>& spectrum = prepared(context);
+        std::atomic<bool> good{true};
         const Index group = std::max<Index>(
             1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
         parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
-            for (Index block = task * group; block < std::min(layout_.blocks, (task + 1) * group);
-                 ++block)
-                note(too_wide(block, x, Context{}) ? Outcome::wide
-                                                   : run_block(block, spectrum, x, out, Context{}));
+            for (Index block = task * group;
+                 good && block < std::min(layout_.blocks, (task + 1) * group); ++block) {
+                const Levels levels = levels_of(block, x, Context{});
+                if (too_many(levels))
+                    good = false;
+                else
+                    run_block(block, levels, spectrum, x, out, Context{});
+            }
         });
-        return worst;
+        return good;
+    }
+
+    bool too_many(const Levels& levels) const {
+        return by_tiles_.make && static_cast<double>(levels.size()) > by_tiles_.cost;
     }
 
     const Spectrum<T>& prepared(const Context& context) const {
@@ -125,22 +127,28 @@ private:
         return *spectrum_;
     }
 
-    /// Whether a block's samples span too much for one transform.
-    bool too_wide(Index block, const ArrayView& x, const Context& context) const {
-        if (!by_tiles_ || !reaches_further()) return false;
+    /// The levels of a block whose samples span too much for one transform; else none.
+    Levels levels_of(Index block, const ArrayView& x, const Context& context) const {
+        if (problem_.sample_bound > 0 || !reaches_further()) return {};  // integers are rounded
         Poison<T> unused(layout_.shape, table_);
         BlockFeed feed(*this, block, x, unused);
         const GridShape inside = feed.keep_inside();
-        return spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context);
+        if (!spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context)) return {};
+        return BlockLevels<T>(inside, problem_.complex_samples).of(feed, feed.numbers(), context);
     }
 
-    Outcome run_block(Index block, const Spectrum<T>& spectrum, const ArrayView& x,
-                      const ArrayView& out, const Context& context) const {
+    void run_block(Index block, Levels levels, const Spectrum<T>& spectrum, const ArrayView& x,
+                   const ArrayView& out, const Context& context) const {
         Poison<T> poison(layout_.shape, table_);
         BlockFeed feed(*this, block, x, poison);
         BlockDrain drain(*this, block, out, poison);
-        transform_->run(spectrum, feed, drain, context);
-        return poison.huge() ? Outcome::huge : Outcome::good;
+        const BlockLevels<T> by_level(layout_.shape, problem_.complex_samples);
+        if (levels.empty()) {
+            transform_->run(spectrum, feed, drain, context);
+            if (!poison.huge()) return;
+            levels = by_level.of(feed, feed.numbers(), context);  // which are scaled
+        }
+        by_level.run(levels, *transform_, spectrum, feed, drain, context);
     }
 
     /// Whether the transform is so long that its noise leaves a window's surroundings.
@@ -156,7 +164,7 @@ private:
 
     const Executor* tiles() const {
         const std::lock_guard lock(mutex_);
-        if (!tiles_) tiles_ = by_tiles_();
+        if (!tiles_) tiles_ = by_tiles_.make();
         return tiles_.get();
     }
 
@@ -174,8 +182,7 @@ private:
 
     Problem problem_;
     std::shared_ptr<const Kernel> kernel_;
-    std::shared_ptr<const Dense> dense_;
-    std::function<std::unique_ptr<Executor>()> by_tiles_;
+    OtherWay by_tiles_;
     const microkernels::Table& table_;
     TransformEngine engine_;
     Layout layout_;
@@ -245,6 +252,8 @@ public:
         const Index end = std::min(whole_.problem_.axes.back().out, begin + layout.piece);
         return layout.shape.row == Row::flat ? (end - begin) * whole_.problem_.lanes() : 0;
     }
+
+    void restart() override { poison_.forget(); }
 
     const T* in_place() override { return row_in_place(origin_); }
 
@@ -355,7 +364,28 @@ public:
         return first;
     }
 
+    bool keeps_lines() const override {
+        for (int a = 0; a < place_.output.size(); ++a) {
+            const Index end = place_.output[a] + whole_.layout_.hop[a];
+            if (end > whole_.problem_.axes[a].out) return false;
+        }
+        return whole_.layout_.shape.row != Row::flat && kept_row(place_.output) != nullptr;
+    }
+
+    T* kept_line(const Index* at) override {
+        if (!keeps_lines()) return nullptr;
+        Extents where = place_.output;
+        for (int c = 0; c < whole_.layout_.column_axes.size(); ++c)
+            where[whole_.layout_.column_axes[c]] += at[c];
+        return kept_row(where);
+    }
+
 private:
+    T* kept_row(const Extents& where) const {
+        const Index begin = place_.output.back();
+        return writer_.in_place(where.begin(), begin, begin + whole_.layout_.shape.span.out);
+    }
+
     T* row_in_place(const Extents& where) const {
         const Index begin = place_.output.back(), end = begin + whole_.layout_.shape.span.out;
         if (!poison_.empty() || end > whole_.problem_.axes.back().out) return nullptr;
@@ -387,17 +417,15 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table, d
 }
 
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                     std::shared_ptr<const Dense> dense,
-                                     std::function<std::unique_ptr<Executor>()> by_tiles,
-                                     const microkernels::Table& table, double memory,
-                                     TransformEngine engine) {
+                                     OtherWay by_tiles, const microkernels::Table& table,
+                                     double memory, TransformEngine engine) {
     switch (problem.arithmetic) {
         case Arithmetic::f32:
-            return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(dense),
-                                                  std::move(by_tiles), table, engine, memory);
+            return std::make_unique<Whole<float>>(problem, std::move(kernel), std::move(by_tiles),
+                                                  table, engine, memory);
         case Arithmetic::f64:
-            return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(dense),
-                                                   std::move(by_tiles), table, engine, memory);
+            return std::make_unique<Whole<double>>(problem, std::move(kernel), std::move(by_tiles),
+                                                   table, engine, memory);
         default: throw std::logic_error("transforms do not compute in integers");
     }
 }

@@ -8,7 +8,6 @@
 #include "core/executor.hpp"
 #include "core/kernel.hpp"
 #include "core/problem.hpp"
-#include "direct/dense.hpp"
 #include "microkernels/table.hpp"
 #include "spectral/transform_engine.hpp"
 
@@ -27,14 +26,19 @@ struct WholeWork {
 WholeWork whole_work(const Problem& problem, const microkernels::Table& table,
                      double memory = unlimited_memory);
 
-/// Arrays with finite samples near the end of the range go to `dense`, those whose samples span too
-/// much for one transform to what `by_tiles` makes (may be empty). The kernel's spectrum is
-/// computed by the first run, with that run's workers. Throws ProviderError where the library is
-/// needed and none is found, std::logic_error for Arithmetic::i64.
+/// What serves samples that span more levels of magnitude than `cost`, in transforms of the whole
+/// array; `make` may be empty.
+struct OtherWay {
+    std::function<std::unique_ptr<Executor>()> make;
+    double cost = 0;
+};
+
+/// Samples that span too much for one transform are convolved level by level, or by tiles where
+/// that is quicker. The kernel's spectrum is computed by the first run, with that run's workers.
+/// Throws ProviderError where the library is needed and none is found, std::logic_error for
+/// Arithmetic::i64.
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,
-                                     std::shared_ptr<const Dense> dense,
-                                     std::function<std::unique_ptr<Executor>()> by_tiles,
-                                     const microkernels::Table& table,
+                                     OtherWay by_tiles, const microkernels::Table& table,
                                      double memory = unlimited_memory,
                                      TransformEngine engine = TransformEngine::own);
 
