@@ -171,9 +171,9 @@ struct Samples {
     /// nullptr where the constant stands.
     __device__ __forceinline__ const std::byte* address(Index p0, Index p1, Index p2) const {
         const bool inside =
-            static_cast<std::uint64_t>(p0) < static_cast<std::uint64_t>(g.axis[0].x) &
-            static_cast<std::uint64_t>(p1) < static_cast<std::uint64_t>(g.axis[1].x) &
-            static_cast<std::uint64_t>(p2) < static_cast<std::uint64_t>(g.axis[2].x);
+            (static_cast<std::uint64_t>(p0) < static_cast<std::uint64_t>(g.axis[0].x)) &
+            (static_cast<std::uint64_t>(p1) < static_cast<std::uint64_t>(g.axis[1].x)) &
+            (static_cast<std::uint64_t>(p2) < static_cast<std::uint64_t>(g.axis[2].x));
         if (inside)
             return base + p0 * g.axis[0].x_stride + p1 * g.axis[1].x_stride +
                    p2 * g.axis[2].x_stride;

@@ -14,6 +14,4 @@ void check(cudaError_t status, const char* call) {
     throw ProviderError(text);
 }
 
-void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
-
 }  // namespace faltung::cuda

@@ -8,9 +8,6 @@ namespace faltung::cuda {
 /// Throws DeviceError, or TooLarge where memory ran out.
 void check(cudaError_t status, const char* call);
 
-/// After a launch.
-void check_launch(const char* kernel);
-
 }  // namespace faltung::cuda
 
 #define FALTUNG_CHECK(call) ::faltung::cuda::check(call, #call)

@@ -1,8 +1,8 @@
 // The kernel that serves everything: one thread per output, the sum as it is defined. Beside it
 // what looks at whole arrays element by element: taps on their way in, ranges of integers.
 #include "cuda/access.cuh"
-#include "cuda/check.hpp"
 #include "cuda/direct.hpp"
+#include "cuda/launch.cuh"
 
 namespace faltung::cuda {
 
@@ -118,21 +118,19 @@ __global__ void __launch_bounds__(threads)
     atomicMax(&result->above, above);
 }
 
-unsigned blocks_for(Index count) {
-    return static_cast<unsigned>(std::min<Index>((count + threads - 1) / threads, 1 << 20));
+Grid grid_for(Index count, cudaStream_t stream, Index most = 1 << 20) {
+    return {.blocks = blocks_for(count, threads, most), .threads = threads, .stream = stream};
 }
 
 template <class T>
 void launch_general(const General& g, const void* taps, cudaStream_t stream) {
     const auto* numbers = static_cast<const T*>(taps);
     if constexpr (!std::is_same_v<T, long long>) {
-        if (g.complex_samples) {
-            general_kernel<T, true><<<blocks_for(g.outputs), threads, 0, stream>>>(g, numbers);
-            return check_launch("general_kernel");
-        }
+        if (g.complex_samples)
+            return launch("general_kernel", general_kernel<T, true>, grid_for(g.outputs, stream), g,
+                          numbers);
     }
-    general_kernel<T, false><<<blocks_for(g.outputs), threads, 0, stream>>>(g, numbers);
-    check_launch("general_kernel");
+    launch("general_kernel", general_kernel<T, false>, grid_for(g.outputs, stream), g, numbers);
 }
 
 }  // namespace
@@ -147,30 +145,21 @@ void run_general(const General& g, Arithmetic arithmetic, const void* taps, cuda
 
 void prepare_taps(const TapSource& source, Arithmetic arithmetic, bool complex, Index count,
                   void* taps, cudaStream_t stream) {
-    const unsigned blocks = blocks_for(count);
+    const auto as = [&]<class T>(T* numbers) {
+        launch("taps_kernel", taps_kernel<T>, grid_for(count, stream), source, complex, count,
+               numbers);
+    };
     switch (arithmetic) {
-        case Arithmetic::f32:
-            taps_kernel<<<blocks, threads, 0, stream>>>(source, complex, count,
-                                                        static_cast<float*>(taps));
-            break;
-        case Arithmetic::f64:
-            taps_kernel<<<blocks, threads, 0, stream>>>(source, complex, count,
-                                                        static_cast<double*>(taps));
-            break;
-        case Arithmetic::i64:
-            taps_kernel<<<blocks, threads, 0, stream>>>(source, complex, count,
-                                                        static_cast<long long*>(taps));
-            break;
+        case Arithmetic::f32: return as(static_cast<float*>(taps));
+        case Arithmetic::f64: return as(static_cast<double*>(taps));
+        case Arithmetic::i64: return as(static_cast<long long*>(taps));
     }
-    check_launch("taps_kernel");
 }
 
 void integer_range(const TapSource& samples, Index count, IntegerRange* result,
                    cudaStream_t stream) {
     FALTUNG_CHECK(cudaMemsetAsync(result, 0, sizeof *result, stream));
-    range_kernel<<<std::min(blocks_for(count), 2048u), threads, 0, stream>>>(samples, count,
-                                                                             result);
-    check_launch("range_kernel");
+    launch("range_kernel", range_kernel, grid_for(count, stream, 2048), samples, count, result);
 }
 
 }  // namespace faltung::cuda

@@ -1,6 +1,6 @@
 // Kernels of rank one: rows, then columns, of a block whose intermediate stays in shared memory.
-#include "cuda/check.hpp"
 #include "cuda/direct_patch.cuh"
+#include "cuda/launch.cuh"
 
 namespace faltung::cuda {
 
@@ -14,11 +14,10 @@ inline constexpr int patch = sizeof(T) == 4 ? 8 : 4;
 template <class T>
 __global__ void __launch_bounds__(threads)
     separable_tile(const __grid_constant__ DirectArguments a, const T* factors) {
-    extern __shared__ __align__(16) std::byte bytes[];
     const DeviceAxis* axis = a.g.axis;
     const int k1 = static_cast<int>(axis[1].k), k2 = static_cast<int>(axis[2].k);
     const int rows = block_rows + k1 - 1, pitch = a.shape.pitch;
-    T* samples = reinterpret_cast<T*>(bytes);
+    T* samples = dynamic_shared<T>();
     T* middle = samples + rows * pitch;
     T* along1 = middle + rows * block_columns;
     T* along2 = along1 + (k1 + 3) / 4 * 4;
@@ -76,11 +75,8 @@ void run_as(const Regular& g, const SeparableShape& shape, const T* factors, cud
     }
     a.grid.slots = a.grid.tiles * g.per_kernel;
     note_layout<T>(a);
-    FALTUNG_CHECK(cudaFuncSetAttribute(
-        separable_tile<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape.shared_bytes));
-    separable_tile<T><<<static_cast<unsigned>(a.grid.slots), threads,
-                        static_cast<unsigned>(shape.shared_bytes), stream>>>(a, factors);
-    check_launch("separable_tile");
+    launch("separable_tile", separable_tile<T>,
+           {static_cast<unsigned>(a.grid.slots), threads, shape.shared_bytes, stream}, a, factors);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Direct sums by tiles: the samples of a block's outputs stand in shared memory, each thread keeps
 // a patch of outputs in registers and reads its windows 16 bytes at a time.
-#include "cuda/check.hpp"
 #include "cuda/direct_patch.cuh"
+#include "cuda/launch.cuh"
 
 namespace faltung::cuda {
 
@@ -17,9 +17,8 @@ __global__ void __launch_bounds__(side ? 128 : 256, side == 0        ? 2
                                                     : side == 5      ? 6
                                                                      : 4)
     direct_tile(const __grid_constant__ DirectArguments a, const T* taps) {
-    extern __shared__ __align__(16) std::byte bytes[];
     __shared__ BlockSite site;
-    T* samples = reinterpret_cast<T*>(bytes);
+    T* samples = dynamic_shared<T>();
     const DeviceAxis* axis = a.g.axis;
     const int planes = a.shape.planes + static_cast<int>(axis[0].reach()) - 1;
     const int rows = a.shape.rows * high + static_cast<int>(axis[1].reach()) - 1;
@@ -55,15 +54,12 @@ __global__ void __launch_bounds__(side ? 128 : 256, side == 0        ? 2
 }
 
 template <class T, int side, int shift, int wide, int high>
-void launch(const DirectArguments& a, const T* taps, cudaStream_t stream) {
-    const auto kernel = direct_tile<T, side, shift, wide, high>;
-    FALTUNG_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                       a.shape.shared_bytes));
+void launch_tile(const DirectArguments& a, const T* taps, cudaStream_t stream) {
     const dim3 block(static_cast<unsigned>(a.shape.lanes), static_cast<unsigned>(a.shape.rows),
                      static_cast<unsigned>(a.shape.planes));
-    kernel<<<static_cast<unsigned>(a.grid.kernels * a.grid.slots), block,
-             static_cast<unsigned>(a.shape.shared_bytes), stream>>>(a, taps);
-    check_launch("direct_tile");
+    const auto blocks = static_cast<unsigned>(a.grid.kernels * a.grid.slots);
+    launch("direct_tile", direct_tile<T, side, shift, wide, high>,
+           {blocks, block, a.shape.shared_bytes, stream}, a, taps);
 }
 
 /// With as many columns read early as alignment wants.
@@ -71,14 +67,14 @@ template <class T, int side>
 void launch_square(const DirectArguments& a, const T* taps, cudaStream_t stream) {
     constexpr int high = square_rows(side, sizeof(T));
     switch (a.shift) {
-        case 1: return launch<T, side, 1, 4, high>(a, taps, stream);
+        case 1: return launch_tile<T, side, 1, 4, high>(a, taps, stream);
         case 2:
-            if constexpr (sizeof(T) == 4) return launch<T, side, 2, 4, high>(a, taps, stream);
+            if constexpr (sizeof(T) == 4) return launch_tile<T, side, 2, 4, high>(a, taps, stream);
             [[fallthrough]];
         case 3:
-            if constexpr (sizeof(T) == 4) return launch<T, side, 3, 4, high>(a, taps, stream);
+            if constexpr (sizeof(T) == 4) return launch_tile<T, side, 3, 4, high>(a, taps, stream);
             [[fallthrough]];
-        default: return launch<T, side, 0, 4, high>(a, taps, stream);
+        default: return launch_tile<T, side, 0, 4, high>(a, taps, stream);
     }
 }
 
@@ -103,8 +99,8 @@ void run_as(const Regular& g, const DirectShape& shape, const T* taps, cudaStrea
         case 5: return launch_square<T, 5>(a, taps, stream);
         case 7: return launch_square<T, 7>(a, taps, stream);
         default:
-            if (shape.high == 1) return launch<T, 0, 0, wide, 1>(a, taps, stream);
-            return launch<T, 0, 0, wide, 4>(a, taps, stream);
+            if (shape.high == 1) return launch_tile<T, 0, 0, wide, 1>(a, taps, stream);
+            return launch_tile<T, 0, 0, wide, 4>(a, taps, stream);
     }
 }
 

@@ -251,12 +251,6 @@ __device__ __forceinline__ void write_spectrum(const Pair<T>* block, Pair<T>* sp
     }
 }
 
-template <class T>
-__device__ __forceinline__ Pair<T>* shared_block() {
-    extern __shared__ __align__(16) std::byte bytes[];
-    return reinterpret_cast<Pair<T>*>(bytes);
-}
-
 /// The passes between the first and the last one, forward, without what comes after them.
 template <class Shape, int pass, class T>
 __device__ __forceinline__ void forward_between(Pair<T>* block, const Pair<T>* roots) {

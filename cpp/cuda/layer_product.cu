@@ -2,7 +2,7 @@
 // columns are places, and the sum runs over input channels and taps (Chetlur et al., "cuDNN:
 // efficient primitives for deep learning", 2014).
 #include "cuda/access.cuh"
-#include "cuda/check.hpp"
+#include "cuda/launch.cuh"
 #include "cuda/layer.hpp"
 
 namespace faltung::cuda {
@@ -101,12 +101,12 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-void launch(const ProductArguments& a, const void* weights, cudaStream_t stream) {
+void run_as(const ProductArguments& a, const void* weights, cudaStream_t stream) {
     const dim3 grid(static_cast<unsigned>((a.places + side - 1) / side),
                     static_cast<unsigned>((a.outputs + side - 1) / side * a.groups),
                     static_cast<unsigned>(a.batch));
-    layer_product<T><<<grid, threads, 0, stream>>>(a, static_cast<const T*>(weights));
-    check_launch("layer_product");
+    launch("layer_product", layer_product<T>, {grid, threads, 0, stream}, a,
+           static_cast<const T*>(weights));
 }
 
 }  // namespace
@@ -114,9 +114,9 @@ void launch(const ProductArguments& a, const void* weights, cudaStream_t stream)
 void run_product(const ProductArguments& arguments, Arithmetic arithmetic, const void* weights,
                  cudaStream_t stream) {
     if (arithmetic == Arithmetic::f32)
-        launch<float>(arguments, weights, stream);
+        run_as<float>(arguments, weights, stream);
     else
-        launch<double>(arguments, weights, stream);
+        run_as<double>(arguments, weights, stream);
 }
 
 }  // namespace faltung::cuda

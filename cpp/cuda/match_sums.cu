@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "cuda/access.cuh"
-#include "cuda/check.hpp"
+#include "cuda/launch.cuh"
 #include "cuda/match.hpp"
 
 namespace faltung::cuda {
@@ -156,8 +156,8 @@ __global__ void __launch_bounds__(centre_threads)
 
 void centre(const TapSource& pattern, Index count, double* numbers, double* norm,
             cudaStream_t stream) {
-    centre_pattern<<<1, centre_threads, 0, stream>>>(pattern, count, numbers, norm);
-    check_launch("centre_pattern");
+    launch("centre_pattern", centre_pattern, {1, centre_threads, 0, stream}, pattern, count,
+           numbers, norm);
 }
 
 void sum_windows(const WindowSums& pass, cudaStream_t stream) {
@@ -166,9 +166,8 @@ void sum_windows(const WindowSums& pass, cudaStream_t stream) {
     Index jobs = runs;
     for (int a = 0; a < pass.rank; ++a)
         if (a != pass.along) jobs *= pass.out[a];
-    const Index blocks = std::min<Index>((jobs + threads - 1) / threads, 1 << 20);
-    window_sums<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(pass, jobs, runs, run);
-    check_launch("window_sums");
+    launch("window_sums", window_sums, {blocks_for(jobs, threads, 1 << 20), threads, 0, stream},
+           pass, jobs, runs, run);
 }
 
 }  // namespace faltung::cuda

@@ -1,6 +1,6 @@
 // Tiles in which a sample or a tap is not finite are summed as the definition says, so that NaN and
 // infinity reach the outputs whose windows hold them, and no others.
-#include "cuda/check.hpp"
+#include "cuda/launch.cuh"
 #include "cuda/tile_access.cuh"
 #include "cuda/tile_transform.hpp"
 
@@ -78,21 +78,20 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-void launch(const TileArguments<T>& a, Index carriers, cudaStream_t stream) {
+void run_as(const TileArguments<T>& a, Index carriers, cudaStream_t stream) {
     const Index answers = 2 * a.grid.hop[0] * a.grid.hop[1] * a.grid.hop[2];
     const Index parts = std::min<Index>((answers + threads - 1) / threads, 512);
-    const Index blocks = std::min<Index>(carriers * parts, 1056);
-    repair_tiles<T><<<static_cast<unsigned>(blocks), threads, 0, stream>>>(a, carriers, parts);
-    check_launch("repair_tiles");
+    launch("repair_tiles", repair_tiles<T>,
+           {blocks_for(carriers * parts, 1, 1056), threads, 0, stream}, a, carriers, parts);
 }
 
 }  // namespace
 
 void repair(const void* arguments, Arithmetic arithmetic, Index carriers, cudaStream_t stream) {
     if (arithmetic == Arithmetic::f32)
-        launch(*static_cast<const TileArguments<float>*>(arguments), carriers, stream);
+        run_as(*static_cast<const TileArguments<float>*>(arguments), carriers, stream);
     else
-        launch(*static_cast<const TileArguments<double>*>(arguments), carriers, stream);
+        run_as(*static_cast<const TileArguments<double>*>(arguments), carriers, stream);
 }
 
 }  // namespace faltung::cuda

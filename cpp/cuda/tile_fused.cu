@@ -1,7 +1,7 @@
 // Overlap-save in one kernel: a tile is read, transformed, multiplied, transformed back and written
 // without leaving its multiprocessor (Press et al., Numerical Recipes, section 13.1.1, with tiles).
-#include "cuda/check.hpp"
 #include "cuda/fft_passes.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/tile_access.cuh"
 #include "cuda/tile_transform.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 template <class T, class Shape, bool fast>
 __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     fused_tile(const __grid_constant__ TileArguments<T> a) {
-    Pair<T>* block = shared_block<T>();
+    Pair<T>* block = dynamic_shared<Pair<T>>();
     const auto carriers = static_cast<std::uint32_t>(a.grid.carriers);
     const Index kernel = blockIdx.x / carriers;
     __shared__ Carrier<T> carrier;
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 template <class T, class Shape>
 __global__ void __launch_bounds__(Shape::threads)
     fused_spectrum(const __grid_constant__ TileArguments<T> a, Pair<T>* spectra) {
-    Pair<T>* block = shared_block<T>();
+    Pair<T>* block = dynamic_shared<Pair<T>>();
     const Index kernel = blockIdx.x;
     bool bad = false;
     run_pass<Shape, 0, false, T>(
@@ -80,17 +80,13 @@ FusedTile entry(double cycles) {
     tile.run = [](const void* arguments, Index blocks, cudaStream_t stream) {
         const auto& a = *static_cast<const TileArguments<T>*>(arguments);
         const auto kernel = a.fast ? fused_tile<T, Shape, true> : fused_tile<T, Shape, false>;
-        FALTUNG_CHECK(
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-        kernel<<<static_cast<unsigned>(blocks), Shape::threads, bytes, stream>>>(a);
-        check_launch("fused_tile");
+        launch("fused_tile", kernel, {static_cast<unsigned>(blocks), Shape::threads, bytes, stream},
+               a);
     };
     tile.prepare = [](const void* arguments, void* spectra, Index kernels, cudaStream_t stream) {
-        FALTUNG_CHECK(cudaFuncSetAttribute(fused_spectrum<T, Shape>,
-                                           cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-        fused_spectrum<T, Shape><<<static_cast<unsigned>(kernels), Shape::threads, bytes, stream>>>(
-            *static_cast<const TileArguments<T>*>(arguments), static_cast<Pair<T>*>(spectra));
-        check_launch("fused_spectrum");
+        launch("fused_spectrum", fused_spectrum<T, Shape>,
+               {static_cast<unsigned>(kernels), Shape::threads, bytes, stream},
+               *static_cast<const TileArguments<T>*>(arguments), static_cast<Pair<T>*>(spectra));
     };
     return tile;
 }

@@ -5,8 +5,8 @@
 #include <type_traits>
 
 #include "core/error.hpp"
-#include "cuda/check.hpp"
 #include "cuda/fft_passes.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/tile_access.cuh"
 #include "cuda/tile_transform.hpp"
 
@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     columns_forward(const __grid_constant__ TileArguments<T> a, Pair<T>* work, int columns,
                     Index carrier0) {
     constexpr int rows = Shape::extent1, width = Shape::extent2;
-    Pair<T>* block = shared_block<T>();
+    Pair<T>* block = dynamic_shared<Pair<T>>();
     const unsigned groups = columns / width;
     const int c0 = static_cast<int>(blockIdx.x % groups) * width;
     const Index local = blockIdx.x / groups, global = carrier0 + local;
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     columns_inverse(const __grid_constant__ TileArguments<T> a, const Pair<T>* work, int columns,
                     Index carrier0) {
     constexpr int rows = Shape::extent1, width = Shape::extent2;
-    Pair<T>* block = shared_block<T>();
+    Pair<T>* block = dynamic_shared<Pair<T>>();
     const unsigned groups = columns / width;
     const int c0 = static_cast<int>(blockIdx.x % groups) * width;
     const Index local = blockIdx.x / groups, global = carrier0 + local;
@@ -148,7 +148,7 @@ template <class T, class Shape, bool product>
 __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     rows_product(const __grid_constant__ TileArguments<T> a, Pair<T>* work, Pair<T>* spectra,
                  int rows, Index carrier0) {
-    Pair<T>* block = shared_block<T>();
+    Pair<T>* block = dynamic_shared<Pair<T>>();
     const unsigned groups = rows / Shape::extent0, group = blockIdx.x % groups;
     const Index local = blockIdx.x / groups;
     Pair<T>* part = work + (local * groups + group) * Shape::points;
@@ -179,18 +179,12 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     }
 }
 
-template <class Kernel, class... Arguments>
-void launch(const char* name, Kernel kernel, Index blocks, int threads, int bytes,
-            cudaStream_t stream, const Arguments&... arguments) {
-    FALTUNG_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-    kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads),
-             static_cast<unsigned>(bytes), stream>>>(arguments...);
-    check_launch(name);
-}
-
 template <class T, class Shape>
-constexpr int bytes_of =
-    padded_points(Shape::points, sizeof(T)) * static_cast<int>(sizeof(Pair<T>));
+Grid grid_of(Index blocks, cudaStream_t stream) {
+    constexpr int bytes =
+        padded_points(Shape::points, sizeof(T)) * static_cast<int>(sizeof(Pair<T>));
+    return {static_cast<unsigned>(blocks), Shape::threads, bytes, stream};
+}
 
 /// Columns of `length` elements, as many beside each other as make 64 or 128 bytes.
 template <class T, int length>
@@ -225,8 +219,8 @@ void forward(const LargeTile& tile, const TileArguments<T>& a, Pair<T>* work, In
         const auto kernel = from == From::taps ? columns_forward<T, Shape, From::taps, false>
                             : a.fast           ? columns_forward<T, Shape, From::samples, true>
                                                : columns_forward<T, Shape, From::samples, false>;
-        launch("columns_forward", kernel, blocks, Shape::threads, bytes_of<T, Shape>, stream, a,
-               work, static_cast<int>(tile.columns), first);
+        launch("columns_forward", kernel, grid_of<T, Shape>(blocks, stream), a, work,
+               static_cast<int>(tile.columns), first);
     });
 }
 
@@ -236,17 +230,17 @@ void run_as(const LargeTile& tile, const TileArguments<T>& a, Pair<T>* work, Ind
     forward(tile, a, work, first, count, From::samples, stream);
     with_length<T>(tile.columns, [&]<int columns>(std::integral_constant<int, columns>) {
         using Shape = RowShape<T, columns>;
-        launch("rows_product", rows_product<T, Shape, true>, count * (tile.rows / Shape::extent0),
-               Shape::threads, bytes_of<T, Shape>, stream, a, work, static_cast<Pair<T>*>(nullptr),
-               static_cast<int>(tile.rows), first);
+        launch("rows_product", rows_product<T, Shape, true>,
+               grid_of<T, Shape>(count * (tile.rows / Shape::extent0), stream), a, work,
+               static_cast<Pair<T>*>(nullptr), static_cast<int>(tile.rows), first);
     });
     with_length<T>(tile.rows, [&]<int rows>(std::integral_constant<int, rows>) {
         using Shape = ColumnShape<T, rows>;
         const auto kernel =
             a.fast ? columns_inverse<T, Shape, true> : columns_inverse<T, Shape, false>;
-        launch("columns_inverse", kernel, count * (tile.columns / Shape::extent2), Shape::threads,
-               bytes_of<T, Shape>, stream, a, static_cast<const Pair<T>*>(work),
-               static_cast<int>(tile.columns), first);
+        launch("columns_inverse", kernel,
+               grid_of<T, Shape>(count * (tile.columns / Shape::extent2), stream), a,
+               static_cast<const Pair<T>*>(work), static_cast<int>(tile.columns), first);
     });
 }
 
@@ -257,8 +251,8 @@ void prepare_as(const LargeTile& tile, const TileArguments<T>& a, Pair<T>* work,
         forward(tile, a, work, kernel, 1, From::taps, stream);
         with_length<T>(tile.columns, [&]<int columns>(std::integral_constant<int, columns>) {
             using Shape = RowShape<T, columns>;
-            launch("rows_product", rows_product<T, Shape, false>, tile.rows / Shape::extent0,
-                   Shape::threads, bytes_of<T, Shape>, stream, a, work,
+            launch("rows_product", rows_product<T, Shape, false>,
+                   grid_of<T, Shape>(tile.rows / Shape::extent0, stream), a, work,
                    spectra + kernel * tile.points(), static_cast<int>(tile.rows), Index{0});
         });
     }

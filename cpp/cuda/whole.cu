@@ -11,6 +11,7 @@
 #include "cuda/cufft_api.hpp"
 #include "cuda/device.hpp"
 #include "cuda/fft_passes.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/tile_access.cuh"
 
 namespace faltung::cuda {
@@ -202,8 +203,8 @@ __global__ void __launch_bounds__(threads) whole_store(const __grid_constant__ T
     }
 }
 
-unsigned blocks_for(Index elements) {
-    return static_cast<unsigned>(std::min<Index>((elements + threads - 1) / threads, 1 << 18));
+Grid grid_for(Index elements, cudaStream_t stream) {
+    return {blocks_for(elements, threads, 1 << 18), threads, 0, stream};
 }
 
 template <class T>
@@ -212,9 +213,8 @@ void prepare_as(const WholeShape& shape, const TileArguments<T>& a, Pair<T>* spe
     const Index elements = shape.spectrum() * (shape.real ? 2 : 1);
     for (Index kernel = 0; kernel < kernels; ++kernel) {
         Pair<T>* spectrum = spectra + kernel * shape.spectrum();
-        whole_load<T, true><<<blocks_for(elements), threads, 0, stream>>>(
-            a, shape, kernel, elements, reinterpret_cast<T*>(spectrum));
-        check_launch("whole_load");
+        launch("whole_load", whole_load<T, true>, grid_for(elements, stream), a, shape, kernel,
+               elements, reinterpret_cast<T*>(spectrum));
         transform(shape, spectrum, 1, false, stream);
     }
 }
@@ -230,17 +230,14 @@ void run_as(const WholeShape& shape, const TileArguments<T>& a, Pair<T>* work,
         const Index count = std::min(shape.together, entries - first);
         const Index pairs = count * shape.spectrum(), elements = pairs * (shape.real ? 2 : 1);
         T* numbers = reinterpret_cast<T*>(work);
-        whole_load<T, false>
-            <<<blocks_for(elements), threads, 0, stream>>>(a, shape, first, elements, numbers);
-        check_launch("whole_load");
+        launch("whole_load", whole_load<T, false>, grid_for(elements, stream), a, shape, first,
+               elements, numbers);
         transform(shape, work, count, false, stream);
-        whole_product<T><<<blocks_for(pairs), threads, 0, stream>>>(a, first, shape.spectrum(),
-                                                                    pairs, scale, work);
-        check_launch("whole_product");
+        launch("whole_product", whole_product<T>, grid_for(pairs, stream), a, first,
+               shape.spectrum(), pairs, scale, work);
         transform(shape, work, count, true, stream);
-        whole_store<T>
-            <<<blocks_for(elements), threads, 0, stream>>>(a, shape, first, elements, numbers);
-        check_launch("whole_store");
+        launch("whole_store", whole_store<T>, grid_for(elements, stream), a, shape, first, elements,
+               numbers);
     }
 }
 

@@ -321,7 +321,7 @@ def match(
         x_shape=x.shape, x_dtype=x.dtype, k_shape=t_shape, k_dtype=described.dtype, result_dtype=result,
         out_dtype=asked, axes=list(over), strides=[1] * len(t_shape), dilations=[1] * len(t_shape),
         mode=mode, method="auto", boundary=resolve_boundary(boundary), cval=resolve_cval(cval, result),
-        flip=False, lags=None,
+        flip=False, c_casts=False, lags=None,
     )  # fmt: skip
     target, copy_back = _target(request.out_shape, asked.name, x, out)
     extension.match(request, _view(x), t, _view(target), device=x.device, stream=x.stream)
