@@ -18,8 +18,8 @@ using Size = std::int64_t;
 /// Two vectors of coefficients and one splatted sample stay beside the sums.
 constexpr int block_places = vector_registers >= 32 ? 14 : 6;
 
-template <class T, int places, int vectors>
-FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
+template <class T, int places, int vectors, bool fetches>
+FALTUNG_INLINE void product_loop(const ProductCall<T>& call) {
     constexpr int width = vectors * lanes<T>;
     // x86 addresses base, base + place and base + 2*place with one register for all of them
     constexpr int bases = (places + 2) / 3;
@@ -31,6 +31,7 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
         for (int v = 0; v < vectors; ++v) sum[p][v] = Vec<T>{};
     }
     const T* a = call.a;
+    const T* fetch = call.fetch;
     for (Size r = 0; r < call.runs; ++r) {
         const T* b[bases];
         FALTUNG_UNROLL
@@ -47,6 +48,10 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
                     sum[p][v] = fma(sample, coefficient[v], sum[p][v]);
             }
             a += width;
+            if constexpr (fetches) {
+                __builtin_prefetch(fetch, 0, 3);
+                fetch += 64 / sizeof(T);
+            }
             FALTUNG_UNROLL
             for (int i = 0; i < bases; ++i) b[i] += call.step;
         }
@@ -59,6 +64,12 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
             store(c, call.accumulate ? load(c) + sum[p][v] : sum[p][v]);
         }
     }
+}
+
+template <class T, int places, int vectors>
+FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
+    if (call.fetch) return product_loop<T, places, vectors, true>(call);
+    product_loop<T, places, vectors, false>(call);
 }
 
 /// One block of lanes × lanes numbers.

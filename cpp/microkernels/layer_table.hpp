@@ -21,6 +21,7 @@ struct ProductCall {
     std::int64_t place;          // numbers between neighbouring places
     T* c;                        // aligned to a vector
     bool accumulate;
+    const T* fetch = nullptr;  // from there on, a cache line per step is fetched
 };
 
 template <class T>
