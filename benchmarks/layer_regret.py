@@ -46,7 +46,7 @@ def candidates(layer, prepared, backward):
         x.shape, w.shape, [stride] * 2, [(taps // 2,) * 2] * 2, [1, 1], groups, "zero", False
     )
     if backward:
-        text = described.explain_gradients("auto").split("gradient of x")[0]
+        text = described.explain_gradients(True, "auto").split("gradient of x")[0]
         grad = rng.standard_normal(described.out_shape, np.float32)
     elif prepared:
         text = nn.plan(w, x.shape, **settings).explain()

@@ -208,6 +208,21 @@ def test_backward(case, dtype, level):
             assert_within(answer, value, allowed)
 
 
+def test_gradients_that_are_not_wanted_are_none():
+    x, w = numbers((2, 3, 9, 9), np.float32, 1), numbers((4, 3, 3, 3), np.float32, 2)
+    grad = numbers((2, 4, 7, 7), np.float32, 3)
+    every = nn.conv_backward(grad, x, w)
+    names = ("input_gradient", "weight_gradient", "bias")
+    for wanted in range(8):
+        asked = {name: bool(wanted >> i & 1) for i, name in enumerate(names)}
+        some = nn.conv_backward(grad, x, w, **asked)
+        for name, one, full in zip(names, some, every, strict=True):
+            if asked[name]:
+                np.testing.assert_array_equal(one, full)
+            else:
+                assert one is None
+
+
 def gradient_bounds(layer, grad, x, w, arithmetic):
     """Those of dx and dw by any method: each is a sum of products, of `grad` with banks and of `grad` with samples."""
     eps = np.finfo(arithmetic).eps
@@ -361,6 +376,21 @@ def test_what_backward_does_is_explained():
     assert last_axis == text
     with pytest.raises(ValueError, match="method 'winograd4' cannot serve"):
         nn.explain_backward((1, 4, 9, 9), (4, 4, 5, 5), method="winograd4")
+
+
+def test_predictions_know_where_channels_are():
+    """Sums of few channels are quicker where these lie apart; elsewhere `auto` must not believe so."""
+    w = np.ones((64, 3, 5, 5), np.float32)
+    planes = nn.plan(w, (1, 3, 64, 64), padding=2, method="direct")
+    inside = nn.plan(w, (1, 64, 64, 3), padding=2, method="direct", layout="NHWC")
+    assert planes.predicted_seconds != inside.predicted_seconds
+    shapes = {"NCHW": (1, 3, 64, 64), "NHWC": (1, 64, 64, 3)}
+    texts = [
+        nn.explain_backward(shape, w.shape, padding=2, layout=layout).split("gradient of x")
+        for layout, shape in shapes.items()
+    ]
+    assert texts[0][0] == texts[1][0]
+    assert texts[0][1] != texts[1][1]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -143,9 +143,13 @@ void forward(const ConvLayer& layer, const py::array& x_given, const py::array& 
     const auto bias = optional_input(bias_given, {layer.groups * layer.outputs}, "bias");
     const Output out(out_given, out_shape(layer), "out", {&x, &w, bias ? &*bias : nullptr});
     unlocked(workers, [&](const Context& context) {
-        ConvPlan(layer, w.view, asked, false, context)
-            .run({.x = x.view, .out = out.view, .bias = bias ? &bias->view : nullptr, .relu = relu},
-                 context);
+        run_conv(layer,
+                 {.x = x.view,
+                  .w = w.view,
+                  .out = out.view,
+                  .bias = bias ? &bias->view : nullptr,
+                  .relu = relu},
+                 asked, context);
     });
     out.finish();
 }
@@ -196,13 +200,13 @@ void gradients(const ConvLayer& layer, const py::array& grad_given, const py::ar
 py::dict work(const ConvLayer& layer, const std::string& method, bool prepared, bool gradient) {
     const auto asked = parse("method", method, methods);
     const microkernels::Table& level = current_level();
+    const ConvUse use{.prepared = prepared};
     const ConvChoice choice = gradient
                                   ? choose_weight_gradient(layer, level, available_workers(), asked)
-                                  : choose_conv(layer, level, prepared, available_workers(), asked);
+                                  : choose_conv(layer, level, use, available_workers(), asked);
     const std::array<Index, 3>& tile = choice.taken().tile;
-    const LayerCounts counts = gradient
-                                   ? count_gradient(layer, level, choice.method, tile)
-                                   : count_forward(layer, level, choice.method, tile, prepared);
+    const LayerCounts counts = gradient ? count_gradient(layer, level, choice.method, tile)
+                                        : count_forward(layer, level, choice.method, tile, use);
     py::dict named;
     for (std::size_t i = 0; i < counts.work.size(); ++i)
         named[py::str(std::string(name_of(static_cast<LayerWork>(i))))] = counts.work[i];
@@ -213,11 +217,11 @@ py::dict work(const ConvLayer& layer, const std::string& method, bool prepared, 
 class BoundConvPlan {
 public:
     BoundConvPlan(const ConvLayer& layer, const py::array& w, const std::optional<py::array>& bias,
-                  bool relu, const std::string& method, std::optional<int> workers)
+                  bool relu, bool apart, const std::string& method, std::optional<int> workers)
         : bias_(optional_input(bias, {layer.groups * layer.outputs}, "bias")),
           relu_(relu),
           workers_(workers),
-          plan_(layer, Input(w, w_shape(layer), "w").view, parse("method", method, methods), true,
+          plan_(layer, Input(w, w_shape(layer), "w").view, parse("method", method, methods), apart,
                 {.workers = workers.value_or(default_workers()), .interrupt = nullptr}) {}
 
     void run(const py::array& x_given, const py::array& out_given) const {
@@ -292,24 +296,24 @@ void bind_conv_layer(py::module_& module) {
         .def(
             "explain",
             [](const ConvLayer& layer, const std::string& method) {
-                return choose_conv(layer, current_level(), false, available_workers(),
+                return choose_conv(layer, current_level(), {}, available_workers(),
                                    parse("method", method, methods))
                     .explain();
             },
             py::arg("method"))
         .def(
             "explain_gradients",
-            [](const ConvLayer& layer, const std::string& method) {
-                return explain_conv_gradients(layer, parse("method", method, methods));
+            [](const ConvLayer& layer, bool apart, const std::string& method) {
+                return explain_conv_gradients(layer, apart, parse("method", method, methods));
             },
-            py::arg("method"))
+            py::arg("apart"), py::arg("method"))
         .def("work", &work, py::arg("method"), py::arg("prepared"), py::arg("gradient"));
 
     py::class_<BoundConvPlan>(module, "ConvPlan")
         .def(py::init<const ConvLayer&, const py::array&, const std::optional<py::array>&, bool,
-                      const std::string&, std::optional<int>>(),
-             py::arg("layer"), py::arg("w"), py::arg("bias"), py::arg("relu"), py::arg("method"),
-             py::arg("workers"))
+                      bool, const std::string&, std::optional<int>>(),
+             py::arg("layer"), py::arg("w"), py::arg("bias"), py::arg("relu"), py::arg("apart"),
+             py::arg("method"), py::arg("workers"))
         .def("run", &BoundConvPlan::run, py::arg("x"), py::arg("out"))
         .def_property_readonly("method", &BoundConvPlan::method)
         .def_property_readonly("level", &BoundConvPlan::level)

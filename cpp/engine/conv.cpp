@@ -2,6 +2,7 @@
 
 #include "layers/channel_lines.hpp"
 #include "layers/conv_adjoint.hpp"
+#include "layers/conv_planar.hpp"
 #include "layers/conv_weight_gradient.hpp"
 #include "parallel/parallel_for.hpp"
 #include "policy/machine.hpp"
@@ -19,9 +20,15 @@ void with_float(Arithmetic arithmetic, Body&& body) {
         body(double{});
 }
 
-ConvChoice choose_layer(const ConvLayer& layer, const microkernels::Table& table, bool reused,
+ConvChoice choose_layer(const ConvLayer& layer, const microkernels::Table& table, ConvUse use,
                         std::optional<ConvMethod> asked) {
-    return choose_conv(layer, table, reused, available_workers(), asked);
+    return choose_conv(layer, table, use, available_workers(), asked);
+}
+
+/// One call with such arrays.
+template <class T>
+ConvUse use_of(const ArrayView& x, const ArrayView& out) {
+    return {.apart = layers::Planar<T>::serves(x, out)};
 }
 
 layers::TileLengths tile_of(const ConvChoice& choice) {
@@ -74,18 +81,29 @@ layers::Ending ending_of(const ConvArrays& arrays) {
 
 }  // namespace
 
+void run_conv(const ConvLayer& layer, const ConvArrays& arrays, std::optional<ConvMethod> asked,
+              const Context& context) {
+    const microkernels::Table& table = current_level();
+    const ArrayView x = spatial_view(arrays.x, layer), out = spatial_view(arrays.out, layer);
+    with_float(layer.arithmetic, [&](auto zero) {
+        using T = decltype(zero);
+        const ConvChoice choice = choose_layer(layer, table, use_of<T>(x, out), asked);
+        if (layer.batch == 0) return;
+        const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
+        make<T>(layer, weights.view(), layers::Lifetime::call, table, choice, context)
+            ->run(x, out, ending_of(arrays), context);
+    });
+}
+
 ConvPlan::ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
-                   bool reused, const Context& context)
+                   bool apart, const Context& context)
     : layer_(layer),
       level_(&current_level()),
-      choice_(choose_layer(layer, *level_, reused, asked)) {
+      choice_(choose_layer(layer, *level_, {.prepared = true, .apart = apart}, asked)) {
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(w, layer), *level_);
-        const bool borrowed = !reused && w.dtype == dtype_of<T>;
-        conv_ = make<T>(layer, weights.view(),
-                        borrowed ? layers::Lifetime::call : layers::Lifetime::plan, *level_,
-                        choice_, context);
+        conv_ = make<T>(layer, weights.view(), layers::Lifetime::plan, *level_, choice_, context);
     });
 }
 
@@ -102,14 +120,15 @@ void run_conv_adjoint(const ConvLayer& layer, const ConvArrays& arrays,
     with_float(layer.arithmetic, [&](auto zero) {
         using T = decltype(zero);
         const layers::Weights<T> weights(layer, spatial_view(arrays.w, layer), table);
+        const ArrayView x = spatial_view(arrays.x, layer), out = spatial_view(arrays.out, layer);
+        const ConvUse use = use_of<T>(out, x);
         const auto make_part = [&](const ConvLayer& part, const layers::WeightView<T>& view) {
             return make<T>(part, view, layers::Lifetime::call, table,
-                           choose_layer(part, table, false, asked), context);
+                           choose_layer(part, table, use, asked), context);
         };
         const bool at_once = !asked || *asked == ConvMethod::direct;
         layers::Adjoint<T>(layer, weights.view(), table, make_part, at_once)
-            .run(spatial_view(arrays.out, layer), spatial_view(arrays.x, layer), ending_of(arrays),
-                 context);
+            .run(out, x, ending_of(arrays), context);
     });
 }
 
@@ -124,7 +143,7 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
     const ArrayView wide_grad = spatial_view(grad, layer), wide_x = spatial_view(x, layer);
     bool both = layer.batch > 0 && gradients.x && gradients.w && choice.method == ConvMethod::fft &&
                 layers::shares_spectra(layer, tile_of(choice), table) &&
-                choose_layer(layers::adjoint_layers(layer).front(), table, false, asked).method ==
+                choose_layer(layers::adjoint_layers(layer).front(), table, {}, asked).method ==
                     ConvMethod::fft;
     if (both)
         with_float(layer.arithmetic, [&](auto zero) {
@@ -150,7 +169,8 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
     });
 }
 
-std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked) {
+std::string explain_conv_gradients(const ConvLayer& layer, bool apart,
+                                   std::optional<ConvMethod> asked) {
     const microkernels::Table& table = current_level();
     std::string text = "gradient of w\n";
     text += choose_weight_gradient(layer, table, available_workers(), asked).explain();
@@ -164,7 +184,7 @@ std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMet
             text += std::to_string(parts.size());
         }
         text += "\n";
-        text += choose_layer(parts[i], table, false, asked).explain();
+        text += choose_layer(parts[i], table, {.apart = apart}, asked).explain();
     }
     return text;
 }

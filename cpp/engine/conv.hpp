@@ -18,12 +18,17 @@ struct ConvArrays {
     bool relu = false;
 };
 
-/// Weights prepared by the chosen method. Immutable; shared between threads.
+/// out from x and w. `asked` forces a method.
+void run_conv(const ConvLayer& layer, const ConvArrays& arrays, std::optional<ConvMethod> asked,
+              const Context& context);
+
+/// Weights prepared for many calls by the chosen method. Immutable; shared between threads.
 class ConvPlan {
 public:
-    /// `reused`: the plan serves many calls, and w need not live as long; otherwise it must.
+    /// `apart`: whether the channels of the arrays to come lie in planes of their own. Others are
+    /// served, too; the choice is for these.
     ConvPlan(const ConvLayer& layer, const ArrayView& w, std::optional<ConvMethod> asked,
-             bool reused, const Context& context);
+             bool apart, const Context& context);
 
     /// `arrays.w` is not looked at.
     void run(const ConvArrays& arrays, const Context& context) const;
@@ -54,7 +59,8 @@ void run_conv_gradients(const ConvLayer& layer, const ArrayView& grad, const Arr
                         const ArrayView& w, const ConvGradients& gradients,
                         std::optional<ConvMethod> asked, const Context& context);
 
-/// What is chosen for them, and why.
-std::string explain_conv_gradients(const ConvLayer& layer, std::optional<ConvMethod> asked);
+/// What is chosen for them where channels lie `apart`, or do not, and why.
+std::string explain_conv_gradients(const ConvLayer& layer, bool apart,
+                                   std::optional<ConvMethod> asked);
 
 }  // namespace faltung

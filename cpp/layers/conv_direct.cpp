@@ -63,7 +63,7 @@ public:
             return pointwise_->run(x, out, ending, context);
         if (inside_ && PointwiseInside<T>::serves(x, out))
             return inside_->run(x, out, pointwise_->weights(), ending, context);
-        if (planar_ && planar_->serves(x, out)) return planar_->run(x, out, ending, context);
+        if (planar_ && Planar<T>::serves(x, out)) return planar_->run(x, out, ending, context);
         if (pointwise_ || planar_)
             std::call_once(packed_late_, [&] {
                 pack(pointwise_ ? pointwise_->weights() : planar_->weights(), context);

@@ -15,7 +15,7 @@ public:
     Planar(const ConvLayer& layer, const WeightView<T>& weights, const microkernels::Table& table);
 
     /// Whether the channels of these arrays lie apart.
-    bool serves(const ArrayView& x, const ArrayView& out) const;
+    static bool serves(const ArrayView& x, const ArrayView& out);
     void run(const ArrayView& x, const ArrayView& out, const Ending& ending,
              const Context& context) const;
     std::size_t workspace_bytes() const;

@@ -150,10 +150,10 @@ std::string ConvChoice::explain() const {
     return text;
 }
 
-ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
+ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, ConvUse use,
                        int workers, std::optional<ConvMethod> asked) {
     const auto count = [&](ConvMethod method, const std::array<Index, 3>& tile) {
-        return count_forward(layer, level, method, tile, prepared);
+        return count_forward(layer, level, method, tile, use);
     };
     return choose(layer, level, workers, asked, count, [&](ConvMethod method) -> const char* {
         if (method == ConvMethod::direct) return nullptr;

@@ -35,11 +35,16 @@ struct ConvChoice {
     std::string explain() const;
 };
 
-/// `prepared`: the weights serve many calls, and what their transform takes does not count.
+/// What decides how quick a method is, beside the layer.
+struct ConvUse {
+    bool prepared = false;  // the weights serve many calls: their transform does not count
+    bool apart = true;      // the channels of samples and results lie in planes of their own
+};
+
 /// `workers` are those of the machine, not of the call: the choice, and with it every bit of the
 /// answer, must not depend on how many a call is given. `asked` forces a method; one that cannot
 /// serve is a ValueError that gives the reason.
-ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, bool prepared,
+ConvChoice choose_conv(const ConvLayer& layer, const microkernels::Table& level, ConvUse use,
                        int workers, std::optional<ConvMethod> asked);
 
 /// The same for the gradient of the weights.

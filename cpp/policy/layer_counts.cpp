@@ -57,7 +57,7 @@ public:
         if (pack) at(LayerWork::pack) += weights();
     }
 
-    /// Lanes over places, results that need not be turned: as if channels lay apart.
+    /// Lanes over places, results that need not be turned.
     void planar() {
         const Axis& width = layer_.axes[2];
         const auto lines = static_cast<double>(layer_.batch * layer_.axes[0].out *
@@ -203,27 +203,27 @@ private:
 std::string_view name_of(LayerWork work) { return names[static_cast<std::size_t>(work)]; }
 
 LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& level,
-                          ConvMethod method, const std::array<Index, 3>& tile, bool prepared) {
+                          ConvMethod method, const std::array<Index, 3>& tile, ConvUse use) {
     Counter counter(layer, level);
     counter.move(LayerWork::write);
     const Index outputs = method == ConvMethod::winograd4 ? 4 : 2;
     switch (method) {
         case ConvMethod::direct:
-            if (layer.few_channels() && !counter.depthwise())
+            if (use.apart && layer.few_channels() && !counter.depthwise())
                 counter.planar();
             else
-                counter.direct(LayerWork::tap, !prepared);
+                counter.direct(LayerWork::tap, !use.prepared);
             break;
-        case ConvMethod::nested: counter.nested(!prepared); break;
+        case ConvMethod::nested: counter.nested(!use.prepared); break;
         case ConvMethod::fft:
             counter.fft(tile);
             counter.write_through();
-            if (!prepared) counter.fft_kernels();
+            if (!use.prepared) counter.fft_kernels();
             break;
         default:
             counter.winograd(outputs);
             counter.write_through();
-            counter.winograd_kernels(outputs, !prepared);
+            counter.winograd_kernels(outputs, !use.prepared);
     }
     return counter.counts();
 }

@@ -38,10 +38,9 @@ struct LayerCounts {
     double tasks = 1;  // that workers share, of about the same length
 };
 
-/// `prepared`: what is done to weights does not count. `tile` is looked at for transforms only. The
-/// method serves the layer.
+/// `tile` is looked at for transforms only. The method serves the layer.
 LayerCounts count_forward(const ConvLayer& layer, const microkernels::Table& level,
-                          ConvMethod method, const std::array<Index, 3>& tile, bool prepared);
+                          ConvMethod method, const std::array<Index, 3>& tile, ConvUse use);
 /// The same of the gradient of the weights.
 LayerCounts count_gradient(const ConvLayer& layer, const microkernels::Table& level,
                            ConvMethod method, const std::array<Index, 3>& tile);

@@ -226,8 +226,9 @@ def conv_backward(
     layout: str = "NCHW",
     method: str = "auto",
     input_gradient: bool = True,
+    weight_gradient: bool = True,
     workers: int | None = None,
-) -> tuple[Array | None, Array, Array | None]:
+) -> tuple[Array | None, Array | None, Array | None]:
     """The gradients of a `conv` layer, given that of its output.
 
     Parameters
@@ -240,6 +241,8 @@ def conv_backward(
         Whether the gradient of the bias is wanted.
     input_gradient : bool
         Whether the gradient of x is wanted; a net's first layer needs none.
+    weight_gradient : bool
+        Whether the gradient of w is wanted; layers that are not trained need none.
     method : {"auto", "direct", "winograd4", "winograd2", "fft"}
         How to compute the gradients of x and of w. ``"auto"`` takes for each what has the least predicted time;
         `explain_backward` says what and why.
@@ -250,7 +253,7 @@ def conv_backward(
     -------
     dx : ndarray or None
         In the shape of x.
-    dw : ndarray
+    dw : ndarray or None
         In the shape of w.
     db : ndarray or None
         Shape (O,).
@@ -276,7 +279,7 @@ def conv_backward(
     result, computed = arithmetic(grad, x, w)
     layer = make_layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
     dx = new_array(x.shape, result, last) if input_gradient else None
-    dw = np.empty(w.shape, result)
+    dw = np.empty(w.shape, result) if weight_gradient else None
     db = np.empty(w.shape[:1], result) if bias else None
     layer.gradients(grad, x, w, dx, dw, db, method, resolve_workers(workers))
     if dx is not None and last:
@@ -326,9 +329,10 @@ def explain_backward(
     gradient of w
     """
     shape = tuple(integers(x_shape, "x_shape"))
-    if is_channels_last(layout) and len(shape) > 1:
+    last = is_channels_last(layout)
+    if last and len(shape) > 1:
         shape = (shape[0], shape[-1], *shape[1:-1])
     _, computed = arithmetic(float_array(np.empty(0, dtype), "dtype"))
     taps = tuple(integers(w_shape, "w_shape"))
     layer = make_layer(shape, taps, stride, padding, dilation, groups, boundary, computed)
-    return layer.explain_gradients(method)
+    return layer.explain_gradients(not last, method)

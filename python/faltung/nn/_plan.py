@@ -161,6 +161,7 @@ def plan(
         w,
         bias_array(bias, computed),
         is_relu(activation),
+        not last,
         method,
         resolve_workers(workers),
     )
