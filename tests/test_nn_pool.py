@@ -274,6 +274,20 @@ def test_nan_in_planes_of_one_window(level, rng, side):
     np.testing.assert_array_equal(np.isnan(nn.avg_pool(x, side))[..., 0, 0], np.isnan(flat).any(-1))
 
 
+@pytest.mark.parametrize("channels", [40, 384, 1300])  # one group of lanes, and several
+@pytest.mark.parametrize("side", [3, 19])  # sums that are added up once, and several times
+def test_one_window_on_planes_with_channels_inside(level, rng, channels, side):
+    x = rng.standard_normal((2, side, side, channels)).astype(np.float32)
+    wide = x.astype(np.float64)
+    plane = (1, 2)
+    largest = nn.max_pool(x, side, layout="NHWC")
+    np.testing.assert_array_equal(largest, x.max(axis=plane, keepdims=True))
+    mean = nn.avg_pool(x, side, layout="NHWC")
+    np.testing.assert_allclose(mean, wide.mean(axis=plane, keepdims=True), rtol=0, atol=1e-6)
+    norm = nn.lp_pool(x, side, p=2, layout="NHWC")
+    np.testing.assert_allclose(norm, np.sqrt((wide**2).sum(axis=plane, keepdims=True)), rtol=1e-6)
+
+
 def test_equal_samples_take_the_first(rng):
     x = rng.integers(0, 3, (2, 4, 12, 13)).astype(np.float32)
     for case in (((12, 13), (5, 9), (1, 2), [(2, 2), (4, 4)], (1, 1), False),

@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "layers/channel_lines.hpp"
+#include "layers/conv_pointwise_inside.hpp"
 #include "lines/extend.hpp"
 #include "parallel/parallel_for.hpp"
 
@@ -100,7 +101,7 @@ Adjoint<T>::Adjoint(const ConvLayer& layer, const WeightView<T>& weights,
       weights_(weights),
       table_(&table),
       make_(std::move(make)) {
-    if (at_once) patches_ = Pointwise<T>::of_adjoint(layer, weights, table);
+    if (at_once) tiles_ = Pointwise<T>::of_adjoint(layer, weights, table);
 }
 
 template <class T>
@@ -127,17 +128,7 @@ void Adjoint<T>::run(const ArrayView& out, const ArrayView& x, const Ending& end
 template <class T>
 void Adjoint<T>::run_parts(const ArrayView& out, const ArrayView& x, const Ending& ending,
                            const Context& context) const {
-    if (patches_ && patches_->serves(out, x)) {
-        ArrayView inside = x;
-        bool covered = true;
-        for (int a = 0; a < layer_axes; ++a) {
-            const Axis& axis = layer_.axes[static_cast<std::size_t>(a)];
-            covered = covered && axis.out * axis.step == axis.x;
-            inside.data += axis.first * x.strides[2 + a];
-        }
-        if (!covered) fill(x, ending);
-        return patches_->run(out, inside, ending, context);
-    }
+    if (tiles_ && run_at_once(out, x, ending, context)) return;
     if (!reaches_every_sample(layer_)) fill(x, ending);
     for_each_part(layer_, [&](const Residues& residues) {
         const ConvLayer part = part_layer(layer_, residues);
@@ -155,6 +146,61 @@ void Adjoint<T>::run_parts(const ArrayView& out, const ArrayView& x, const Endin
         }
         make_(part, view)->run(out, target, ending, context);
     });
+}
+
+/// Windows that tile x, all their taps together. False where the arrays are of another kind.
+template <class T>
+bool Adjoint<T>::run_at_once(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                             const Context& context) const {
+    const bool apart = tiles_->serves(out, x);
+    if (!apart && (layer_.groups > 1 || !PointwiseInside<T>::serves_tiles(out, x))) return false;
+    ArrayView inside = x;
+    bool covered = true;
+    for (int a = 0; a < layer_axes; ++a) {
+        const Axis& axis = layer_.axes[static_cast<std::size_t>(a)];
+        covered = covered && axis.out * axis.step == axis.x;
+        inside.data += axis.first * x.strides[2 + a];
+    }
+    if (!covered) fill(x, ending);
+    if (apart)
+        tiles_->run(out, inside, ending, context);
+    else
+        run_inside(out, inside, ending, context);
+    return true;
+}
+
+/// A row of a window is a run of taps with their channels, all of them outputs.
+template <class T>
+void Adjoint<T>::run_inside(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                            const Context& context) const {
+    const Index channels = layer_.inputs, steps = layer_.outputs, along = layer_.axes[2].k;
+    const Index rows = layer_.axes[0].k * layer_.axes[1].k, outputs = channels * along;
+    ConvLayer flat = flat_adjoint(layer_);
+    flat.outputs = outputs;
+    // [row][step][tap][channel]
+    const Workspace turned(static_cast<std::size_t>(rows * steps * outputs) * sizeof(T));
+    const microkernels::LayerTable<T>& loops = layer_loops<T>(*table_);
+    parallel_for(steps, context, [&](Index k, int) {
+        for (Index r = 0; r < rows; ++r)
+            loops.transpose(weights_.data + k * weights_.output + r * along, weights_.input,
+                            channels, along, turned.as<T>() + (r * steps + k) * outputs, channels);
+    });
+    Ending each = ending;  // every tap of a channel has its bias
+    const Workspace biases(ending.bias ? static_cast<std::size_t>(outputs) * sizeof(T) : 0);
+    if (ending.bias) {
+        for (Index o = 0; o < outputs; ++o)
+            biases.as<T>()[o] = static_cast<const T*>(ending.bias)[o % channels];
+        each.bias = biases.data();
+    }
+    const WindowTaps taps{{layer_.axes[0].k, layer_.axes[1].k, along}};
+    PointwiseInside<T>(flat, *table_, taps)
+        .run(out, x,
+             {.data = turned.as<T>(),
+              .group = 0,
+              .output = 1,
+              .input = outputs,
+              .tap = {0, steps * outputs, 0}},
+             each, context);
 }
 
 /// Where no tap arrives there is the bias alone.

@@ -29,6 +29,10 @@ public:
 private:
     void run_parts(const ArrayView& out, const ArrayView& x, const Ending& ending,
                    const Context& context) const;
+    bool run_at_once(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                     const Context& context) const;
+    void run_inside(const ArrayView& out, const ArrayView& x, const Ending& ending,
+                    const Context& context) const;
     void fill(const ArrayView& x, const Ending& ending) const;
     void fold(const ArrayView& extended, const ArrayView& x, const Context& context) const;
 
@@ -37,7 +41,7 @@ private:
     WeightView<T> weights_;
     const microkernels::Table* table_;
     MakeConv<T> make_;
-    std::unique_ptr<Pointwise<T>> patches_;
+    std::unique_ptr<Pointwise<T>> tiles_;  // where windows tile x, for channels that lie apart
 };
 
 extern template class Adjoint<float>;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "layers/box_grid.hpp"
 #include "layers/channel_lines.hpp"
@@ -44,6 +45,7 @@ struct PointwiseInside<T>::Arrays {
     Index x_pitch;
     T* out;
     Index out_pitch;
+    std::optional<PlacedArray<T>> tiled;  // out, if it is made of windows
     const T* bias;
     bool relu, stream;
 };
@@ -54,13 +56,22 @@ struct PointwiseInside<T>::Piece {
 };
 
 template <class T>
-PointwiseInside<T>::PointwiseInside(const ConvLayer& layer, const microkernels::Table& table)
-    : layer_(layer), loops_(&layer_loops<T>(table)) {}
+PointwiseInside<T>::PointwiseInside(const ConvLayer& layer, const microkernels::Table& table,
+                                    const WindowTaps& taps)
+    : layer_(layer), taps_(taps), loops_(&layer_loops<T>(table)) {}
 
 template <class T>
 bool PointwiseInside<T>::serves(const ArrayView& x, const ArrayView& out) {
     return x.dtype == dtype_of<T> && out.dtype == dtype_of<T> && position_pitch(x) > 0 &&
            position_pitch(out) > 0;
+}
+
+template <class T>
+bool PointwiseInside<T>::serves_tiles(const ArrayView& x, const ArrayView& out) {
+    const auto bytes = static_cast<Index>(sizeof(T));
+    const bool inside = out.shape[1] == 1 || out.strides[1] == bytes;
+    return x.dtype == dtype_of<T> && out.dtype == dtype_of<T> && position_pitch(x) > 0 && inside &&
+           out.strides[4] == out.shape[1] * bytes;
 }
 
 template <class T>
@@ -79,7 +90,8 @@ auto PointwiseInside<T>::cut() const -> Cut {
     Index tiles = std::clamp<Index>(cached_bytes / (std::max(steps, width()) * bytes * tile), 1,
                                     tiles_of(positions()));
     Index some = std::clamp<Index>(cached_bytes / (tiles * tile * width() * bytes), 1, banks());
-    const double wanted = std::clamp(layer_.products() / 32, least_work, most_work);
+    const double wanted =
+        std::clamp(layer_.products() * static_cast<double>(rows()) / 32, least_work, most_work);
     const auto work = [&] {
         return static_cast<double>(layer_.inputs) * static_cast<double>(tiles * tile) *
                static_cast<double>(some * width());
@@ -93,14 +105,20 @@ auto PointwiseInside<T>::cut() const -> Cut {
 template <class T>
 void PointwiseInside<T>::run(const ArrayView& x, const ArrayView& out, const WeightView<T>& weights,
                              const Ending& ending, const Context& context) const {
-    const Arrays arrays{
+    Arrays arrays{
         .x = reinterpret_cast<const T*>(x.data),
         .x_pitch = position_pitch(x),
         .out = reinterpret_cast<T*>(out.data),
         .out_pitch = position_pitch(out),
+        .tiled = {},
         .bias = static_cast<const T*>(ending.bias),
         .relu = ending.relu,
         .stream = static_cast<std::size_t>(product(out.shape)) * sizeof(T) >= ending.stream_from};
+    if (taps_.all() > 1) {
+        const WindowTaps down{{taps_.along[0], taps_.along[1], 1}};
+        const Index start[] = {0, 0, 0};
+        arrays.tiled = PlacedArray<T>(out, layer_, down, start, taps_.along);
+    }
     const Cut piece = cut();
     const Index pieces = (positions() - 1) / piece.positions + 1;
     const Index parts = (banks() - 1) / piece.banks + 1;
@@ -170,9 +188,10 @@ void PointwiseInside<T>::run_piece(const Arrays& arrays, const WeightView<T>& we
 template <class T>
 void PointwiseInside<T>::pack(const WeightView<T>& weights, Index group, Index bank, Index first,
                               Index steps, T* to) const {
-    const Index output = bank * width(), count = std::min(width(), layer_.outputs - output);
-    const T* from =
-        weights.data + group * weights.group + output * weights.output + first * weights.input;
+    const Index output = bank % banks_of_row() * width();
+    const Index count = std::min(width(), layer_.outputs - output);
+    const T* from = weights.data + bank / banks_of_row() * weights.tap[1] + group * weights.group +
+                    output * weights.output + first * weights.input;
     if (count < width()) std::fill_n(to, steps * width(), T{0});
     if (weights.input == 1)
         return loops_->transpose(from, weights.output, count, steps, to, width());
@@ -186,17 +205,30 @@ void PointwiseInside<T>::pack(const WeightView<T>& weights, Index group, Index b
 template <class T>
 void PointwiseInside<T>::finish(const Arrays& arrays, const Piece& piece, Index bank, const T* sums,
                                 Index first, Index last) const {
-    const Index channel = piece.group * layer_.outputs + bank * width();
-    loops_->finish({.from = sums,
-                    .pitch = width(),
-                    .places = last - first,
-                    .channels = std::min(width(), layer_.outputs - bank * width()),
-                    .bias = arrays.bias ? arrays.bias + channel : nullptr,
-                    .relu = arrays.relu,
-                    .stream = arrays.stream,
-                    .to = arrays.out + (piece.first + first) * arrays.out_pitch + channel,
-                    .to_place = arrays.out_pitch,
-                    .to_channel = 1});
+    const Index output = bank % banks_of_row() * width();
+    const Index channel = piece.group * layer_.outputs + output;
+    const auto put = [&](const T* from, Index places, T* to, Index to_place) {
+        loops_->finish({.from = from,
+                        .pitch = width(),
+                        .places = places,
+                        .channels = std::min(width(), layer_.outputs - output),
+                        .bias = arrays.bias ? arrays.bias + channel : nullptr,
+                        .relu = arrays.relu,
+                        .stream = arrays.stream,
+                        .to = to,
+                        .to_place = to_place,
+                        .to_channel = 1});
+    };
+    if (!arrays.tiled)
+        return put(sums, last - first,
+                   arrays.out + (piece.first + first) * arrays.out_pitch + channel,
+                   arrays.out_pitch);
+    const Index row = bank / banks_of_row();
+    arrays.tiled->for_each_run(piece.first + first, piece.first + last, [&](const auto& run) {
+        put(sums, run.count, run.at + arrays.tiled->channel(channel * rows() + row),
+            arrays.tiled->place());
+        sums += run.count * width();
+    });
 }
 
 template class PointwiseInside<float>;

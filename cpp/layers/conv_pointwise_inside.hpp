@@ -1,18 +1,24 @@
 // Kernels of one tap on arrays whose channels lie side by side: a product of matrices in place,
-// with lanes over output channels.
+// with lanes over output channels. Adjoints of windows that tile x are such layers too.
 #pragma once
 
 #include "layers/conv.hpp"
+#include "layers/place_runs.hpp"
 
 namespace faltung::layers {
 
 template <class T>
 class PointwiseInside {
 public:
-    PointwiseInside(const ConvLayer& layer, const microkernels::Table& table);
+    /// With `taps` results are windows that tile `out`: a row of taps, each with all channels, is
+    /// the outputs of the layer. From one row to the next it is weights.tap[1] numbers.
+    PointwiseInside(const ConvLayer& layer, const microkernels::Table& table,
+                    const WindowTaps& taps = {});
 
     /// Whether these arrays hold T at equidistant positions.
     static bool serves(const ArrayView& x, const ArrayView& out);
+    /// The same where windows tile out.
+    static bool serves_tiles(const ArrayView& x, const ArrayView& out);
     void run(const ArrayView& x, const ArrayView& out, const WeightView<T>& weights,
              const Ending& ending, const Context& context) const;
     std::size_t workspace_bytes() const;
@@ -31,7 +37,9 @@ private:
     Index width() const {
         return layer_.outputs > loops_->lanes ? 2 * loops_->lanes : loops_->lanes;
     }
-    Index banks() const { return (layer_.outputs - 1) / width() + 1; }
+    Index rows() const { return taps_.along[0] * taps_.along[1]; }
+    Index banks_of_row() const { return (layer_.outputs - 1) / width() + 1; }
+    Index banks() const { return rows() * banks_of_row(); }
 
     void run_piece(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
     void pack(const WeightView<T>& weights, Index group, Index bank, Index first, Index steps,
@@ -40,6 +48,7 @@ private:
                 Index last) const;
 
     ConvLayer layer_;
+    WindowTaps taps_;
     const microkernels::LayerTable<T>* loops_;
 };
 

@@ -16,6 +16,14 @@ namespace {
 
 using microkernels::Combine;
 
+/// Samples that are combined in one go, if windows do not meet.
+constexpr Index most_together = 32;
+/// Positions of a plane that are combined at once, few enough to be fetched ahead by the hardware,
+/// and how many such sums wait to be added up.
+constexpr Index most_positions = 8, most_sums = 32;
+/// Tasks for planes of many channels, as long as a task has so many of them.
+constexpr Index wanted_tasks = 8, least_lanes = 128;
+
 template <class T>
 class ForwardPass {
 public:
@@ -37,6 +45,8 @@ public:
         const Axis &d = frame.depth, &h = frame.height;
         // each row of x is read by one window only, or there are few of them
         direct_ = in_place && (d.k * h.k <= 8 || h.step >= h.reach());
+        apart_ = direct_ && frame.lanes > 1 && frame.width.step >= frame.width.reach() &&
+                 d.k * h.k * frame.width.k <= most_together;
         shape_ = BlockShape(frame, direct_, static_cast<Index>(sizeof(T)));
     }
 
@@ -50,6 +60,7 @@ public:
 
     void run(const Block& block, std::byte* scratch) const {
         if (shape_.piece > 0) return by_pieces(block, reinterpret_cast<T*>(scratch));
+        if (apart_) return by_windows(block, reinterpret_cast<T*>(scratch));
         const Axis& w = frame_.width;
         Lines lines;
         lines.begin = w.first + block.w_begin * w.step;
@@ -102,6 +113,71 @@ private:
             }
             T* const inside = fill_sides(lines, rows + (o - block.h_begin) * shape_.pitch);
             combine(source_.how, under, inside_numbers(lines), inside);
+        }
+    }
+
+    /// Windows of few samples that do not meet along their rows: all samples of one at once.
+    void by_windows(const Block& block, T* spare) const {
+        const Axis &d = frame_.depth, &h = frame_.height, &w = frame_.width;
+        const Index lanes = frame_.lanes;
+        const auto whole = loops_.combine[static_cast<int>(source_.how)];
+        struct {
+            Index begin, end;
+        } inside{};  // outputs whose windows lie inside along their rows
+        inside.begin = std::clamp((-w.first + w.step - 1) / w.step, block.w_begin, block.w_end);
+        inside.end =
+            w.x < w.reach() + w.first
+                ? inside.begin
+                : std::clamp((w.x - w.reach() - w.first) / w.step + 1, inside.begin, block.w_end);
+        Rows<T> lines, under;
+        for (Index o = block.h_begin; o < block.h_end; ++o) {
+            lines.clear();
+            for (Index td = 0; td < d.k; ++td) {
+                const Index z = d.first + block.d * d.step + td * d.dilation;
+                for (Index th = 0; th < h.k; ++th) {
+                    const Index y = h.first + o * h.step + th * h.dilation;
+                    if (z < 0 || z >= d.x || y < 0 || y >= h.x) continue;
+                    const Index at[4] = {block.sample, block.group, z, y};
+                    lines.push_back(source_.in_place(at, 0, w.x));
+                }
+            }
+            const Index at[4] = {block.sample, block.group, block.d, o};
+            T* const there = writer_.in_place(at, block.w_begin, block.w_end);
+            T* const line = there ? there : spare;
+            const auto edge = [&](Index begin, Index end) {
+                for (Index c = begin; c < end; ++c) {
+                    under.clear();
+                    for (Index i = 0; i < lines.size(); ++i)
+                        for (Index t = 0; t < w.k; ++t) {
+                            const Index column = w.first + c * w.step + t * w.dilation;
+                            if (column >= 0 && column < w.x)
+                                under.push_back(lines.data()[i] + column * lanes);
+                        }
+                    T* const to = line + (c - block.w_begin) * lanes;
+                    if (under.empty())
+                        std::fill_n(to, lanes, neutral_);
+                    else
+                        combine(source_.how, under, lanes, to);
+                }
+            };
+            if (lines.empty()) {
+                std::fill_n(line, (block.w_end - block.w_begin) * lanes, neutral_);
+            } else {
+                edge(block.w_begin, inside.begin);
+                const T* taps[most_together];
+                Index count = 0;
+                for (Index i = 0; i < lines.size(); ++i)
+                    for (Index t = 0; t < w.k; ++t)
+                        taps[count++] = lines.data()[i] +
+                                        (w.first + inside.begin * w.step + t * w.dilation) * lanes;
+                for (Index c = inside.begin; c < inside.end; ++c) {
+                    whole(taps, count, lanes, line + (c - block.w_begin) * lanes);
+                    for (Index i = 0; i < count; ++i) taps[i] += w.step * lanes;
+                }
+                edge(inside.end, block.w_end);
+            }
+            finish(block, at, line);
+            if (!there) writer_.write(at, block.w_begin, block.w_end, line);
         }
     }
 
@@ -299,7 +375,7 @@ private:
     const microkernels::PoolTable<T>& loops_;
     PoolSource<T> source_;
     LineWriter<T> writer_;
-    bool flips_, direct_;
+    bool flips_, direct_, apart_;
     Ladder along_, down_;
     T neutral_;
     Combine join_;
@@ -332,6 +408,56 @@ bool fold_planes(const PoolSpec& spec, const PoolFrame& frame, const ArrayView& 
     return true;
 }
 
+/// The same of several channels side by side: positions are rows, combined where they stand.
+template <class T>
+bool join_positions(const PoolSpec& spec, const PoolFrame& frame, const ArrayView& x,
+                    const ArrayView& out, const microkernels::Table& table,
+                    const Context& context) {
+    const ArrayView planes = frame.planes_of_x(x), results = frame.planes_of_result(out);
+    const bool raises = spec.kind == Pool::norm && spec.power != 1 && spec.power != 2;
+    const SingleWindow window(frame);
+    if (frame.lanes == 1 || frame.samples == 0 || raises || window.size() < 1 ||
+        planes.dtype != dtype_of<T> || results.dtype != dtype_of<T>)
+        return false;
+    const PoolSource<T> source(frame, spec, planes, table);
+    const microkernels::PoolTable<T>& loops = pool_loops<T>(table);
+    const auto combine = loops.combine[static_cast<int>(source.how)];
+    const auto join =
+        loops.combine[static_cast<int>(spec.kind == Pool::max ? Combine::max : Combine::sum)];
+    const Index divisor = frame.divisor(spec, 0, 0, 0), all = frame.lanes * frame.groups;
+    const Index parts =
+        std::clamp<Index>(wanted_tasks / frame.samples, 1, std::max<Index>(1, all / least_lanes));
+    parallel_for(frame.samples * parts, context, [&](Index task, int) {
+        const Index sample = task / parts, first = all * (task % parts) / parts;
+        const Index lanes = all * (task % parts + 1) / parts - first;
+        const std::byte* from = planes.data + sample * planes.strides[0] +
+                                window.begin * planes.strides[4] +
+                                first * static_cast<Index>(sizeof(T));
+        T* const to = reinterpret_cast<T*>(results.data + sample * results.strides[0]) + first;
+        const Workspace space(static_cast<std::size_t>((most_sums + 1) * lanes) * sizeof(T));
+        T* sums[most_sums + 1];  // of some positions each; the last one is spare
+        for (Index i = 0; i <= most_sums; ++i) sums[i] = space.as<T>() + i * lanes;
+        Index count = 0;
+        for (Index i = 0; i < window.size(); i += most_positions) {
+            const T* rows[most_positions];
+            const Index some = std::min(most_positions, window.size() - i);
+            for (Index r = 0; r < some; ++r)
+                rows[r] = reinterpret_cast<const T*>(from + (i + r) * planes.strides[4]);
+            if (count == most_sums) {
+                join(sums, count, lanes, sums[most_sums]);
+                std::swap(sums[0], sums[most_sums]);
+                count = 1;
+            }
+            combine(rows, some, lanes, sums[count++]);
+        }
+        join(sums, count, lanes, to);
+        if (spec.kind == Pool::sum && divisor != 1) loops.divide(to, lanes, divisor);
+        if (spec.kind == Pool::norm && spec.power == 2)
+            for (Index i = 0; i < lanes; ++i) to[i] = std::sqrt(to[i]);
+    });
+    return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -339,7 +465,8 @@ void pool_values(const PoolSpec& spec, const ArrayView& x, const ArrayView& out,
                  const microkernels::Table& table, const Context& context) {
     const PoolFrame frame(spec, x, false, most_lanes);
     if constexpr (!std::is_same_v<T, std::int64_t>) {
-        if (SingleWindow::suits(frame) && fold_planes<T>(spec, frame, x, out, table, context))
+        if (SingleWindow::suits(frame) && (fold_planes<T>(spec, frame, x, out, table, context) ||
+                                           join_positions<T>(spec, frame, x, out, table, context)))
             return;
         if (frame.lanes == 1 && can_turn<T>(x, out, table))
             if (const Index outputs = turned_outputs<T>(spec, x, table)) {

@@ -57,6 +57,7 @@ public:
           writer_(frame.lines(frame.planes_of_x(dx), arithmetic_of<T>, {}), frame.planes_of_x(dx),
                   table),
           apart_(frame.width.dilation == 1 && frame.width.step >= frame.width.k),
+          repeats_(apart_ && spec.kind == Pool::sum),
           along_(apart_ ? 1 : frame.width.k),
           blocks_(adjoint(frame, apart_)),
           shape_(blocks_, true, static_cast<Index>(sizeof(T)), false) {
@@ -92,17 +93,22 @@ public:
             for (Index o = rows.first; o < rows.last; ++o)
                 if (Holders::holds(h, o, y))
                     holding.push_back(gathered + (o - rows.first) * gathered_);
+            const bool one = holding.size() == 1;
             if (n == 0 || holding.empty())
                 std::fill_n(sum, n, T{0});
-            else
+            else if (!one)
                 add(holding, n, sum);
-            T* const row = spread + (y - block.h_begin) * shape_.pitch;
+            const T* const shares = one ? holding[0] : sum;
+            const Index at[4] = {block.sample, block.group, block.d, y};
+            T* const there = repeats_ ? writer_.in_place(at, block.w_begin, block.w_end) : nullptr;
+            T* const row = there ? there : spread + (y - block.h_begin) * shape_.pitch;
             if (apart_)
-                repeat(block, columns, sum, row);
+                repeat(block, columns, shares, row);
             else
-                place(block, columns, sum, row);
+                place(block, columns, shares, row);
+            if (repeats_ && !there) writer_.write(at, block.w_begin, block.w_end, row);
         }
-        along(block, spread);
+        if (!repeats_) along(block, spread);
     }
 
 private:
@@ -164,18 +170,25 @@ private:
     void repeat(const Block& block, const Holders& columns, const T* sum, T* row) const {
         const Axis& w = frame_.width;
         const Index lanes = frame_.lanes;
-        std::fill_n(row, (block.w_end - block.w_begin) * lanes, T{0});
+        Index done = block.w_begin;  // columns between windows get nothing
+        const auto skip = [&](Index column) {
+            std::fill_n(row + (done - block.w_begin) * lanes, (column - done) * lanes, T{0});
+        };
         for (Index o = columns.first; o < columns.last; ++o) {
             const Index start = w.first + o * w.step;
             const Index from = std::max(start, block.w_begin),
                         to = std::min(start + w.k, block.w_end);
+            if (from >= to) continue;
+            skip(from);
             const T* const value = sum + (o - columns.first) * lanes;
             T* const first = row + (from - block.w_begin) * lanes;
             if (lanes == 1)
                 for (Index i = 0; i < to - from; ++i) first[i] = *value;
             else
                 for (Index i = 0; i < to - from; ++i) std::copy_n(value, lanes, first + i * lanes);
+            done = to;
         }
+        skip(block.w_end);
     }
 
     /// At the start of each window its gradient, zero between: what a sample gets is the sum over
@@ -233,7 +246,8 @@ private:
     const microkernels::PoolTable<T>& loops_;
     LineReader<T> grads_, xs_, ys_;
     LineWriter<T> writer_;
-    bool apart_;
+    bool apart_;    // windows do not meet along a row
+    bool repeats_;  // what is repeated along a row is its gradient
     Ladder along_;
     PoolFrame blocks_;
     BlockShape shape_;
