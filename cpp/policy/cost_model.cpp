@@ -14,21 +14,27 @@ namespace {
 constexpr double waking = 7000;  // and joining another worker, where two had been at work before
 
 // Direct sums. A row of results: of an image, of a line by itself, which is fetched into a buffer
-// of its own, of columns. A row of samples: as it is, continued by a boundary, converted; rows that
-// reach into x without that are half as dear.
-constexpr double direct_call = 600, direct_row = 8, direct_line_row = 49, direct_column_row = 5;
-constexpr double read_row = 13, continued_row = 9, converted_row = 8, direct_plane = 2;
-constexpr double wide_row = 256, wide_share = 0.5;
-constexpr double direct_sums = 1.05, direct_sums_1d = 1.15,
-                 direct_sums_3d = 1.3;  // of what calibration says
-constexpr double one_tap = 0.55;        // of what a pass is said to take for an output
+// of its own, of columns, of products with one tap; one shorter than a vector is staged. A row of
+// samples: as it stands in x, copied with its border or because it is converted, continued by a
+// boundary, taken apart for a step, looked at for NaN.
+constexpr double direct_call = 650, direct_row = 2, direct_line_row = 65, direct_column_row = 9,
+                 direct_one_tap_row = 28, direct_plane = 2, staged_row = 5;
+constexpr double standing_row = 3, copied_row = 15, continued_row = 10, listed_row = 15,
+                 phased_row = 10;
+constexpr double copied_below = 4096;  // bytes (direct/dense_pass.cpp)
+// Of what calibration says: results, and sums. Vectors that are left at the end of a row, fewer
+// than a block has, share less.
+constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.4;
+constexpr double direct_sums = 0.92, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
+constexpr double block_vectors = 4, left_over = 1.4;
 constexpr double unshared = 2.6;  // a tap, where neighbouring rows of results share no samples
-constexpr double direct_far_3d = 0.012;  // a byte of arrays beyond the second-level cache
-constexpr double byte_row = 45;          // copied with its border
+// A byte of arrays beyond the second-level cache: of one axis, of images, of volumes.
+constexpr double direct_far_1d = 0.0025, direct_far = 0.008, direct_far_3d = 0.012;
+constexpr double byte_row = 45;                                     // copied with its border
 constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in direct/dense.cpp
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 // With every row it begins anew.
-constexpr double listed_line_tap = 2.2, listed_image_tap = 4, listed_row_tap = 3;
+constexpr double listed_line_tap = 2.2, listed_image_tap = 2.5, listed_row_tap = 1.3;
 // Of a line whose neighbouring taps meet samples further apart; of neighbours loads are saved.
 constexpr double spaced_line_tap = 1.6;
 // The same of rows that are taken apart for a step, of few phases and taps. Along a line dense taps
@@ -45,20 +51,23 @@ constexpr double separable_call = 500, separable_axis = 160;  // beyond the firs
 constexpr double separable_row = 17, separable_read_row = 24;
 // The last vectors of a line wait for one tap after another.
 constexpr double line_end_tap = 1.3;
-constexpr double pass_output = 0.25, line_output = 0.65;
-constexpr double pass_sums = 1.17, pass_sums_3d = 1.9;
-constexpr double scaling = 0.4;  // a pass of one tap, against any other before its taps
+constexpr double pass_output = 0.2, line_output = 0.57;
+constexpr double pass_sums = 1.05, pass_sums_3d = 1.9;
+constexpr double scaling = 0.37;  // a pass of one tap, against any other before its taps
 
 // Results of another dtype than they are computed in: a row, and a number of it.
 constexpr double written_row = 18, written_number = 0.28;
 
 // A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. What is
 // left of it where loops fetch ahead.
-constexpr double far_byte = 1.0 / 14, direct_waits = 0.2, passes_wait = 0.35, line_waits = 0.15;
+constexpr double far_byte = 1.0 / 14, direct_waits = 0.35, passes_wait = 0.35, line_waits = 0.15,
+                 scaling_waits = 0.5;
 
 double direct_tasks(double work) { return work > direct_shared_work ? work / direct_task_work : 1; }
 
-double rounded_up(double value, double unit) { return std::ceil(value / unit) * unit; }
+double lanes_of(const microkernels::Table& level, Arithmetic arithmetic) {
+    return static_cast<double>(level.vector_bytes) / static_cast<double>(size_of(arithmetic));
+}
 
 }  // namespace
 
@@ -83,11 +92,11 @@ CostModel::CostModel(const Problem& problem, const Traits& traits, const microke
     for (const Axis& axis : problem_.axes) convolved_ += axis.k > 1;
 }
 
-double CostModel::shared(double nanoseconds, double tasks) const {
+double CostModel::shared(double nanoseconds, double tasks, double joins) const {
     tasks = std::ceil(tasks);
     const double workers = std::min(static_cast<double>(traits_.workers), tasks);
     if (workers <= 1 || nanoseconds < worth_waking * 1e9) return nanoseconds;
-    return nanoseconds * std::ceil(tasks / workers) / tasks + waking;
+    return std::min(nanoseconds, nanoseconds * std::ceil(tasks / workers) / tasks + joins * waking);
 }
 
 double CostModel::array_bytes() const {
@@ -105,17 +114,22 @@ double CostModel::waiting(double scratch, double trips) const {
     return far_byte * (arrays + trips * scratch) * (1 - kept / (arrays + scratch));
 }
 
+double CostModel::beyond_l2() const {
+    return std::max(0.0, array_bytes() - static_cast<double>(machine().caches.l2) / 2);
+}
+
 double CostModel::rows() const {
     return static_cast<double>(problem_.outputs()) /
            static_cast<double>(problem_.axes.back().out * problem_.inner);
 }
 
-double CostModel::numbers() const {
+double CostModel::vectors() const {
     const Axis& last = problem_.axes.back();
-    const double lanes = static_cast<double>(level_.vector_bytes) /
-                         static_cast<double>(size_of(problem_.arithmetic));
-    const double row = static_cast<double>(last.out) * static_cast<double>(problem_.lanes());
-    return rows() * rounded_up(row, lanes);
+    return static_cast<double>(last.out * problem_.lanes()) / lanes_of(level_, problem_.arithmetic);
+}
+
+double CostModel::numbers() const {
+    return rows() * std::ceil(vectors()) * lanes_of(level_, problem_.arithmetic);
 }
 
 bool CostModel::converts_samples(Arithmetic arithmetic) const {
@@ -126,11 +140,20 @@ bool CostModel::converts_samples(Arithmetic arithmetic) const {
 /// For a row of samples that a sum is made of.
 double CostModel::row_of_samples() const {
     const Axis& last = problem_.axes.back();
-    double ns = read_row;
-    if (problem_.boundary != Boundary::zero && !last.inside()) ns += continued_row;
-    if (converts_samples(problem_.arithmetic)) return ns + converted_row;
-    const double inside = static_cast<double>((last.x - last.reach()) * problem_.lanes());
-    return inside < wide_row ? ns : ns * wide_share;
+    const bool converted = converts_samples(problem_.arithmetic);
+    const double inside = static_cast<double>((last.x - last.reach()) * problem_.lanes()) *
+                          static_cast<double>(size_of(problem_.arithmetic));
+    if (!converted && (last.k == 1 || inside >= copied_below)) return standing_row;
+    return problem_.boundary != Boundary::zero && !last.inside() ? copied_row + continued_row
+                                                                 : copied_row;
+}
+
+/// How much longer the sums of a row take than those of whole blocks of vectors.
+double CostModel::left_over_share() const {
+    const double all = std::ceil(vectors()), left = std::fmod(all, block_vectors);
+    // three that follow others are a block, one of whose vectors is summed twice
+    if (left == block_vectors - 1 && all > left) return (all + 1) / all;
+    return 1 + (left_over - 1) * left / all;
 }
 
 double CostModel::writing(Arithmetic arithmetic) const {
@@ -175,7 +198,12 @@ Prediction CostModel::direct() const {
     const double high = row_axis < 0 ? 1 : static_cast<double>(problem_.axes[row_axis].k);
     const double planes =
         static_cast<double>(problem_.taps()) / (high * static_cast<double>(last.k));
-    const bool shares = high == 1 || problem_.axes[row_axis].step == 1;
+    const Index row_axis_step = row_axis < 0 ? 1 : problem_.axes[row_axis].step;
+    const double row_step = std::min(high, static_cast<double>(row_axis_step));
+    const bool shares = high == 1 || row_axis_step == 1;
+    Index plane_step = 1;  // of the innermost axis of planes
+    for (int a = 0; a < row_axis; ++a)
+        if (problem_.axes[a].k > 1) plane_step = problem_.axes[a].step;
 
     // a complex kernel on one axis is two real ones; on several both sums are made in one go
     const double parts = problem_.complex_kernel ? 2 : 1;
@@ -185,30 +213,39 @@ Prediction CostModel::direct() const {
     // without phases a stepped row is computed in full
     const double spaced =
         line && traits_.listed == 0 && last.dilation * problem_.lanes() > 2 ? spaced_line_tap : 1;
-    const double dense = line             ? direct_sums_1d * spaced
-                         : convolved_ > 2 ? direct_sums_3d
-                                          : direct_sums;
+    const bool cut = traits_.listed == 0 && taps > taps_at_once;
+    const double dense =
+        line ? direct_sums_1d * spaced
+             : (convolved_ > 2 && !cut ? direct_sums_3d : direct_sums) * left_over_share();
     const double sums = convolved_ == 0 ? 0
                         : phased        ? direct_sums * (line ? phased_line_tap : phased_image_tap)
                                         : dense * step * (shares ? 1 : unshared);
-    const double outputs = (convolved_ == 0  ? one_tap
-                            : convolved_ > 2 ? direct_sums_3d
-                                             : 1) *
+    const double outputs = (convolved_ == 0   ? one_tap
+                            : convolved_ == 1 ? direct_results_1d
+                                              : direct_results) *
                            step * (convolved_ <= 1 ? parts : 1);
     double ns = numbers() * (outputs * cost.output + parts * sums * taps * cost.tap);
     ns += rows() * (line              ? direct_line_row
+                    : convolved_ == 0 ? direct_one_tap_row
                     : convolved_ == 1 ? direct_column_row
                                       : direct_row + direct_plane * parts * (planes - 1));
-    if (convolved_ > 1 || converts_samples(problem_.arithmetic)) {
-        const bool cut = traits_.listed == 0 && taps > taps_at_once;
-        const double reads = cut ? planes * (1 + (high - 1) / group_rows) : shares ? 1 : high;
-        ns += rows() * reads * row_of_samples();
+    if (vectors() < 1) ns += rows() * staged_row;
+    if (convolved_ > 1 || cut || converts_samples(problem_.arithmetic)) {
+        // planes are kept from one to the next where they do not step, and so are rows
+        const double kept = shares ? 1 : phased ? row_step : high;
+        const double reads =
+            cut ? planes * (1 + (high - 1) / group_rows) : kept * (plane_step > 1 ? planes : 1);
+        ns += rows() * reads *
+              (row_of_samples() + (phased ? phased_row : 0) +
+               (traits_.listed > 0 && !line ? listed_row : 0));
     }
     if (traits_.listed > 0 && !line)
         ns += rows() * listed_row_tap * parts * static_cast<double>(traits_.listed);
-    ns += writing(problem_.arithmetic) + direct_waits * waiting(0, 0);
-    if (convolved_ > 2 && array_bytes() > static_cast<double>(machine().caches.l2) / 2)
-        ns += direct_far_3d * array_bytes();
+    ns += writing(problem_.arithmetic) +
+          (convolved_ == 0 ? scaling_waits : direct_waits) * waiting(0, 0);
+    ns += beyond_l2() * (convolved_ > 2   ? direct_far_3d
+                         : convolved_ > 1 ? direct_far
+                                          : direct_far_1d);
     const double work = parts * numbers() * static_cast<double>(problem_.taps());
     result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (direct_call + shared(ns, direct_tasks(work)));
@@ -245,7 +282,10 @@ Prediction CostModel::separable() const {
         ns += separable_read_row * work.rows;
     else if (problem_.axes.back().k > 1)  // the first and the last box of a line reach beyond it
         ns += separable_read_row * std::min(work.rows, 2 * work.lines);
-    ns += writing(problem_.arithmetic) + (line ? line_waits : passes_wait) * waiting(0, 0);
+    ns += writing(problem_.arithmetic) + (line              ? line_waits
+                                          : convolved_ == 0 ? scaling_waits
+                                                            : passes_wait) *
+                                             waiting(0, 0);
     result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (separable_call + separable_axis * std::max(0, convolved_ - 1) +
                              shared(ns, work.tasks));

@@ -27,19 +27,26 @@ private:
 
     /// Why no transform may serve, or nothing; `points` enter its rounding error.
     std::string transform_objection(double points) const;
-    /// What is left of one worker's time where several find something to do.
-    double shared(double nanoseconds, double tasks) const;
+    /// What is left of one worker's time where several find something to do, and wait for each
+    /// other `joins` times.
+    double shared(double nanoseconds, double tasks, double joins = 1) const;
     /// For memory, where the shared cache does not hold the arrays and `scratch` bytes that are
     /// walked `trips` times.
     double waiting(double scratch, double trips) const;
     Prediction bytes() const;  // direct, by products of bytes
     double row_of_samples() const;
+    double left_over_share() const;
     /// For results that are converted on their way out.
     double writing(Arithmetic arithmetic) const;
     bool converts_samples(Arithmetic arithmetic) const;
     double array_bytes() const;
-    double rows() const;     // of outputs along the last axis
-    double numbers() const;  // that the direct loops write
+    double beyond_l2() const;  // the bytes of both arrays that half of it does not hold
+    double rows() const;       // of outputs along the last axis
+    double vectors() const;    // of results in a row
+    double numbers() const;    // that the direct loops write: whole vectors
+    double far(double points) const;
+    double library_block(double points) const;  // of the whole array, by the library
+    double own_block(double points) const;      // or by transforms of our own
     double line_nanoseconds(double points) const;
     double square_cost(double n) const;
     PerAxis<Index> tile_lengths(int axis) const;

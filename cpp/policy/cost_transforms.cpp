@@ -11,26 +11,34 @@ namespace faltung {
 namespace {
 
 // Nanoseconds on one core, fitted as those of cost_model.cpp.
-constexpr double whole_call = 600, whole_block = 190, whole_line = 40;
-constexpr double whole_scattered = 1.2;  // volumes that the second-level cache does not hold
-constexpr double whole_gathered = 0.6;  // a number of a long line that does not lie as it is wanted
+constexpr double whole_call = 600, whole_block = 170, whole_line = 50;
+constexpr double whole_complex = 1.4;                         // a point of lines of complex samples
+constexpr double whole_far_byte = 0.35, own_far_byte = 0.08;  // beyond the second-level cache
+// Transforms of our own: what each byte of a point is moved, and what each line of several axes
+// takes beside its transform. A point more where samples are converted, where they
+// or the results stand at steps, where a boundary continues rows; a byte of the places of samples
+// that do not lie side by side.
+constexpr double own_byte = 0.18, own_byte_several = 0.25, own_short_line = 9.4;
+constexpr double own_converted = 0.22, own_stepped = 0.75, own_continued = 1.0, own_gathered = 1.7;
 // What makes a task (spectral/whole.cpp, grid.cpp): points, and of columns so many lines.
 constexpr double whole_task = 1 << 15, whole_columns = 16;
+// Blocks no larger than this are a task each; larger ones are shared, pass by pass.
+constexpr double whole_small_block = 4 << 20, whole_joins = 6;
 
-constexpr double tile_call = 1000;
+constexpr double tile_call = 550, tile_each = 50;
 constexpr double tile_task = 1 << 14;  // points that make a task (spectral/overlap_save.cpp)
 // Of a tile's calibrated cost: what every tile takes, what falls away where only part of it holds
 // samples, or results.
 constexpr double tile_always = 0.55, tile_filled = 0.15, tile_kept = 0.22;
-constexpr double tile_far_byte = 0.013;  // of arrays beyond the second-level cache
+constexpr double tile_far_byte = 0.013, tile_far_byte_3d = 0.05;  // beyond the second-level cache
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
-constexpr double twist_cost = 1.1;  // a folded line multiplies by one more table
-constexpr double long_line = 2.3;   // the whole of it, against a tile: surveyed, and in three parts
+constexpr double volume_share = 0.88;  // of tiles of three axes
+constexpr double twist_cost = 1.1;     // a folded line multiplies by one more table
 // Tiles that the second-level cache does not hold, or those of all workers a third of the shared
 // one.
 constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
-constexpr double tiles_wait = 0.25;       // what is left of waiting where tiles fetch ahead, too
+constexpr double tiles_wait = 0.6;        // what is left of waiting where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
 // Columns that lie side by side, against a pass of a square tile: 5000 x 200 by 200 and 600 0.6, of
 // tiles longer than the longest square 4953 x 390 by 1151 to 151522 x 21 by 4599 0.9 to 1.6.
@@ -41,7 +49,7 @@ constexpr double library_point = 20;  // a kernel of one tap: a product per samp
 constexpr double staged_line = 16, staged_number = 0.03;
 // Results that are converted or stand at steps leave a tile row by row, those of more lanes than
 // are stored together number by number.
-constexpr double lone_byte = 0.25, lone_line_number = 0.6, scattered_number = 0.65;
+constexpr double lone_number = 0.5, scattered_number = 0.65;
 constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
 
 // Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
@@ -52,16 +60,6 @@ constexpr Index column_tile_points = Index{1} << 14, stream_bytes = 64;
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
 // Of which two copies of the kernel, and one in float64, are there beside its transform.
 constexpr double kernel_copies = 4;
-
-/// Arrays of several axes by transforms of our own, against a long line of as many points: small
-/// ones are mostly moves. In float32 60 x 60 takes 2 to 3 times as long, 256 x 256 1.5 to 2, 390 x
-/// 393 and more 0.6 to 1.1; 27 x 29 x 15 to 80^3 2 to 3, 192^3 1.2. float64 takes three quarters of
-/// that.
-double several_axes(double points, int axes, Arithmetic arithmetic) {
-    const double wide = arithmetic == Arithmetic::f64 ? 0.75 : 1;
-    if (axes > 2) return wide * (points < (1 << 20) ? 2.4 : 1.2);
-    return wide * (points < (1 << 16) ? 2.6 - 0.2 * std::log2(std::max(1.0, points / 2048)) : 1);
-}
 
 double bytes_of(Arithmetic arithmetic) { return static_cast<double>(size_of(arithmetic)); }
 
@@ -87,6 +85,33 @@ std::string CostModel::transform_objection(double points) const {
     return {};
 }
 
+/// Bytes of a transformed block that the second-level cache does not hold.
+double CostModel::far(double points) const {
+    return std::max(0.0, points * 2 * bytes_of(transform_arithmetic_) -
+                             static_cast<double>(machine().caches.l2) / 2);
+}
+
+double CostModel::library_block(double points) const {
+    const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
+    return points * (cost.output + traits_.whole_steps * cost.tap +
+                     (problem_.complex_samples ? whole_complex : 0) +
+                     (problem_.inner > 1 ? own_gathered : 0)) +
+           traits_.whole_lines * whole_line + whole_far_byte * far(points) + whole_block;
+}
+
+double CostModel::own_block(double points) const {
+    const double number = bytes_of(transform_arithmetic_);
+    const Axis& last = problem_.axes.back();
+    double moves = (convolved_ > 1 ? own_byte_several : own_byte) * number;
+    if (converts_samples(transform_arithmetic_)) moves += own_converted;
+    if (last.step > 1) moves += own_stepped;
+    if (problem_.inner > 1) moves += own_gathered;
+    if (convolved_ > 1 && problem_.boundary != Boundary::zero) moves += own_continued;
+    return line_nanoseconds(points) + moves * points +
+           (convolved_ > 1 ? own_short_line * traits_.whole_lines : 0) +
+           (convolved_ > 2 ? own_far_byte * far(points) : 0);
+}
+
 Prediction CostModel::whole() const {
     Prediction result{.arithmetic = transform_arithmetic_};
     const double points = traits_.whole_points, blocks = traits_.whole_blocks;
@@ -96,33 +121,20 @@ Prediction CostModel::whole() const {
             "no FFT library was found (faltung.show_config() lists where it was looked for)";
     if (!result.reason.empty()) return result;
     result.possible = true;
-    const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
-    const double number = bytes_of(transform_arithmetic_);
-    const bool scattered =
-        convolved_ > 2 && points * 2 * number > static_cast<double>(machine().caches.l2);
-    const double library = (scattered ? whole_scattered : 1) * points *
-                               (cost.output + traits_.whole_steps * cost.tap) +
-                           traits_.whole_lines * whole_line + whole_block;
-    const double own =
-        line_nanoseconds(points) *
-        (convolved_ > 1 ? several_axes(points, convolved_, transform_arithmetic_) : 1);
-    const double ns = blocks * (traits_.whole_is_own ? own : library);
-
     // the array and the prepared kernel, both transformed
-    const double memory = points * 4 * number;
-    const double gathered =
-        traits_.whole_is_own && (converts_samples(transform_arithmetic_) || problem_.inner > 1 ||
-                                 problem_.axes.back().step > 1)
-            ? whole_gathered * 2 * points * blocks
-            : 0;
-    const double all = ns + gathered + waiting(memory, blocks) + writing(transform_arithmetic_);
-    double tasks = points / whole_task;
-    if (blocks > 1)
+    const double memory = points * 4 * bytes_of(transform_arithmetic_);
+    const double ns = blocks * (traits_.whole_is_own ? own_block(points) : library_block(points));
+    const double all = ns + waiting(memory, blocks) + writing(transform_arithmetic_);
+    double tasks = points / whole_task, joins = whole_joins * blocks;
+    if (blocks >= std::max(2, traits_.workers) && memory / 2 <= whole_small_block) {
         tasks = blocks / std::max(1.0, std::floor(1 / tasks));
-    else if (!traits_.whole_is_own)
+        joins = 1;
+    } else if (!traits_.whole_is_own) {
         tasks = std::min(tasks, traits_.whole_lines / whole_columns);
-    result.alone = all < worth_waking * 1e9;
-    result.seconds = 1e-9 * (whole_call + shared(all, tasks));
+    }
+    const double together = shared(all, tasks, joins);
+    result.alone = together == all;
+    result.seconds = 1e-9 * (whole_call + together);
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     if (memory > workspace_limit + kernel_multiple * kernel)
         result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
@@ -169,7 +181,7 @@ PerAxis<Index> CostModel::tile_lengths(int a) const {
 /// A line of `points` complex numbers, folded into a square.
 double CostModel::line_nanoseconds(double points) const {
     const double cost = square_cost(std::sqrt(points));
-    return long_line * points * cost * ((1 - traffic_share) * twist_cost + traffic_share);
+    return points * cost * ((1 - traffic_share) * twist_cost + traffic_share);
 }
 
 /// Per point of one pass over an axis of n points, from the square tile of that side.
@@ -286,14 +298,15 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
         else if (bytes > static_cast<double>(caches.l2))
             share *= out_of_l2;
     }
-    if (transformed == 1 && sides[last]->length == 1)
+    if (transformed > 2) share *= volume_share;
+    if (sides[last]->length == 1)
         share *= own ? lone_columns : long_columns;
     else if (!own)
         share *= library_slowdown;
     const double transforms = groups * planes * 2 * points * share * (passes + traffic);
     const double staged = converts_samples(transform_arithmetic_) ? 1 : 1 - inside;
     const double lines = staged * tiles * rows * (staged_line + staged_number * width * lanes);
-    return {transforms + lines, tasks};
+    return {transforms + lines + tile_each * tiles, tasks};
 }
 
 Prediction CostModel::overlap_save() const {
@@ -316,13 +329,12 @@ Prediction CostModel::overlap_save() const {
     const Axis& last = problem_.axes.back();
     double stored = 0;
     if (!stands_as(problem_.out_dtype, transform_arithmetic_) || last.step > 1)
-        stored = convolved_ == 1 ? lone_line_number : lone_byte * bytes_of(transform_arithmetic_);
+        stored = lone_number;
     else if (problem_.lanes() > most_interleaved)
         stored = scattered_number;
     const double computed = rows() * static_cast<double>(last.out * last.step * problem_.lanes());
-    const bool far = array_bytes() > static_cast<double>(machine().caches.l2) / 2;
-    const double lasting =
-        tiles_wait * waiting(0, 0) + (far ? tile_far_byte * array_bytes() : 0) + stored * computed;
+    const double lasting = tiles_wait * waiting(0, 0) + stored * computed +
+                           (convolved_ > 2 ? tile_far_byte_3d : tile_far_byte) * beyond_l2();
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     const double planes = std::ceil(static_cast<double>(problem_.lanes()) / 2);
 
