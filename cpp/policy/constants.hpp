@@ -24,7 +24,7 @@ struct LevelCosts {
     TapCost line, column, image,
         wide;  // direct: taps along the last axis only; none along it; both, few; both, many
     TapCost separable;  // taps of all axes together
-    TapCost whole;      // per complex point of a whole array, and per point and butterfly level
+    TapCost whole;      // the library's, per complex point, and per point and butterfly level
     std::array<double, own_lengths.size()>
         square;  // per point of a square tile of that side, all passes and traffic
 };

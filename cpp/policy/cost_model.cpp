@@ -273,7 +273,8 @@ Prediction CostModel::separable() const {
     const bool line = convolved_ == 1 && problem_.axes.back().k > 1;
     const TapCost& cost = line ? costs.line : costs.separable;
     const double outputs = line ? line_output : convolved_ == 0 ? scaling : pass_output;
-    const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums;
+    const double spaced = line && problem_.lanes() > 2 ? spaced_line_tap : 1;
+    const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
     const PassWork& work = traits_.passes;
     double ns = outputs * work.results * cost.output + sums * work.sums * cost.tap;
     ns += separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));

@@ -45,6 +45,7 @@ private:
     double vectors() const;    // of results in a row
     double numbers() const;    // that the direct loops write: whole vectors
     double far(double points) const;
+    double moved() const;
     double library_block(double points) const;  // of the whole array, by the library
     double own_block(double points) const;      // or by transforms of our own
     double line_nanoseconds(double points) const;

@@ -11,15 +11,16 @@ namespace faltung {
 namespace {
 
 // Nanoseconds on one core, fitted as those of cost_model.cpp.
-constexpr double whole_call = 600, whole_block = 170, whole_line = 50;
-constexpr double whole_complex = 1.4;                         // a point of lines of complex samples
-constexpr double whole_far_byte = 0.35, own_far_byte = 0.08;  // beyond the second-level cache
-// Transforms of our own: what each byte of a point is moved, and what each line of several axes
-// takes beside its transform. A point more where samples are converted, where they
-// or the results stand at steps, where a boundary continues rows; a byte of the places of samples
-// that do not lie side by side.
+constexpr double whole_call = 600, whole_block = 140, whole_line = 50;
+constexpr double whole_complex = 1.2;  // a point of lines of complex samples, by the library
+// A byte beyond the second-level cache: by the library, and of volumes by transforms of our own.
+constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
+// By transforms of our own: a byte of a point, of one axis and of several, and a line of several.
 constexpr double own_byte = 0.18, own_byte_several = 0.25, own_short_line = 9.4;
-constexpr double own_converted = 0.22, own_stepped = 0.75, own_continued = 1.0, own_gathered = 1.7;
+// A point more where samples are converted, where they stand at steps, where of all channels one is
+// gathered, where a boundary continues several axes.
+constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
+                 moved_continued = 1;
 // What makes a task (spectral/whole.cpp, grid.cpp): points, and of columns so many lines.
 constexpr double whole_task = 1 << 15, whole_columns = 16;
 // Blocks no larger than this are a task each; larger ones are shared, pass by pass.
@@ -91,23 +92,27 @@ double CostModel::far(double points) const {
                              static_cast<double>(machine().caches.l2) / 2);
 }
 
+/// Of a point: where samples do not lie as a transform reads them.
+double CostModel::moved() const {
+    double ns = 0;
+    if (converts_samples(transform_arithmetic_)) ns += moved_converted;
+    if (problem_.axes.back().step > 1) ns += moved_stepped;
+    if (problem_.inner > 1) ns += moved_gathered;
+    const bool columns = problem_.axes.back().k == 1 && convolved_ > 0;
+    if ((convolved_ > 1 || columns) && problem_.boundary != Boundary::zero) ns += moved_continued;
+    return ns;
+}
+
 double CostModel::library_block(double points) const {
     const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
-    return points * (cost.output + traits_.whole_steps * cost.tap +
-                     (problem_.complex_samples ? whole_complex : 0) +
-                     (problem_.inner > 1 ? own_gathered : 0)) +
+    return points * (cost.output + traits_.whole_steps * cost.tap + moved() +
+                     (problem_.complex_samples ? whole_complex : 0)) +
            traits_.whole_lines * whole_line + whole_far_byte * far(points) + whole_block;
 }
 
 double CostModel::own_block(double points) const {
-    const double number = bytes_of(transform_arithmetic_);
-    const Axis& last = problem_.axes.back();
-    double moves = (convolved_ > 1 ? own_byte_several : own_byte) * number;
-    if (converts_samples(transform_arithmetic_)) moves += own_converted;
-    if (last.step > 1) moves += own_stepped;
-    if (problem_.inner > 1) moves += own_gathered;
-    if (convolved_ > 1 && problem_.boundary != Boundary::zero) moves += own_continued;
-    return line_nanoseconds(points) + moves * points +
+    const double byte = convolved_ > 1 ? own_byte_several : own_byte;
+    return line_nanoseconds(points) + points * (byte * bytes_of(transform_arithmetic_) + moved()) +
            (convolved_ > 1 ? own_short_line * traits_.whole_lines : 0) +
            (convolved_ > 2 ? own_far_byte * far(points) : 0);
 }
