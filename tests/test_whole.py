@@ -123,3 +123,35 @@ def test_a_bright_corner_beside_faint_rows():
     faint = np.s_[400:, 400:]
     error = np.abs(actual[faint] - expected[faint]).max()
     assert error < 1e-5 * np.abs(expected[faint]).max()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize("n", [100, 200, 300, 500, 720, 1000, 1080, 1500, 2160, 2500, 3000, 5000])
+def test_wrapped_lengths_that_arrays_often_have(level, dtype, n):
+    """They are transformed as they are, whether or not whole registers fill a row."""
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((24, n)).astype(dtype)
+    k = np.zeros((24, n // 2 + 1), x.real.dtype)
+    k[0, 0], k[-1, -1], k[5, 7] = 1, -2, 3
+    actual = faltung.convolve(x, k, "same", "fft", boundary="wrap")
+    origin = [(taps - 1) // 2 for taps in k.shape]
+    expected = np.zeros(x.shape, np.result_type(x, np.float64))
+    for place in zip(*np.nonzero(k), strict=True):
+        shift = [p - o for p, o in zip(place, origin, strict=True)]
+        expected += k[place] * np.roll(x.astype(expected.dtype), shift, (0, 1))
+    tolerance = 4e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(actual, expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("n", [17_000, 20_000, 30_000, 45_000])
+def test_columns_longer_than_the_caches(level, n):
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, 5)).astype("float32")
+    k = np.zeros(n // 3, np.float32)
+    k[[0, 7, -1]] = 1, 3, -2
+    expected = np.zeros((n + k.size - 1, 5))
+    for tap in np.flatnonzero(k):
+        expected[tap : tap + n] += k[tap] * x
+    for method in ("fft", "overlap_save"):
+        actual = faltung.convolve(x, k, "full", method, axes=0)
+        np.testing.assert_allclose(actual, expected, atol=4e-5)

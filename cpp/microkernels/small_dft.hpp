@@ -170,6 +170,7 @@ FALTUNG_INLINE void dft(Complex<T>* x) {
     if constexpr (points == 2) dft2<way>(x[0], x[1]);
     if constexpr (points == 3) dft3<way>(x[0], x[1], x[2]);
     if constexpr (points == 4) dft4<way>(x[0], x[1], x[2], x[3]);
+    if constexpr (points == 5) dft5<way>(x);
     if constexpr (points == 6) dft6<way>(x);
     if constexpr (points == 8) dft8<way>(x);
     if constexpr (points == 10) dft10<way>(x);

@@ -178,34 +178,49 @@ FALTUNG_INLINE Size twist_numbers(const TileLayout& layout) {
     return (lanes<T> + layout.panels) * element<T>;
 }
 
-/// `lanes` rows of a tile become one panel of row elements, and back. Only the first `there` panels
-/// hold anything.
-template <class T>
-FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, Size there, T* panel,
-                                    const T* twist) {
+template <Twist when, class T>
+FALTUNG_INLINE void turn_panel(const T* from, T* to, const T* twist, Size p) {
     constexpr Size block = lanes<T> * element<T>;
-    for (Size p = 0; p < there; ++p) {
-        if (twist)
-            turn_block<Twist::after, T>(tile + p * layout.panel, panel + p * block, twist,
-                                        twist + block + p * element<T>);
-        else
-            turn_block<Twist::none, T>(tile + p * layout.panel, panel + p * block, nullptr,
-                                       nullptr);
+    if (twist)
+        turn_block<when, T>(from, to, twist, twist + block + p * element<T>);
+    else
+        turn_block<Twist::none, T>(from, to, nullptr, nullptr);
+}
+
+template <class T>
+FALTUNG_INLINE void copy_vectors(const T* from, Size count, T* to) {
+    for (Size i = 0; i < count; i += lanes<T>) store<T>(to + i, load(from + i));
+}
+
+/// `lanes` rows of a tile become one panel of n row elements, and back; the last panel may hold
+/// fewer than `lanes` of them. Only the first `there` panels hold anything.
+template <class T>
+FALTUNG_NOINLINE void rows_to_panel(const T* tile, const TileLayout& layout, Size there, Size n,
+                                    T* panel, const T* twist) {
+    constexpr Size block = lanes<T> * element<T>;
+    const Size whole = n / lanes<T>;
+    for (Size p = 0; p < there && p < whole; ++p)
+        turn_panel<Twist::after>(tile + p * layout.panel, panel + p * block, twist, p);
+    Size i = there * block;
+    if (there > whole) {
+        alignas(64) T held[block];
+        turn_panel<Twist::after>(tile + whole * layout.panel, held, twist, whole);
+        i = n * element<T>;
+        copy_vectors(held, i - whole * block, panel + whole * block);
     }
-    for (Size i = there * block; i < layout.panels * block; i += lanes<T>)
-        store<T>(panel + i, Vec<T>{});
+    for (; i < n * element<T>; i += lanes<T>) store<T>(panel + i, Vec<T>{});
 }
 template <class T>
-FALTUNG_NOINLINE void panel_to_rows(const T* panel, T* tile, const TileLayout& layout,
+FALTUNG_NOINLINE void panel_to_rows(const T* panel, Size n, T* tile, const TileLayout& layout,
                                     PanelRange back, const T* twist) {
     constexpr Size block = lanes<T> * element<T>;
-    for (Size p = back.begin; p < back.end; ++p) {
-        if (twist)
-            turn_block<Twist::before, T>(panel + p * block, tile + p * layout.panel, twist,
-                                         twist + block + p * element<T>);
-        else
-            turn_block<Twist::none, T>(panel + p * block, tile + p * layout.panel, nullptr,
-                                       nullptr);
+    const Size whole = n / lanes<T>;
+    for (Size p = back.begin; p < back.end && p < whole; ++p)
+        turn_panel<Twist::before>(panel + p * block, tile + p * layout.panel, twist, p);
+    if (back.end > whole) {
+        alignas(64) T held[block] = {};
+        copy_vectors(panel + whole * block, n * element<T> - whole * block, held);
+        turn_panel<Twist::before>(held, tile + whole * layout.panel, twist, whole);
     }
 }
 
@@ -230,11 +245,11 @@ void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_the
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
         T* group = tile + y * element<T>;
-        rows_to_panel(group, layout, panels_there, buffer, twist);
+        rows_to_panel(group, layout, panels_there, length.n, buffer, twist);
         fetch(ahead, y, y + lanes<T> / 2);
         convolve_panel<false>(buffer, element<T>, steps, spectrum);
         fetch(ahead, y + lanes<T> / 2, y + lanes<T>);
-        panel_to_rows(buffer, group, layout, back, twist);
+        panel_to_rows(buffer, length.n, group, layout, back, twist);
         spectrum += panel;
         if (twist) twist += twist_numbers<T>(layout);
     }
@@ -246,7 +261,7 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, Size panel
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>, out += panel) {
-        rows_to_panel(tile + y * element<T>, layout, panels_there, out, twist);
+        rows_to_panel(tile + y * element<T>, layout, panels_there, length.n, out, twist);
         forward_panel(out, element<T>, steps);
         if (twist) twist += twist_numbers<T>(layout);
     }
@@ -262,7 +277,7 @@ void inverse_rows(const T* image, const T* spectrum, T* tile, const TileLayout& 
         for (Size i = 0; i < panel; i += element<T>)
             store_complex(buffer + i, load_complex(image + i) * load_complex(spectrum + i));
         inverse_panel(buffer, element<T>, steps);
-        panel_to_rows(buffer, tile + y * element<T>, layout, back, twist);
+        panel_to_rows(buffer, length.n, tile + y * element<T>, layout, back, twist);
         image += panel;
         spectrum += panel;
         if (twist) twist += twist_numbers<T>(layout);

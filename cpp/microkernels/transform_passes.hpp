@@ -106,12 +106,13 @@ constexpr Pass<T> make_pass() {
 }
 
 template <class T>
-constexpr Pass<T> passes[] = {make_pass<4, T>(),  make_pass<6, T>(),  make_pass<8, T>(),
-                              make_pass<10, T>(), make_pass<12, T>(), make_pass<16, T>()};
+constexpr Pass<T> passes[] = {make_pass<4, T>(), make_pass<5, T>(),  make_pass<6, T>(),
+                              make_pass<8, T>(), make_pass<10, T>(), make_pass<12, T>(),
+                              make_pass<16, T>()};
 
 template <class T>
 FALTUNG_INLINE const Pass<T>& pass(int radix) {
-    return passes<T>[radix < 10 ? (radix - 4) / 2 : radix < 16 ? radix / 2 - 2 : 5];
+    return passes<T>[radix <= 6 ? radix - 4 : radix < 16 ? radix / 2 - 1 : 6];
 }
 
 }  // namespace transform

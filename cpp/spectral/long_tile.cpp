@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t gathered_bytes = std::size_t{1} << 19;  // of panels: half of a common L2
 constexpr Index most_panels = 4;
 constexpr Index task_points = Index{1} << 13;
+constexpr Index longest = Index{1} << 14;  // rows and columns that the caches hold
 
 /// How much of `count` numbers from `at` on lies in [begin, end).
 enum class Part : std::uint8_t { none, some, all };
@@ -25,8 +26,8 @@ Part part_of(Index at, Index count, Index begin, Index end) {
 TilePlan plan_long_tile(Index points, const microkernels::Table& table) {
     const auto& lengths = table.transform_f32;
     const auto serves = [&](Index n) {
-        return n % table.transform_f32.lanes == 0 && n % table.transform_f64.lanes == 0 &&
-               find_length(table.transform_f64, n);
+        return n <= longest && n % table.transform_f32.lanes == 0 &&
+               n % table.transform_f64.lanes == 0 && find_length(table.transform_f64, n);
     };
     TilePlan plan;
     Index least = 0;

@@ -43,7 +43,7 @@ public:
         for (int a = 0; a < problem_.axes.size(); ++a) {
             const bool last = a + 1 == problem_.axes.size();
             if (problem_.axes[a].k == 1 && !last) continue;
-            const bool whole_panels = last || a == upright_, folded = real_ && a == upright_;
+            const bool whole_panels = a == upright_, folded = real_ && a == upright_;
             bool found = true;
             const auto round = [&](Index n) {
                 const Index length = own_length(n, whole_panels, table_);
@@ -106,13 +106,12 @@ private:
         const Axis& axis = problem_.axes[a];
         PerAxis<Index> found;
         found.push_back(axis.out);
-        const bool last = a + 1 == problem_.axes.size();
         if (axis.k == 1) return found;
-        const bool whole_panels = last || a == upright_;
+        const bool whole_panels = a == upright_;
         const Index multiple = real_ && a == upright_ ? 2 : 1;
         // Shorter lengths would hold too few outputs.
         for (Index n = (axis.reach() + axis.reach() / 4) / multiple + 1; found.size() < max_rank;
-             ++n) {
+             n += n / 8 + 1) {
             n = own_length(n, whole_panels, table_);
             if (n == 0) break;
             const Index outputs = (n * multiple - axis.reach()) / axis.step + 1;

@@ -47,7 +47,7 @@ TilePlan plan_whole_tile(const GridShape& shape, const microkernels::Table& tabl
     }
     plan.column_valid = plan.column_lengths;
     plan.width = plan.width_valid = shape.span.length;
-    plan.good = serves(plan.width, true);
+    plan.good = serves(plan.width, false);
     return plan;
 }
 

@@ -73,8 +73,8 @@ private:
 /// The tile of such a block; `good` is false where transforms of our own do not serve it.
 TilePlan plan_whole_tile(const GridShape& shape, const microkernels::Table& table);
 
-/// The least length from n on that they serve, in whole registers if asked for; 0 where there is
-/// none.
+/// The least length from n on that they serve, in whole registers if asked for (as the axis of the
+/// columns must be); 0 where there is none.
 Index own_length(Index n, bool whole_panels, const microkernels::Table& table);
 
 extern template class WholeTile<float>;
