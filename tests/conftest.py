@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 
 # before the library is imported: no test reads or writes what the user has measured
 _cache = tempfile.TemporaryDirectory(prefix="faltung-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
 
+import device_arrays  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from cases import METHODS  # noqa: E402
@@ -46,3 +48,21 @@ def tile_engine(request):
     faltung._core.force_tile_engine(request.param)
     yield request.param
     faltung._core.force_tile_engine(None)
+
+
+@pytest.fixture(autouse=True)
+def _device(request):
+    """Tests marked `gpu` skip without a device; FALTUNG_REQUIRE_GPU=1 makes that a failure."""
+    if request.node.get_closest_marker("gpu") and not faltung.cuda.is_available():
+        reason = faltung.cuda.info()["reason"]
+        if os.environ.get("FALTUNG_REQUIRE_GPU") == "1":
+            pytest.fail(f"FALTUNG_REQUIRE_GPU=1, but: {reason}")
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def cp(monkeypatch):
+    """CuPy; on the stand-in for a device, arrays of ours that say they are CuPy's."""
+    if device_arrays.are_needed():
+        monkeypatch.setitem(sys.modules, "cupy", device_arrays)
+    return pytest.importorskip("cupy")

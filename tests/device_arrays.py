@@ -172,6 +172,13 @@ def widened(array: faltung.cuda.Array) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
+def most_borrowed() -> int:
+    """Bytes of device memory that calls have borrowed at a time since this was asked last."""
+    ask = ctypes.CDLL(_extension().__file__).on_host_most_borrowed
+    ask.restype = ctypes.c_size_t
+    return ask()
+
+
 class Stream:
     """A stream that is in order with no other."""
 

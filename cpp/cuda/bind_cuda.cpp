@@ -129,14 +129,16 @@ void bind_calls(py::module_& module) {
     module.def(
         "match",
         [](const Request& request, const TypedView& x, const py::object& pattern,
+           const std::optional<TypedView>& mask, const std::optional<TypedView>& image_mask,
            const TypedView& out, int device, std::uintptr_t stream) {
             py::array kept;
             const KernelArray kernel = kernel_of(request, pattern, kept);
             const py::gil_scoped_release unlocked;
-            run_match(request, x, kernel, out, device, stream_of(stream));
+            run_match(request, x, kernel, {.pattern = mask, .image = image_mask}, out, device,
+                      stream_of(stream));
         },
-        py::arg("request"), py::arg("x"), py::arg("template"), py::arg("out"), py::arg("device"),
-        py::arg("stream"));
+        py::arg("request"), py::arg("x"), py::arg("template"), py::arg("mask"),
+        py::arg("image_mask"), py::arg("out"), py::arg("device"), py::arg("stream"));
 
     py::class_<PreparedKernel>(module, "Plan", py::module_local())
         .def(py::init([](const Request& request, const py::object& k, const std::string& x_type,
@@ -185,6 +187,32 @@ void bind_calls(py::module_& module) {
         },
         py::arg("numbers"), py::arg("x"), py::arg("w"), py::arg("bias"), py::arg("relu"),
         py::arg("method"), py::arg("out"), py::arg("device"), py::arg("stream"));
+
+    module.def(
+        "run_gradients",
+        [](const std::vector<Index>& numbers, const TypedView& grad, const TypedView& x,
+           const TypedView& w, const std::optional<TypedView>& dx, const TypedView& dw,
+           const std::optional<TypedView>& db, int device, std::uintptr_t stream) {
+            const ConvLayer layer = layer_of(numbers);
+            const py::gil_scoped_release unlocked;
+            run_gradients(layer, {.grad = grad, .x = x, .w = w, .dw = dw, .dx = dx, .db = db},
+                          device, stream_of(stream));
+        },
+        py::arg("numbers"), py::arg("grad"), py::arg("x"), py::arg("w"), py::arg("dx"),
+        py::arg("dw"), py::arg("db"), py::arg("device"), py::arg("stream"));
+
+    module.def(
+        "copy_to_host",
+        [](const TypedView& from, py::array& to, int device, std::uintptr_t stream) {
+            const auto bytes = static_cast<std::size_t>(to.nbytes());
+            auto* data = static_cast<std::byte*>(to.mutable_data());
+            const py::gil_scoped_release unlocked;
+            const DeviceGuard guard(device);
+            const std::vector<std::byte> packed = copy_to_host(from, stream_of(stream));
+            if (packed.size() != bytes) throw ValueError("the arrays differ in size");
+            std::copy(packed.begin(), packed.end(), data);
+        },
+        py::arg("source"), py::arg("to"), py::arg("device"), py::arg("stream"));
 
     module.def("clear_plans", &clear_plans);
     module.def(

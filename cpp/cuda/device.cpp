@@ -104,7 +104,7 @@ DeviceGuard::DeviceGuard(int device) {
 DeviceGuard::~DeviceGuard() { cudaSetDevice(before_); }
 
 StreamBuffer::StreamBuffer(std::size_t bytes, cudaStream_t stream) : stream_(stream) {
-    FALTUNG_CHECK(cudaMallocFromPoolAsync(&data_, std::max<std::size_t>(bytes, 16),
+    FALTUNG_CHECK(cudaMallocFromPoolAsync(&data_, rounded(static_cast<std::int64_t>(bytes)),
                                           pool_of_current(), stream));
 }
 

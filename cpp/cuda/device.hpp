@@ -54,6 +54,11 @@ public:
     }
     explicit operator bool() const { return data_ != nullptr; }
 
+    /// What is taken for so many bytes.
+    static constexpr std::size_t rounded(std::int64_t bytes) {
+        return bytes < 16 ? 16 : static_cast<std::size_t>(bytes);
+    }
+
 private:
     void* data_ = nullptr;
     cudaStream_t stream_ = nullptr;

@@ -86,10 +86,11 @@ void finish(Case& c) {
 
 std::shared_ptr<const Plan> plan_on_host(const Request& request, const Case& c, Storage k_type,
                                          int device, cudaStream_t stream) {
-    const Kernel kernel(c.problem, c.kernel, request.flip, !request.flip);
+    Kernel kernel(c.problem, c.kernel, request.flip, !request.flip);
     KernelTraits traits;
     traits.finite = kernel.finite();
-    traits.integers = request.exact_integers;
+    traits.sample_bound = request.exact_integers ? c.problem.sample_bound : 0;
+    traits.norm = kernel.norm();
     if (convolved_axes(c.problem) > 1 || request.method == Method::separable)
         traits.factors =
             factors_of(kernel, c.problem.arithmetic,
@@ -97,8 +98,13 @@ std::shared_ptr<const Plan> plan_on_host(const Request& request, const Case& c, 
     if (traits.factors && c.problem.inner > 1) traits.factors->push_back({1.0});
     auto plan =
         std::make_shared<Plan>(c.general, c.problem.arithmetic, traits, request.method, device);
+    if (plan->arithmetic() != c.problem.arithmetic) {
+        Problem wider = c.problem;
+        wider.arithmetic = plan->arithmetic();
+        kernel = Kernel(wider, c.kernel, request.flip, !request.flip);
+    }
     // pairs where the kernel is complex
-    StreamBuffer taps = with_arithmetic(c.problem.arithmetic, [&]<class T>(T) {
+    StreamBuffer taps = with_arithmetic(plan->arithmetic(), [&]<class T>(T) {
         const KernelPlanes<T>& planes = kernel.planes<T>();
         std::vector<T> numbers;
         for (std::size_t i = 0; i < planes.real.size(); ++i) {

@@ -137,4 +137,37 @@ void run_layer(const ConvLayer& layer, const LayerArrays& arrays, std::optional<
     run_product(a, layer.arithmetic, weights.get(), stream);
 }
 
+void run_gradients(const ConvLayer& layer, const LayerGradients& arrays, int device,
+                   cudaStream_t stream) {
+    const DeviceGuard guard(device);
+    if (layer.groups * layer.outputs * layer.steps() > std::numeric_limits<std::int32_t>::max())
+        throw TooLarge("a layer of this size is not served on the device");
+    const auto operand = [&](const TypedView& array) {
+        const ArrayView view = spatial_view(array.view, layer);
+        LayerOperand found{.data = view.data, .type = array.type};
+        for (int a = 0; a < view.rank(); ++a) found.stride[a] = view.strides[a];
+        return found;
+    };
+    GradientArguments g;
+    g.grad = operand(arrays.grad);
+    g.x = operand(arrays.x);
+    g.w = operand(arrays.w);
+    g.dw = operand(arrays.dw);
+    if (arrays.dx) g.dx = operand(*arrays.dx);
+    if (arrays.db)
+        g.db = {.data = arrays.db->view.data,
+                .type = arrays.db->type,
+                .stride = {arrays.db->view.strides[0]}};
+    for (int d = 0; d < layer_axes; ++d)
+        g.axis[d] = device_axis(layer.axes[static_cast<std::size_t>(d)], 0, 0);
+    g.boundary = layer.boundary;
+    g.batch = layer.batch;
+    g.groups = layer.groups;
+    g.inputs = layer.inputs;
+    g.outputs = layer.outputs;
+    g.places = layer.places();
+    g.taps = layer.taps();
+    sum_gradients(g, layer.arithmetic, stream);
+}
+
 }  // namespace faltung::cuda

@@ -22,6 +22,34 @@ struct LayerArrays {
 void run_layer(const ConvLayer& layer, const LayerArrays& arrays, std::optional<Method> method,
                int device, cudaStream_t stream);
 
+/// A layer's way back: what it was given, the gradient of its output, and where those of w, and of
+/// x and the bias if they are wanted, go.
+struct LayerGradients {
+    TypedView grad, x, w, dw;
+    std::optional<TypedView> dx, db;
+};
+
+/// One call, enqueued on `stream`.
+void run_gradients(const ConvLayer& layer, const LayerGradients& arrays, int device,
+                   cudaStream_t stream);
+
+/// An array with two axes of channels, or batch and channels, and the spatial ones.
+struct LayerOperand {
+    std::byte* data = nullptr;
+    Storage type = Storage::float32;
+    Index stride[2 + layer_axes] = {};  // in bytes
+};
+
+struct GradientArguments {
+    LayerOperand grad, x, w, dw, dx, db;
+    DeviceAxis axis[layer_axes];
+    Boundary boundary = Boundary::zero;
+    Index batch = 1, groups = 1, inputs = 1, outputs = 1;  // channels per group
+    Index places = 1, taps = 1;
+};
+
+void sum_gradients(const GradientArguments& arguments, Arithmetic arithmetic, cudaStream_t stream);
+
 /// What the matrix product needs to know.
 struct ProductArguments {
     Geometry g;

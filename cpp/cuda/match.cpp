@@ -6,26 +6,23 @@
 
 namespace faltung::cuda {
 
-void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
-               const TypedView& out, int device, cudaStream_t stream) {
-    const Problem& problem = request.problem;
-    if (problem.outputs() == 0) return;
-    const DeviceGuard guard(device);
-    // 0. the template less its mean; one in the host's memory is copied as it is
-    const Index count = product(pattern.array.view.shape);
+namespace {
+
+/// How to walk a template on the device; `copy` holds one that was in the host's memory.
+TapSource walk_of(const KernelArray& pattern, StreamBuffer& copy, cudaStream_t stream) {
     ArrayView given = pattern.array.view;
-    StreamBuffer there;
     if (!pattern.on_device) {
-        std::vector<std::byte> packed(static_cast<std::size_t>(count) * size_of(given.dtype));
+        const std::size_t size = size_of(given.dtype);
+        std::vector<std::byte> packed(static_cast<std::size_t>(product(given.shape)) * size);
         std::byte* to = packed.data();
         for_each_element(given, [&](const std::byte* at) {
-            std::copy_n(at, size_of(given.dtype), to);
-            to += size_of(given.dtype);
+            std::copy_n(at, size, to);
+            to += size;
         });
-        there = StreamBuffer(packed.size(), stream);
-        FALTUNG_CHECK(cudaMemcpyAsync(there.get(), packed.data(), packed.size(),
+        copy = StreamBuffer(packed.size(), stream);
+        FALTUNG_CHECK(cudaMemcpyAsync(copy.get(), packed.data(), packed.size(),
                                       cudaMemcpyHostToDevice, stream));
-        given = packed_view(there.get<std::byte>(), given);
+        given = packed_view(copy.get<std::byte>(), given);
     }
     TapSource source;
     source.data = given.data;
@@ -35,6 +32,68 @@ void run_match(const Request& request, const TypedView& x, const KernelArray& pa
         source.extent[a] = given.shape[a];
         source.stride[a] = given.strides[a];
     }
+    return source;
+}
+
+void run_masked(const Request& request, const TypedView& x, const KernelArray& pattern,
+                const MatchMasks& masks, const TypedView& out, cudaStream_t stream) {
+    const Problem& problem = request.problem;
+    MaskedWindows w;
+    w.rank = problem.axes.size();
+    w.boundary = problem.boundary;
+    w.outside = problem.boundary == Boundary::constant ? problem.cval.real : 0;
+    w.x = x.view.data;
+    w.x_type = x.type;
+    if (masks.image) {
+        w.keep = masks.image->view.data;
+        w.keep_type = masks.image->type;
+    }
+    for (int a = 0; a < w.rank; ++a) {
+        const Axis& axis = problem.axes[a];
+        w.in[a] = axis.x;
+        w.taps[a] = axis.k;
+        w.first[a] = axis.first;
+        w.out[a] = axis.out;
+        w.x_stride[a] = x.view.strides[a];
+        w.keep_stride[a] = masks.image ? masks.image->view.strides[a] : 0;
+        w.score_stride[a] = out.view.strides[a];
+    }
+    w.outputs = problem.outputs();
+    w.count = problem.taps();
+    w.scores = out.view.data;
+    w.score_type = out.type;
+    // the template along the image's axes, as numbers
+    const auto numbers_of = [&](const KernelArray& array) {
+        StreamBuffer copy, numbers(static_cast<std::size_t>(w.count) * sizeof(double), stream);
+        KernelArray spread = array;
+        spread.array.view = request.spread(array.array.view);
+        prepare_taps(walk_of(spread, copy, stream), Arithmetic::f64, false, w.count, numbers.get(),
+                     stream);
+        return numbers;
+    };
+    const StreamBuffer taps = numbers_of(pattern);
+    w.pattern = taps.get<const double>();
+    StreamBuffer keep;
+    if (masks.pattern) {
+        keep = numbers_of({*masks.pattern, true});
+        w.pattern_keep = keep.get<const double>();
+    }
+    score_masked(w, stream);
+}
+
+}  // namespace
+
+void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
+               const MatchMasks& masks, const TypedView& out, int device, cudaStream_t stream) {
+    const Problem& problem = request.problem;
+    if (problem.outputs() == 0) return;
+    const DeviceGuard guard(device);
+    if (masks.pattern || masks.image) return run_masked(request, x, pattern, masks, out, stream);
+    // 0. the template less its mean
+    const Index count = product(pattern.array.view.shape);
+    StreamBuffer there;
+    const TapSource source = walk_of(pattern, there, stream);
+    const ArrayView& given = pattern.array.view;
     const StreamBuffer centred(static_cast<std::size_t>(count + 1) * sizeof(double), stream);
     double* norm = centred.get<double>() + count;
     centre(source, count, centred.get<double>(), norm, stream);

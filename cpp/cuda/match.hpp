@@ -3,14 +3,21 @@
 
 #include <cuda_runtime_api.h>
 
+#include <optional>
+
 #include "cuda/engine.hpp"
 
 namespace faltung::cuda {
 
+/// What counts, of the template and of the image: where these are not zero. Both on the device.
+struct MatchMasks {
+    std::optional<TypedView> pattern, image;
+};
+
 /// Pearson's coefficient of a template with every window of x. `request` is a correlation that says
 /// which windows; the scores go to `out`.
 void run_match(const Request& request, const TypedView& x, const KernelArray& pattern,
-               const TypedView& out, int device, cudaStream_t stream);
+               const MatchMasks& masks, const TypedView& out, int device, cudaStream_t stream);
 
 /// One pass of window sums along an axis, slowest axis first.
 struct WindowSums {
@@ -35,6 +42,26 @@ struct WindowSums {
 };
 
 void sum_windows(const WindowSums& pass, cudaStream_t stream);
+
+/// Windows of which some samples do not count.
+struct MaskedWindows {
+    int rank = 0;
+    Index in[max_rank], taps[max_rank], first[max_rank], out[max_rank];
+    Index x_stride[max_rank], keep_stride[max_rank], score_stride[max_rank];  // in bytes
+    Boundary boundary = Boundary::zero;
+    double outside = 0;  // the constant; it does not count where the image has a mask
+    const std::byte* x = nullptr;
+    Storage x_type = Storage::float32, keep_type = Storage::boolean;
+    const std::byte* keep = nullptr;  // the image's mask, or none
+    // packed
+    const double* pattern = nullptr;
+    const double* pattern_keep = nullptr;  // or none
+    Index outputs = 0, count = 1;          // windows, and samples of the template
+    std::byte* scores = nullptr;
+    Storage score_type = Storage::float32;
+};
+
+void score_masked(const MaskedWindows& windows, cudaStream_t stream);
 
 /// The samples of a template less their mean, in float64 and C order, and their norm: 0 where all
 /// are equal.

@@ -48,6 +48,18 @@ const Pair<T>* roots_of(int device) {
 
 std::string not_served(const char* what) { return std::string(what) + " on the device"; }
 
+/// Whether sums of integers come out of transforms of so many points less than a quarter off, so
+/// that rounding makes them exact. As on the host (policy/cost_transforms.cpp), with twice the
+/// error: roots are products of roots here. Two slots share a transform.
+bool rounds_exactly(const KernelTraits& traits, double points) {
+    constexpr double c = 8, eps = 0x1p-53, safe = 0.25;
+    const double samples = traits.sample_bound * std::sqrt(2 * points);
+    return c * eps * std::log2(std::max(2.0, points)) * samples * traits.norm <= safe;
+}
+
+constexpr const char* inexact =
+    "rounding could reach half a unit: these integers are too large to be exact in float64";
+
 }  // namespace
 
 void force_tile(std::optional<ForcedTile> forced) { forced_tile = std::move(forced); }
@@ -62,15 +74,19 @@ Plan::Plan(const General& g, Arithmetic arithmetic, const KernelTraits& traits,
     predict_separable(cost, traits);
     auto& tiles = choice_.predictions[static_cast<std::size_t>(Method::overlap_save)];
     auto& whole = choice_.predictions[static_cast<std::size_t>(Method::fft)];
-    if (traits.integers || arithmetic == Arithmetic::i64) {
-        tiles.reason = whole.reason = not_served("integers are summed directly");
+    const bool exact = traits.sample_bound > 0;
+    if (exact && !is_integer(dtype_of(g.out_type))) {
+        tiles.reason = whole.reason = not_served("only into integers are integers transformed");
     } else if (!traits.finite) {
         tiles.reason = whole.reason = "the kernel holds NaN or infinity";
     } else if (!is_regular_) {
         tiles.reason = whole.reason = not_served("at most three convolved axes are transformed");
     } else {
-        predict_tiles(cost);
-        predict_whole(cost);
+        // integers are transformed in float64, whatever serves their direct sums
+        if (exact) arithmetic_ = tiles.arithmetic = whole.arithmetic = Arithmetic::f64;
+        const CostModel transforms(g, arithmetic_, device_info(device));
+        predict_tiles(transforms, traits);
+        predict_whole(transforms, traits);
     }
 
     choice_.forced = asked.has_value();
@@ -90,6 +106,7 @@ Plan::Plan(const General& g, Arithmetic arithmetic, const KernelTraits& traits,
             choice_.method = static_cast<Method>(m);
         }
     }
+    arithmetic_ = choice_.taken().arithmetic;
 }
 
 bool Plan::regular_of(const General& g, Regular& regular) const {
@@ -116,7 +133,7 @@ void Plan::predict_separable(const CostModel& cost, const KernelTraits& traits) 
         prediction.reason = "the kernel is in device memory, where its factors are not looked for";
     } else if (!traits.factors) {
         prediction.reason = "the kernel is not an outer product";
-    } else if (traits.integers || !is_regular_) {
+    } else if (traits.sample_bound > 0 || !is_regular_) {
         prediction.reason = not_served("only inexact numbers over two or three axes have passes");
     } else {
         // factors along the regular axes: those of all others are of length one, and scale
@@ -155,11 +172,15 @@ void Plan::predict_separable(const CostModel& cost, const KernelTraits& traits) 
     }
 }
 
-void Plan::predict_tiles(const CostModel& cost) {
+void Plan::predict_tiles(const CostModel& cost, const KernelTraits& traits) {
     Prediction& prediction = choice_.predictions[static_cast<std::size_t>(Method::overlap_save)];
     prediction.reason = not_served("no tile is large enough for this kernel");
     const bool paired = !regular_.complex_samples;
     const auto offer = [&](double seconds, std::initializer_list<Index> length, bool is_fused) {
+        if (!rounds_exactly(traits, static_cast<double>(product(Extents(length))))) {
+            if (!prediction.possible) prediction.reason = inexact;
+            return false;
+        }
         if (forced_tile) {
             if (forced_tile->fused != is_fused || !(forced_tile->length == Extents(length)))
                 return false;
@@ -202,7 +223,7 @@ void Plan::predict_tiles(const CostModel& cost) {
     }
 }
 
-void Plan::predict_whole(const CostModel& cost) {
+void Plan::predict_whole(const CostModel& cost, const KernelTraits& traits) {
     Prediction& prediction = choice_.predictions[static_cast<std::size_t>(Method::fft)];
     whole_.real = !regular_.complex_samples;
     double points = 1;
@@ -215,6 +236,10 @@ void Plan::predict_whole(const CostModel& cost) {
     }
     if (points > 0x1p33) {
         prediction.reason = not_served("arrays this large are not transformed at once");
+        return;
+    }
+    if (!rounds_exactly(traits, points)) {
+        prediction.reason = inexact;
         return;
     }
     prediction.possible = true;
@@ -318,6 +343,35 @@ void Plan::run(const General& g, cudaStream_t stream) const {
     }
 }
 
+TileGrid Plan::grid_of(const Regular& regular) const {
+    const bool paired = !regular.complex_samples;
+    if (choice_.method == Method::fft)
+        return tile_grid(regular, whole_.length[0], whole_.length[1], whole_.length[2], false);
+    if (fused_)
+        return tile_grid(regular, fused_->length[0], fused_->length[1], fused_->length[2], paired);
+    return tile_grid(regular, 1, large_.line ? 1 : large_.rows,
+                     large_.line ? large_.points() : large_.columns, paired);
+}
+
+std::size_t Plan::workspace_bytes() const {
+    const auto borrowed = [](Index bytes) { return StreamBuffer::rounded(bytes); };
+    const auto number = static_cast<Index>(size_of(arithmetic_));
+    if (general_.outputs == 0 || choice_.method == Method::direct) return 0;
+    if (choice_.method == Method::separable) {
+        const DeviceAxis* axis = regular_.axis;  // run_factors: planes, where there are lines too
+        if (axis[0].k == 1) return 0;
+        return borrowed(axis[0].x * axis[1].out * axis[2].out * regular_.per_kernel * number);
+    }
+    const TileGrid grid = grid_of(regular_);
+    const Index carriers = grid.carriers * grid.kernels;
+    const std::size_t flags = borrowed(carriers);
+    if (choice_.method == Method::fft)
+        return flags + borrowed(whole_.spectrum() * whole_.together * 2 * number) +
+               whole_area_bytes(whole_, arithmetic_, device_);
+    if (fused_) return flags;
+    return flags + borrowed(large_.points() * std::min(large_together_, carriers) * 2 * number);
+}
+
 template <class T>
 void Plan::run_as(const General& g, cudaStream_t stream) const {
     Regular regular;
@@ -327,17 +381,8 @@ void Plan::run_as(const General& g, cudaStream_t stream) const {
     TileArguments<T> a = tile_arguments<T>(regular, taps_.get<const T>(), spectra_.get<Pair<T>>(),
                                            bad_kernels_.get<std::uint8_t>());
     a.roots = roots_of<T>(device_);
-    const bool paired = !regular.complex_samples;
-    if (choice_.method == Method::fft) {
-        a.grid = tile_grid(regular, whole_.length[0], whole_.length[1], whole_.length[2], false);
-    } else if (fused_) {
-        a.grid =
-            tile_grid(regular, fused_->length[0], fused_->length[1], fused_->length[2], paired);
-    } else {
-        a.fold = large_.line ? Fold::line : Fold::none;
-        a.grid = tile_grid(regular, 1, large_.line ? 1 : large_.rows,
-                           large_.line ? large_.points() : large_.columns, paired);
-    }
+    a.grid = grid_of(regular);
+    if (large_.line) a.fold = Fold::line;
     a.settle();
     const Index carriers = a.grid.carriers * a.grid.kernels;
     const StreamBuffer flags(static_cast<std::size_t>(carriers), stream);

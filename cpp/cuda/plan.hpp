@@ -15,7 +15,9 @@ namespace faltung::cuda {
 struct KernelTraits {
     bool finite = true;   // or unknown, which costs a repair if it is not
     bool on_host = true;  // so that it could be looked at
-    bool integers = false;
+    /// Integers on both sides, whose answer is exact: |x| is at most this, and 0 for all others.
+    double sample_bound = 0;
+    double norm = 0;  // of the kernel, l2
     /// One list per axis of the general form, where the kernel is an outer product.
     std::optional<std::vector<std::vector<double>>> factors;
 };
@@ -40,15 +42,20 @@ public:
     void run(const General& g, cudaStream_t stream) const;
 
     const Choice& choice() const { return choice_; }
+    /// What the taps have to be: float64 where integers are transformed.
+    Arithmetic arithmetic() const { return arithmetic_; }
     int device() const { return device_; }
-    std::size_t workspace_bytes() const { return workspace_; }
+    /// Device memory that a call borrows while it runs.
+    std::size_t workspace_bytes() const;
 
 private:
     void predict_direct(const CostModel& cost);
     void predict_separable(const CostModel& cost, const KernelTraits& traits);
-    void predict_tiles(const CostModel& cost);
-    void predict_whole(const CostModel& cost);
+    void predict_tiles(const CostModel& cost, const KernelTraits& traits);
+    void predict_whole(const CostModel& cost, const KernelTraits& traits);
 
+    /// Tiles over the outputs of transforms; of whole arrays, one per batch entry.
+    TileGrid grid_of(const Regular& regular) const;
     /// The regular form of `g` as this plan's kernels take it.
     bool regular_of(const General& g, Regular& regular) const;
     template <class T>
@@ -64,7 +71,6 @@ private:
     Arithmetic arithmetic_;
     int device_;
     Choice choice_;
-    std::size_t workspace_ = 0;
 
     DirectShape direct_;
     std::vector<std::vector<double>> factors_;  // along the regular axes

@@ -29,17 +29,18 @@ public:
     template <class Use>
     void with(const Key& key, cudaStream_t stream, Use&& use) {
         const std::lock_guard lock(mutex_);
-        auto at = kept_.find(key);
-        if (at == kept_.end()) {
-            if (kept_.size() >= most) drop_all();
-            at = kept_.emplace(key, make(key)).first;
-        }
-        const Kept& plan = at->second;
+        const Kept& plan = find_or_make(key);
         const CufftApi& api = cufft();
         const StreamBuffer area(plan.work, stream);
         check_cufft(api.set_stream(plan.handle, stream), "cufftSetStream");
         check_cufft(api.set_work_area(plan.handle, area.get()), "cufftSetWorkArea");
         use(api, plan.handle);
+    }
+
+    /// The work area that a plan wants.
+    std::size_t area_bytes(const Key& key) {
+        const std::lock_guard lock(mutex_);
+        return StreamBuffer::rounded(static_cast<Index>(find_or_make(key).work));
     }
 
 private:
@@ -48,6 +49,13 @@ private:
         std::size_t work;
     };
     static constexpr std::size_t most = 32;
+
+    const Kept& find_or_make(const Key& key) {
+        const auto found = kept_.find(key);
+        if (found != kept_.end()) return found->second;
+        if (kept_.size() >= most) drop_all();
+        return kept_.emplace(key, make(key)).first->second;
+    }
 
     static Kept make(const Key& key) {
         const auto [device, type, n0, n1, n2, together] = key;
@@ -92,21 +100,25 @@ Plans& plans() {
     return *the;
 }
 
-template <class T>
-void transform(const WholeShape& shape, Pair<T>* data, Index together, bool inverse,
-               cudaStream_t stream) {
-    constexpr bool single = sizeof(T) == 4;
+Plans::Key key_of(const WholeShape& shape, bool single, Index together, bool inverse, int device) {
     const CufftType type =
         !shape.real ? single ? CufftType::single_complex : CufftType::double_complex
         : inverse   ? single ? CufftType::single_inverse : CufftType::double_inverse
         : single    ? CufftType::single_forward
                     : CufftType::double_forward;
+    return {device, type, shape.length[0], shape.length[1], shape.length[2], together};
+}
+
+template <class T>
+void transform(const WholeShape& shape, Pair<T>* data, Index together, bool inverse,
+               cudaStream_t stream) {
+    constexpr bool single = sizeof(T) == 4;
     int device = 0;
     FALTUNG_CHECK(cudaGetDevice(&device));
     T* numbers = reinterpret_cast<T*>(data);
     const int direction = inverse ? 1 : -1;
-    plans().with({device, type, shape.length[0], shape.length[1], shape.length[2], together},
-                 stream, [&](const CufftApi& api, int plan) {
+    plans().with(key_of(shape, single, together, inverse, device), stream,
+                 [&](const CufftApi& api, int plan) {
                      int status = 0;
                      if constexpr (single)
                          status = !shape.real
@@ -265,6 +277,16 @@ void prepare_whole(const WholeShape& shape, const void* arguments, Arithmetic ar
     else
         prepare_as(shape, *static_cast<const TileArguments<double>*>(arguments),
                    static_cast<Pair<double>*>(spectra), kernels, stream);
+}
+
+std::size_t whole_area_bytes(const WholeShape& shape, Arithmetic arithmetic, int device) {
+    const DeviceGuard guard(device);
+    const bool single = arithmetic == Arithmetic::f32;
+    std::size_t most = 0;
+    for (const bool inverse : {false, true})
+        most = std::max(most,
+                        plans().area_bytes(key_of(shape, single, shape.together, inverse, device)));
+    return most;
 }
 
 void run_whole(const WholeShape& shape, const void* arguments, Arithmetic arithmetic, void* work,

@@ -25,6 +25,8 @@ Index smooth_length(Index n);
 /// `arguments` is a TileArguments<T> with one tile per entry; `work` holds `together` spectra.
 void prepare_whole(const WholeShape& shape, const void* arguments, Arithmetic arithmetic,
                    void* spectra, Index kernels, cudaStream_t stream);
+/// What the library borrows while `together` entries are transformed.
+std::size_t whole_area_bytes(const WholeShape& shape, Arithmetic arithmetic, int device);
 void run_whole(const WholeShape& shape, const void* arguments, Arithmetic arithmetic, void* work,
                cudaStream_t stream);
 

@@ -95,8 +95,8 @@ def match_template(
     Parameters
     ----------
     image : array_like
-        Real numbers of any dtype, any number of axes. One in a GPU's memory gives a map of its kind there; masks
-        and peaks are not served for it.
+        Real numbers of any dtype, any number of axes. One in a GPU's memory gives a map of its kind there; peaks are
+        NumPy arrays always.
     template : array_like
         What to look for, with one axis for each of `axes`.
     mode : {"valid", "same", "full"}
@@ -155,7 +155,7 @@ def match_template(
     if _device.is_device_array(image, "image"):
         there: Array = cuda.match(
             image, template, mode=mode, axes=axes, boundary=boundary, cval=cval,
-            refused={"mask": mask, "image_mask": image_mask, "peaks": peaks}, out=out, dtype=dtype,
+            mask=mask, image_mask=image_mask, peaks=peaks, out=out, dtype=dtype,
         )  # fmt: skip
         return there
     x, t = as_array(image, "image"), as_array(template, "template")
@@ -172,12 +172,7 @@ def match_template(
         raise ValueError(
             f"image_mask has shape {image_kept.shape}; it must have the image's, {x.shape}"
         )
-    if peaks is not None:
-        if out is not None:
-            raise ValueError("out is for the map of scores, which peaks= does not give")
-        (peaks,) = integers(peaks, "peaks")
-        if peaks < 0:
-            raise ValueError(f"peaks is {peaks}; it must not be negative")
+    peaks = check_peaks(peaks, out)
     result = precision(real(x, "image"), real(t, "template"))
     locate_fft_libraries()
     request = _core.Request(
@@ -209,8 +204,22 @@ def match_template(
     )
     if peaks is None:
         return scores
-    positions, values = _core.find_peaks(request, scores, peaks)
-    batch = tuple(n for axis, n in enumerate(x.shape) if axis not in over)
+    return find_peaks(request, scores, peaks, [n for a, n in enumerate(x.shape) if a not in over])
+
+
+def check_peaks(peaks: int | None, out: Any) -> int | None:
+    if peaks is None:
+        return None
+    if out is not None:
+        raise ValueError("out is for the map of scores, which peaks= does not give")
+    (peaks,) = integers(peaks, "peaks")
+    if peaks < 0:
+        raise ValueError(f"peaks is {peaks}; it must not be negative")
+    return peaks
+
+
+def find_peaks(request: Any, scores: Array, most: int, batch: list[int]) -> Peaks:
+    positions, values = _core.find_peaks(request, scores, most)
     return Peaks(
         positions.reshape(*batch, *positions.shape[1:]), values.reshape(*batch, values.shape[1])
     )

@@ -299,16 +299,14 @@ def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
 
 
 def match(
-    image: Any, template: Any, *, mode: str, axes: Any, boundary: Any, cval: Any, refused: dict[str, Any], out: Any,
-    dtype: Any,
+    image: Any, template: Any, *, mode: str, axes: Any, boundary: Any, cval: Any, mask: Any, image_mask: Any,
+    peaks: int | None, out: Any, dtype: Any,
 ) -> Any:  # fmt: skip
     """Normalised cross-correlation on the device; what `faltung.match_template` does there."""
     from faltung import _match
 
-    for name, value in refused.items():
-        if value is not None:
-            raise ValueError(f"{name} is not served for an image in device memory")
     extension = _extension()
+    most = _match.check_peaks(peaks, out)
     x = _device.describe(image, "image")
     t, t_shape, _, kept = _kernel(template, x)
     described = t if kept is None else kept
@@ -317,15 +315,49 @@ def match(
     _match.check_extents(x, described, over, mode)
     result = _match.precision(_match.real(x, "image"), _match.real(described, "template"))
     asked = _match.map_dtype(dtype, result)
-    request = extension.Request(
-        x_shape=x.shape, x_dtype=x.dtype, k_shape=t_shape, k_dtype=described.dtype, result_dtype=result,
-        out_dtype=asked, axes=list(over), strides=[1] * len(t_shape), dilations=[1] * len(t_shape),
-        mode=mode, method="auto", boundary=resolve_boundary(boundary), cval=resolve_cval(cval, result),
-        flip=False, c_casts=False, lags=None,
-    )  # fmt: skip
+    kept_samples = _mask(mask, "mask", "the template's", t_shape, x.device)
+    image_kept = _mask(image_mask, "image_mask", "the image's", x.shape, x.device)
+    options: dict[str, Any] = {
+        "x_shape": x.shape, "x_dtype": x.dtype, "k_shape": t_shape, "k_dtype": described.dtype,
+        "result_dtype": result, "out_dtype": asked, "axes": list(over), "strides": [1] * len(t_shape),
+        "dilations": [1] * len(t_shape), "mode": mode, "method": "auto", "boundary": resolve_boundary(boundary),
+        "cval": resolve_cval(cval, result), "flip": False, "c_casts": False, "lags": None,
+    }  # fmt: skip
+    request = extension.Request(**options)
     target, copy_back = _target(request.out_shape, asked.name, x, out)
-    extension.match(request, _view(x), t, _view(target), device=x.device, stream=x.stream)
-    return _delivered(target, copy_back, out, x, kept)
+    extension.match(
+        request, _view(x), t, kept_samples and _view(kept_samples), image_kept and _view(image_kept), _view(target),
+        device=x.device, stream=x.stream,
+    )  # fmt: skip
+    if most is None:
+        return _delivered(target, copy_back, out, x, kept, kept_samples, image_kept)
+    scores: np.ndarray[Any, Any] = np.empty(target.shape, target.dtype)
+    extension.copy_to_host(_view(target), scores, x.device, x.stream)
+    batch = [n for axis, n in enumerate(x.shape) if axis not in over]
+    return _match.find_peaks(_core.Request(**options), scores, most, batch)
+
+
+def _mask(
+    mask: Any, name: str, whose: str, shape: tuple[int, ...], device: int
+) -> _device.DeviceArray | None:
+    """A mask on the device; one in the host's memory is copied there."""
+    if mask is None:
+        return None
+    there = _device.is_device_array(mask, name)
+    array: Any = _device.describe(mask, name) if there else as_array(mask, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; it must have {whose}, {shape}")
+    if not there:
+        host = array.astype(bool)
+        if name == "mask" and not host.any():
+            raise ValueError("mask leaves no sample of the template")
+        return _upload(host, name, device)
+    if array.device != device:
+        raise ValueError(f"{name} is on device {array.device}, image on device {device}")
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {array.dtype}; on a device masks are real")
+    given: _device.DeviceArray = array
+    return given
 
 
 def layer(
@@ -349,16 +381,7 @@ def layer(
             f"method is {method!r}; allowed on a device are 'auto', 'direct', 'fft' and 'overlap_save'"
         )
     array = _device.describe(x, "x")
-    given = {"x": array, "w": _there(w, "w", array.device)}
-    if bias is not None:
-        given["bias"] = _there(bias, "bias", array.device)
-    for name, one in given.items():
-        if one.type not in ("float16", "bfloat16", "float32", "float64"):
-            raise TypeError(
-                f"{name} has dtype {one.type}; allowed are float16, bfloat16, float32 and float64"
-            )
-        if one.device != array.device:
-            raise ValueError(f"{name} is on device {one.device}, x on device {array.device}")
+    given = _layer_arrays(array, w=w, **({} if bias is None else {"bias": bias}))
     result = _device.result_type(array.type, given["w"].type)
     computed = np.dtype(np.float64 if result == "float64" else np.float32)
     view = _device.moved(array, -1, 1) if last else array
@@ -378,6 +401,62 @@ def layer(
         device=array.device, stream=array.stream,
     )  # fmt: skip
     return _delivered(target, copy_back, out, *given.values())
+
+
+def _layer_arrays(x: _device.DeviceArray, **others: Any) -> dict[str, _device.DeviceArray]:
+    """What a layer is given, by name, x first; those in the host's memory are copied to x's device."""
+    given = {"x": x} | {name: _there(value, name, x.device) for name, value in others.items()}
+    for name, one in given.items():
+        if one.type not in ("float16", "bfloat16", "float32", "float64"):
+            raise TypeError(
+                f"{name} has dtype {one.type}; allowed are float16, bfloat16, float32 and float64"
+            )
+        if one.device != x.device:
+            raise ValueError(f"{name} is on device {one.device}, x on device {x.device}")
+    return given
+
+
+def layer_gradients(
+    grad: Any, x: Any, w: Any, *, bias: bool, layout: str, method: str, input_gradient: bool, **options: Any
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """The gradients of a layer on the device; what `faltung.nn.conv_backward` does there."""
+    from faltung.nn import _arguments
+
+    extension = _extension()
+    last = _arguments.is_channels_last(layout)
+    if method not in ("auto", "direct"):
+        raise ValueError(f"method is {method!r}; allowed on a device are 'auto' and 'direct'")
+    array = _device.describe(x, "x")
+    given = _layer_arrays(array, w=w, grad=grad)
+    result = _device.result_type(
+        array.type, _device.result_type(given["w"].type, given["grad"].type)
+    )
+    computed = np.dtype(np.float64 if result == "float64" else np.float32)
+    turned = {
+        name: _device.moved(one, -1, 1) if last and name != "w" else one
+        for name, one in given.items()
+    }
+    described = _arguments.make_layer(
+        turned["x"].shape, given["w"].shape, computed=computed, **options
+    )
+    if turned["grad"].shape != described.out_shape:
+        raise ValueError(
+            f"grad has shape {turned['grad'].shape}; it must have the output's, {described.out_shape}"
+        )
+
+    def new(shape: tuple[int, ...]) -> _device.DeviceArray:
+        return _target(shape, result, array, None)[0]
+
+    dx = new(array.shape) if input_gradient else None
+    dw = new(given["w"].shape)
+    db = new(given["w"].shape[:1]) if bias else None
+    extension.run_gradients(
+        described.numbers, _view(turned["grad"]), _view(turned["x"]), _view(given["w"]),
+        dx and _view(_device.moved(dx, -1, 1) if last else dx), _view(dw), db and _view(db),
+        device=array.device, stream=array.stream,
+    )  # fmt: skip
+    answers = [one and _delivered(one, None, None, *given.values()) for one in (dx, dw, db)]
+    return answers[0], answers[1], answers[2]
 
 
 def _there(value: Any, name: str, device: int) -> _device.DeviceArray:

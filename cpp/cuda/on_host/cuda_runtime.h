@@ -56,6 +56,7 @@ T __ldg(const T* at) {
     return *at;
 }
 inline void atomicMax(unsigned long long* at, unsigned long long value) { *at = max(*at, value); }
+inline double __longlong_as_double(long long bits) { return std::bit_cast<double>(bits); }
 inline void sincospi(double x, double* sine, double* cosine) {
     ::sincos(3.14159265358979323846 * x, sine, cosine);
 }

@@ -9,6 +9,10 @@
 #include <functional>
 #include <source_location>
 
+/// How many bytes of pools were in use at a time, beyond those that are now; and begins anew. For
+/// tests.
+FALTUNG_ON_HOST std::size_t on_host_most_borrowed();
+
 namespace on_host {
 
 /// How much dynamic shared memory a kernel may be given; 48 KiB where nobody asked for more.

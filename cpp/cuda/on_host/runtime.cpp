@@ -53,8 +53,9 @@ struct Runtime {
     std::map<const std::byte*, Allocation> memory;
     std::map<const std::byte*, std::size_t> pinned;
     std::map<const void*, std::size_t> shared_bytes;
-    cudaError_t last = cudaSuccess;  // what cudaGetLastError tells
-    cudaError_t late = cudaSuccess;  // of work that has run, for whoever waits next
+    std::size_t borrowed = 0, most_borrowed = 0;  // from pools
+    cudaError_t last = cudaSuccess;               // what cudaGetLastError tells
+    cudaError_t late = cudaSuccess;               // of work that has run, for whoever waits next
     std::string text;
 };
 
@@ -378,11 +379,15 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { ret
 cudaError_t cudaMallocFromPoolAsync(void** data, std::size_t bytes, cudaMemPool_t,
                                     cudaStream_t stream) {
     const Lock lock(runtime().mutex);
-    return stream_of(stream) ? allocate(data, bytes) : note(cudaErrorInvalidResourceHandle);
+    if (!stream_of(stream)) return note(cudaErrorInvalidResourceHandle);
+    runtime().borrowed += bytes;
+    runtime().most_borrowed = std::max(runtime().most_borrowed, runtime().borrowed);
+    return allocate(data, bytes);
 }
 
 cudaError_t cudaFreeAsync(void* data, cudaStream_t stream) {
     const Lock lock(runtime().mutex);
+    if (const Allocation* found = allocation_of(data)) runtime().borrowed -= found->bytes;
     return on_host::enqueue(stream, [data] { release(static_cast<const std::byte*>(data)); });
 }
 
@@ -424,4 +429,11 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* found, const void* d
                                           : cudaMemoryTypeUnregistered,
               .device = 0};
     return cudaSuccess;
+}
+
+std::size_t on_host_most_borrowed() {
+    const Lock lock(runtime().mutex);
+    const std::size_t most = runtime().most_borrowed - runtime().borrowed;
+    runtime().most_borrowed = runtime().borrowed;
+    return most;
 }

@@ -236,7 +236,7 @@ def conv_backward(
     grad : array_like
         The gradient with respect to the output of ``conv(x, w, ...)``, in its shape.
     x, w : array_like
-        What the layer was given.
+        What the layer was given. With x in a GPU's memory all is computed there, by ``"direct"``.
     bias : bool
         Whether the gradient of the bias is wanted.
     input_gradient : bool
@@ -272,6 +272,12 @@ def conv_backward(
     >>> dx.shape, dw.shape, db.tolist()
     ((2, 3, 8, 8), (4, 3, 3, 3), [72.0, 72.0, 72.0, 72.0])
     """
+    if _device.is_device_array(x, "x"):
+        there: tuple[Array | None, Array, Array | None] = cuda.layer_gradients(
+            grad, x, w, bias=bias, stride=stride, padding=padding, dilation=dilation, groups=groups,
+            boundary=boundary, layout=layout, method=method, input_gradient=input_gradient,
+        )  # fmt: skip
+        return there
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
     grad = channels_first(float_array(grad, "grad"), last)
