@@ -21,6 +21,31 @@ Part part_of(Index at, Index count, Index begin, Index end) {
     return at >= begin && at + count <= end ? Part::all : Part::some;
 }
 
+/// Rows [y, y + count) of a piece, alike in how much of them matters: of the line's first half,
+/// which begins at number `at` of it, and of its second, which is the imaginary part of the first.
+struct Rows {
+    Index y, count, at;
+    Part low, high;
+};
+
+/// body(rows) for all rows of a piece that starts at `column`; part(at) says what matters. No
+/// second half: `half` is 0. A row of which only some matters comes alone.
+template <class PartAt, class Body>
+void for_alike_rows(Index height, Index width, Index column, Index half, PartAt&& part,
+                    Body&& body) {
+    const auto low = [&](Index y) { return part(y * width + column); };
+    const auto high = [&](Index y) {
+        return half > 0 ? part(y * width + column + half) : Part::none;
+    };
+    for (Index y = 0; y < height;) {
+        Rows rows{y, 1, y * width + column, low(y), high(y)};
+        const bool cut = rows.low == Part::some || rows.high == Part::some;
+        for (++y; !cut && y < height && low(y) == rows.low && high(y) == rows.high; ++y)
+            ++rows.count;
+        body(rows);
+    }
+}
+
 }  // namespace
 
 TilePlan plan_long_tile(Index points, const microkernels::Table& table) {
@@ -110,7 +135,7 @@ bool LongTile<T>::gather(const T* samples, Index have, const Piece& piece) const
     const microkernels::TileLayout layout{frame_.layout().panel, piece.panels};
     const Index width = frame_.plan().width, height = frame_.height(), count = piece.columns;
     const bool real = shape_.row == Row::real;
-    const Index half = shape_.row_points();
+    const Index half = real ? shape_.row_points() : 0;
     const auto part = [&](Index at) { return part_of(at, count, 0, have); };
     // What a row holds of a plane that ends within it, and zeros.
     const auto padded = [&](Index at, T* line) {
@@ -120,14 +145,8 @@ bool LongTile<T>::gather(const T* samples, Index have, const Piece& piece) const
         return line;
     };
     bool moderate = true;
-    for (Index y = 0; y < height;) {
-        const Index at = y * width + piece.column;
-        const Part low = part(at), high = real ? part(at + half) : Part::none;
-        const bool cut = low == Part::some || high == Part::some;
-        Index run = 1;
-        while (!cut && y + run < height && part(at + run * width) == low &&
-               (!real || part(at + run * width + half) == high))
-            ++run;
+    for_alike_rows(height, width, piece.column, half, part, [&](const Rows& rows) {
+        const auto [y, run, at, low, high] = rows;
         T* const to = piece.data + y * frame_.element();
         const T *a = samples + at * per(), *b = samples + at + half;
         if (low == Part::some) a = padded(at, piece.line);
@@ -143,8 +162,7 @@ bool LongTile<T>::gather(const T* samples, Index have, const Piece& piece) const
             constexpr T most = std::is_same_v<T, float> ? T(0x1p+120) : T(0x1p+1000);
             moderate &= seen[0].total < most && seen[1].total < most;
         }
-        y += run;
-    }
+    });
     return moderate;
 }
 
@@ -154,7 +172,7 @@ void LongTile<T>::scatter(const Piece& piece, T* outputs) const {
     const microkernels::TileLayout layout{frame_.layout().panel, piece.panels};
     const Index width = frame_.plan().width, height = frame_.height(), count = piece.columns;
     const bool real = shape_.row == Row::real;
-    const Index half = shape_.row_points();
+    const Index half = real ? shape_.row_points() : 0;
     const Index begin = shape_.span.wanted_begin(), end = shape_.span.wanted_end();
     const auto part = [&](Index at) { return part_of(at, count, begin, end); };
     const auto copy_some = [&](Index at, const T* line) {
@@ -163,14 +181,8 @@ void LongTile<T>::scatter(const Piece& piece, T* outputs) const {
             std::copy_n(line + (from - at) * per(), (to - from) * per(),
                         outputs + (from - begin) * per());
     };
-    for (Index y = 0; y < height;) {
-        const Index at = y * width + piece.column;
-        const Part low = part(at), high = real ? part(at + half) : Part::none;
-        const bool cut = low == Part::some || high == Part::some;
-        Index run = 1;
-        while (!cut && y + run < height && part(at + run * width) == low &&
-               (!real || part(at + run * width + half) == high))
-            ++run;
+    for_alike_rows(height, width, piece.column, half, part, [&](const Rows& rows) {
+        const auto [y, run, at, low, high] = rows;
         const T* const from = piece.data + y * frame_.element();
         T *a = low == Part::all ? outputs + (at - begin) * per() : nullptr,
           *b = high == Part::all ? outputs + (at + half - begin) : nullptr;
@@ -185,8 +197,7 @@ void LongTile<T>::scatter(const Piece& piece, T* outputs) const {
         }
         if (low == Part::some) copy_some(at, a);
         if (high == Part::some) copy_some(at + half, b);
-        y += run;
-    }
+    });
 }
 
 template <class T>
