@@ -37,6 +37,12 @@ bool suits(const Problem& problem, const Kernel& kernel) {
     return listed == 0 || taps_per_word * listed >= words;
 }
 
+/// The block that is made for such a kernel; nullptr where none is.
+const ByteTable::Block* known_block(const ByteTable& micro, Index ky, Index groups) {
+    const int square = ByteTable::square_index(ky, groups), low = ByteTable::low_index(ky);
+    return square >= 0 ? &micro.square[square] : low >= 0 ? &micro.low[low] : nullptr;
+}
+
 /// The taps as whole numbers, if they are that.
 template <class T>
 std::vector<Index> whole_taps(const Taps<T>& plane) {
@@ -118,8 +124,8 @@ DensePlan<std::byte>::DensePlan(const Problem& asked, std::shared_ptr<const Kern
       taps(std::move(packed)),
       store(store_of(asked)) {
     boxes.push_back({0, depth, 0, ky, 0, kx});
-    const int square = ByteTable::square_index(ky, taps.groups);
-    if (shares_rows()) group = square < 0 ? micro->block[0].rows : micro->square[square].rows;
+    const ByteTable::Block* const known = known_block(*micro, ky, taps.groups);
+    if (shares_rows()) group = (known ? known : micro->block)->rows;
 }
 
 /// All rows of a group, by the blocks that fit them.
@@ -144,11 +150,11 @@ void sum_group(const DensePlan<std::byte>& plan, const TapBox& box,
                   .stream = group.stream,
                   .ahead = group.ahead,
                   .ahead_pitch = group.ahead_pitch};
-    const int square = ByteTable::square_index(box.ky, plan.taps.groups);
+    const ByteTable::Block* const known = known_block(micro, box.ky, plan.taps.groups);
     for (Index left = group.rows; left > 0;) {
         const ByteTable::Block* block = micro.block;
-        if (square >= 0 && left >= micro.square[square].rows)
-            block = &micro.square[square];
+        if (known && left >= known->rows)
+            block = known;
         else
             while (block->rows > left || block->rows > call.ky) ++block;
         block->run(call);

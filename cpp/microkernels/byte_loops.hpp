@@ -78,7 +78,8 @@ struct ByteRows {
                                           const std::int32_t* word, const ByteCall& call) {
         if constexpr (I < R + KY - 1) {
             constexpr int low = I < KY ? 0 : I - KY + 1, high = I < R ? I + 1 : R;
-            add_row<low, high>(sum, view, row[I] + x, left, word + I * G, call);
+            const std::int64_t pitch = G > 0 ? G : call.groups;
+            add_row<low, high>(sum, view, row[I] + x, left, word + I * pitch, call);
             known_rows<I + 1>(sum, view, row, x, left, word, call);
         }
     }
@@ -224,6 +225,10 @@ constexpr ByteTable byte_table() {
          {4, ByteRows<4, 4, 0, 0, true>::run},
          {2, ByteRows<2, 4, 0, 0, true>::run},
          {1, ByteRows<1, 8, 0, 0, true>::run}},
+        {{8, ByteRows<8, 2, 2, 0, true>::run},
+         {8, ByteRows<8, 2, 3, 0, true>::run},
+         {8, ByteRows<8, 2, 4, 0, true>::run},
+         {8, ByteRows<8, 2, 5, 0, true>::run}},
         {{8, ByteRows<8, 2, 3, 1, true>::run},
          {8, ByteRows<8, 2, 5, 2, true>::run},
          {8, ByteRows<8, 2, 7, 2, true>::run},

@@ -30,7 +30,9 @@ constexpr double block_vectors = 4, left_over = 1.4;
 constexpr double unshared = 2.6;  // a tap, where neighbouring rows of results share no samples
 // A byte of arrays beyond the second-level cache: of one axis, of images, of volumes.
 constexpr double direct_far_1d = 0.0025, direct_far = 0.008, direct_far_3d = 0.012;
-constexpr double byte_row = 45;                                     // copied with its border
+// Products of bytes: of what calibration says, and a row copied with its border. A block loads 64
+// bytes that must lie within the row; the last outputs are left to blocks of one masked vector.
+constexpr double byte_sums = 1.05, byte_row = 15, ragged_byte_vector = 1.7;
 constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in direct/dense.cpp
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 // With every row it begins anew.
@@ -161,13 +163,27 @@ double CostModel::writing(Arithmetic arithmetic) const {
     return rows() * written_row + written_number * static_cast<double>(problem_.outputs());
 }
 
+/// That the loops over bytes seem to write, from what they take (microkernels/byte_loops.hpp).
+double CostModel::byte_numbers() const {
+    constexpr Index vector = 16, block = 2 * vector, loaded = 64, taps_per_word = 4;
+    const Axis& last = problem_.axes.back();
+    const Index step = last.dilation * problem_.lanes(), outputs = last.out * problem_.lanes();
+    const Index beyond_word =
+        ((last.k - 1) % taps_per_word) * step;  // of the last word's first tap
+    const Index room = outputs + beyond_word - loaded;
+    const Index blocks = room < 0 ? 0 : std::min(outputs / block, room / block + 1);
+    const Index ragged = (outputs - blocks * block + vector - 1) / vector;
+    return rows() * static_cast<double>(vector) *
+           (2 * static_cast<double>(blocks) + ragged_byte_vector * static_cast<double>(ragged));
+}
+
 Prediction CostModel::bytes() const {
     Prediction result{.possible = true, .in_bytes = true, .arithmetic = problem_.arithmetic};
     const ByteCosts& costs = byte_costs(level_);
     const TapCost& cost = convolved_ == 1 && problem_.axes.back().k > 1 ? costs.line : costs.image;
     const double stored = costs.stored * static_cast<double>(size_of(problem_.out_dtype));
     const double ns =
-        direct_sums * numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
+        byte_sums * byte_numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
         rows() * byte_row;
     result.alone = ns < worth_waking * 1e9;
     const double work = numbers() * traits_.byte_products;

@@ -44,6 +44,7 @@ private:
     double rows() const;       // of outputs along the last axis
     double vectors() const;    // of results in a row
     double numbers() const;    // that the direct loops write: whole vectors
+    double byte_numbers() const;
     double far(double points) const;
     double moved() const;
     double library_block(double points) const;  // of the whole array, by the library
