@@ -10,15 +10,17 @@ namespace faltung {
 namespace {
 
 /// What direct sums do within so many seconds stays with them: small whole numbers come out exact
-/// there, by transforms only nearly so, and few microseconds are all that these could save.
-constexpr double direct_enough = 3e-6;
+/// there, by transforms only nearly so, and few microseconds are all that these could save; they
+/// must save a third to be taken.
+constexpr double direct_enough = 3e-6, worth_it = 2.0 / 3;
 
 void prefer_direct(Choice& choice) {
-    if (choice.predictions[static_cast<std::size_t>(Method::direct)].seconds > direct_enough)
-        return;
+    const double direct = choice.predictions[static_cast<std::size_t>(Method::direct)].seconds;
+    if (direct > direct_enough) return;
     for (const Method method : {Method::fft, Method::overlap_save}) {
         Prediction& prediction = choice.predictions[static_cast<std::size_t>(method)];
-        if (prediction.possible && prediction.reason.empty())
+        if (prediction.possible && prediction.reason.empty() &&
+            prediction.seconds > worth_it * direct)
             prediction.reason = "direct sums are over soon, and exact for small whole numbers";
     }
 }
