@@ -47,6 +47,7 @@ private:
     double byte_numbers() const;
     double far(double points) const;
     double moved() const;
+    double passing(double memory) const;
     double library_block(double points) const;  // of the whole array, by the library
     double own_block(double points) const;      // or by transforms of our own
     double line_nanoseconds(double points) const;

@@ -21,6 +21,9 @@ constexpr double own_byte = 0.18, own_byte_several = 0.25, own_short_line = 9.4;
 // gathered, where a boundary continues several axes.
 constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
                  moved_continued = 1;
+// A byte of samples or results at a position, which pass by for each of its channels, where no
+// cache keeps them.
+constexpr double passing_byte = 0.11;
 // What makes a task (spectral/whole.cpp, grid.cpp): points, and of columns so many lines.
 constexpr double whole_task = 1 << 15, whole_columns = 16;
 // Blocks no larger than this are a task each; larger ones are shared, pass by pass.
@@ -103,6 +106,17 @@ double CostModel::moved() const {
     return ns;
 }
 
+/// Channels are gathered, and scattered, one after the other.
+double CostModel::passing(double memory) const {
+    const double kept = static_cast<double>(machine().caches.l3) / 2;
+    if (problem_.inner == 1 || array_bytes() + memory <= kept) return 0;
+    const double position =
+        static_cast<double>(problem_.inner) *
+        static_cast<double>(size_of(problem_.x_dtype) + size_of(problem_.out_dtype));
+    return passing_byte * position * traits_.whole_blocks * traits_.whole_points *
+           (1 - kept / (array_bytes() + memory));
+}
+
 double CostModel::library_block(double points) const {
     const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
     return points * (cost.output + traits_.whole_steps * cost.tap + moved() +
@@ -129,7 +143,8 @@ Prediction CostModel::whole() const {
     // the array and the prepared kernel, both transformed
     const double memory = points * 4 * bytes_of(transform_arithmetic_);
     const double ns = blocks * (traits_.whole_is_own ? own_block(points) : library_block(points));
-    const double all = ns + waiting(memory, blocks) + writing(transform_arithmetic_);
+    const double all =
+        ns + waiting(memory, blocks) + passing(memory) + writing(transform_arithmetic_);
     double tasks = points / whole_task, joins = whole_joins * blocks;
     if (blocks >= std::max(2, traits_.workers) && memory / 2 <= whole_small_block) {
         tasks = blocks / std::max(1.0, std::floor(1 / tasks));
