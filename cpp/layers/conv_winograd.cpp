@@ -185,7 +185,7 @@ private:
         T* const sums = results + result_numbers();
         T* const samples = sums + points_ * sum_point(tiles);
         T* const box = samples + sample_numbers(tiles);
-        transform_block(arrays.reader, group, block, samples, tiles, box);
+        transform_block(arrays.reader, group, block, Tiles::all_samples(), samples, tiles, box);
         for (const Bank& bank : banks_) {
             for (Index p = 0; p < points_; ++p)
                 for (std::size_t r = 0; r < runs_.size(); ++r)
@@ -208,11 +208,17 @@ private:
                 const Index begin = Tiles::blocks() * chunk / chunks;
                 const Index end = Tiles::blocks() * (chunk + 1) / chunks;
                 const std::vector<Index> first = Tiles::tiles_before(begin, end);
-                parallel_for(end - begin, context, [&](Index i, int) {
+                // a run of all tiles before the next one: the products begin with the last
+                const auto runs = static_cast<Index>(runs_.size());
+                parallel_for(runs * (end - begin), context, [&](Index task, int) {
+                    const Index i = task % (end - begin);
+                    const Run& run = runs_[static_cast<std::size_t>(task / (end - begin))];
                     const Workspace box(static_cast<std::size_t>(box_scratch(read)) * sizeof(T));
-                    transform_block(arrays.reader, group, Tiles::block_at(begin + i),
-                                    space.as<T>() + first[static_cast<std::size_t>(i)] * tile_,
-                                    room, box.as<T>());
+                    transform_block(
+                        arrays.reader, group, Tiles::block_at(begin + i),
+                        {run.plane, run.plane + 1, run.channel, run.channel + run.length},
+                        space.as<T>() + first[static_cast<std::size_t>(i)] * tile_, room,
+                        box.as<T>());
                 });
                 const Index pieces = (end - begin - 1) / piece_ + 1;
                 const auto banks = static_cast<Index>(banks_.size());
@@ -238,13 +244,14 @@ private:
         T* const sums = results + result_numbers();
         T* const weights = sums + points_ * sum_point(tiles);
         samples += start * tile_;
-        for (std::size_t r = 0; r < runs_.size(); ++r) {
+        for (std::size_t r = runs_.size(); r-- > 0;) {
             const Run& run = runs_[r];
+            const T* const here = samples + static_cast<Index>(r) * sample_run(room);
             transform_run(group, bank, run, weights, run_point());
             for (Index p = 0; p < points_; ++p)
                 multiply(run, bank.width, tiles, weights + p * run_point(),
-                         samples + p * sample_point(room), r > 0, sums + p * sum_point(tiles));
-            samples += sample_run(room);
+                         here + p * sample_point(room), r + 1 < runs_.size(),
+                         sums + p * sum_point(tiles));
         }
         for (Index i = from; i < to; ++i)
             store(arrays, group, bank, Tiles::block_at(begin + i),
@@ -254,7 +261,8 @@ private:
 
     /// Samples behind a block of tiles; there is room for `tiles` at every point.
     void transform_block(const ChannelReader<T>& reader, Index group, const Block& block,
-                         T* samples, Index tiles, T* scratch) const {
+                         const typename Tiles::Part& part, T* samples, Index tiles,
+                         T* scratch) const {
         const auto runs = static_cast<Index>(runs_.size()) / planes_;  // of a plane
         const auto run_of = [&](Index plane, Index channel) {
             const Index run = channel / tile_, first = run * tile_;
@@ -262,7 +270,7 @@ private:
                 samples + (plane * runs + run) * sample_run(tiles) + channel - first,
                 std::min(first + tile_, layer_.inputs)};
         };
-        Tiles::transform_samples(reader, group, block, run_of, sample_point(tiles), tile_,
+        Tiles::transform_samples(reader, group, block, part, run_of, sample_point(tiles), tile_,
                                  heavy_ ? tiles_ahead : 0, scratch);
     }
 

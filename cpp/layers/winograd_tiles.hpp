@@ -77,12 +77,22 @@ protected:
         return before;
     }
 
-    /// Channels that are read before they are transformed, in whole vectors: a box of them stays in
-    /// the nearer caches.
+    /// Channels that are read before they are transformed: a box of them stays in the nearer
+    /// caches.
+    Index together(const ChannelReader<T>& reader) const {
+        return reader.inside() ? layer_.inputs : std::min<Index>(layer_.inputs, 32);
+    }
+    /// The same in whole vectors.
     Index read_together(const ChannelReader<T>& reader) const {
         const Index lanes = loops_->lanes;
-        return (reader.together(layer_.inputs) + lanes - 1) / lanes * lanes;
+        return (together(reader) + lanes - 1) / lanes * lanes;
     }
+
+    /// Planes of taps and channels whose samples are transformed.
+    struct Part {
+        Index first_plane, end_plane, first, end;
+    };
+    Part all_samples() const { return {0, planes_, 0, layer_.inputs}; }
     Index box_columns() const { return columns_ * outputs_ + 2; }
     Index box_numbers(Index channels) const {
         return (rows_ * outputs_ + 2) * box_columns() * channels;
@@ -100,19 +110,20 @@ protected:
 
     static constexpr Index run_start = 16;  // a multiple of this where there are several
 
-    /// run_of(plane, c).to[p*point + i*tile] for the tiles i of a block and all channels c. What is
-    /// written `ahead` tiles later is fetched, unless that is 0. `scratch` holds a box of
-    /// read_together() channels and a line.
+    /// run_of(plane, c).to[p*point + i*tile] for the tiles i of a block and the channels c of a
+    /// part. What is written `ahead` tiles later is fetched, unless that is 0. `scratch` holds a
+    /// box of read_together() channels and a line.
     template <class RunOf>
     void transform_samples(const ChannelReader<T>& reader, Index group, const Block& block,
-                           RunOf&& run_of, Index point, Index tile, Index ahead, T* scratch) const {
-        const Index together = reader.together(layer_.inputs), place = read_together(reader);
+                           const Part& part, RunOf&& run_of, Index point, Index tile, Index ahead,
+                           T* scratch) const {
+        const Index at_once = together(reader), place = read_together(reader);
         const Index row = box_columns() * place;
         const Index begin = axis(2).first + block.column * outputs_;
         const Index end = begin + block.columns * outputs_ + 2;
-        for (Index p = 0; p < planes_; ++p)
-            for (Index c = 0; c < layer_.inputs; c += together) {
-                const Index last = std::min(c + together, layer_.inputs);
+        for (Index p = part.first_plane; p < part.end_plane; ++p)
+            for (Index c = part.first; c < part.end; c += at_once) {
+                const Index last = std::min(c + at_once, part.end);
                 for (Index r = 0; r < block.rows * outputs_ + 2; ++r)
                     reader.read(block.sample, group * layer_.inputs + c, last - c,
                                 axis(0).first + block.depth * axis(0).step + p * axis(0).dilation,
@@ -138,7 +149,8 @@ protected:
         const auto run_of = [&](Index plane, Index channel) {
             return Run{to + plane * pitch_ + channel, layer_.inputs};
         };
-        transform_samples(reader, group, block, run_of, point, tile_numbers(), 0, scratch);
+        transform_samples(reader, group, block, all_samples(), run_of, point, tile_numbers(), 0,
+                          scratch);
     }
 
     ConvLayer layer_;
