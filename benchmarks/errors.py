@@ -1,6 +1,6 @@
 """How much of the stated accuracy bound each method uses up: the greatest error over the bound, per dtype and size.
 
-    python benchmarks/errors.py          the table of docs/performance.md
+    python benchmarks/errors.py          the table of docs/performance/memory.md
     python benchmarks/errors.py --quick  small sizes only
 
 The truth is the sum in float64 for float32 and complex64, and in longdouble for float64 and complex128, at some

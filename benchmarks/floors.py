@@ -1,4 +1,4 @@
-"""How far the direct method is from what the machine can do: a Markdown table for docs/performance.md.
+"""How far the direct method is from what the machine can do: a Markdown table for docs/performance/direct.md.
 
     python benchmarks/floors.py [--side 2048] [--kernels 3 5 7 9 11 15 31] [--rounds 15]
 

@@ -1,4 +1,4 @@
-"""What going through `faltung.compat` costs: a Markdown table for docs/performance.md.
+"""What going through `faltung.compat` costs: a Markdown table for docs/performance/functions.md.
 
     python benchmarks/stand_ins.py [WORDS ...] [--sides 512 1024] [--lengths 100000 1000000] [--seconds 0.4]
 

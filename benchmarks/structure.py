@@ -1,4 +1,4 @@
-"""What structure in a kernel is worth: a Markdown table for docs/performance.md.
+"""What structure in a kernel is worth: a Markdown table for docs/performance/direct.md.
 
     python benchmarks/structure.py [--side 2048] [--kernels 7 9 11 15 21 31 61] [--rounds 7]
 

@@ -50,7 +50,4 @@ html_theme_options = {
     "footer_end": [],
 }
 # no list of sections where there is but one page
-html_sidebars = {
-    page: []
-    for page in ("index", "semantics", "performance", "architecture", "adding", "gallery/*")
-}
+html_sidebars = {page: [] for page in ("index", "semantics", "architecture", "adding", "gallery/*")}

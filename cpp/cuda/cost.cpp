@@ -7,8 +7,8 @@ namespace faltung::cuda {
 
 namespace {
 
-// Measured on an H100 (docs/performance.md), as shares of the peaks that the driver states or as
-// cycles of a multiprocessor, so that other devices are predicted by theirs.
+// Measured on an H100 (docs/performance/gpu.md), as shares of the peaks that the driver states or
+// as cycles of a multiprocessor, so that other devices are predicted by theirs.
 constexpr double launch = 3e-6;           // seconds of a kernel that does nothing
 constexpr double bandwidth_share = 0.85;  // of a copy
 constexpr double square_share = 0.36;     // of the multiply-add peak: unrolled squares
