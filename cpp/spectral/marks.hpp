@@ -1,6 +1,7 @@
 // A bit for every position of a box, and where windows that hold a marked one stand.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
