@@ -4,6 +4,7 @@
 
 #include "core/exactness.hpp"
 #include "direct/group_sums.hpp"
+#include "direct/row_blocks.hpp"
 #include "lines/conversion.hpp"
 
 namespace faltung::direct {
@@ -35,12 +36,6 @@ bool suits(const Problem& problem, const Kernel& kernel) {
     const Index listed = sparse_count(problem.taps(), kernel.not_zero());
     const Index words = rows * ((last.k + taps_per_word - 1) / taps_per_word);
     return listed == 0 || taps_per_word * listed >= words;
-}
-
-/// The block that is made for such a kernel; nullptr where none is.
-const ByteTable::Block* known_block(const ByteTable& micro, Index ky, Index groups) {
-    const int square = ByteTable::square_index(ky, groups), low = ByteTable::low_index(ky);
-    return square >= 0 ? &micro.square[square] : low >= 0 ? &micro.low[low] : nullptr;
 }
 
 /// The taps as whole numbers, if they are that.
@@ -124,11 +119,11 @@ DensePlan<std::byte>::DensePlan(const Problem& asked, std::shared_ptr<const Kern
       taps(std::move(packed)),
       store(store_of(asked)) {
     boxes.push_back({0, depth, 0, ky, 0, kx});
-    const ByteTable::Block* const known = known_block(*micro, ky, taps.groups);
+    const ByteTable::Block* const known =
+        known_block(*micro, ByteTable::square_index(ky, taps.groups), ky);
     if (shares_rows()) group = (known ? known : micro->block)->rows;
 }
 
-/// All rows of a group, by the blocks that fit them.
 template <>
 void sum_group(const DensePlan<std::byte>& plan, const TapBox& box,
                const RowGroup<std::byte>& group) {
@@ -150,19 +145,8 @@ void sum_group(const DensePlan<std::byte>& plan, const TapBox& box,
                   .stream = group.stream,
                   .ahead = group.ahead,
                   .ahead_pitch = group.ahead_pitch};
-    const ByteTable::Block* const known = known_block(micro, box.ky, plan.taps.groups);
-    for (Index left = group.rows; left > 0;) {
-        const ByteTable::Block* block = micro.block;
-        if (known && left >= known->rows)
-            block = known;
-        else
-            while (block->rows > left || block->rows > call.ky) ++block;
-        block->run(call);
-        call.row += block->rows;
-        call.out += block->rows;
-        call.ahead = nullptr;
-        left -= block->rows;
-    }
+    const int square = ByteTable::square_index(box.ky, plan.taps.groups);
+    run_blocks(call, known_block(micro, square, box.ky), micro.block, group.rows);
 }
 
 }  // namespace faltung::direct

@@ -1,11 +1,10 @@
 #include "direct/group_sums.hpp"
 
+#include "direct/row_blocks.hpp"
+
 namespace faltung::direct {
 
 namespace {
-
-template <class T>
-using Block = typename microkernels::CorrelateTable<T>::Block;
 
 template <class T>
 microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& box,
@@ -26,24 +25,6 @@ microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& b
     return call;
 }
 
-/// All rows of a group, by the blocks that fit them; `known` is made for this kernel.
-template <class T>
-void run_blocks(microkernels::CorrelateCall<T>& call, const Block<T>* known, const Block<T>* blocks,
-                Index rows) {
-    while (rows > 0) {
-        const Block<T>* block = blocks;
-        if (known != nullptr && rows >= known->rows)
-            block = known;
-        else
-            while (block->rows > rows || block->rows > call.ky) ++block;
-        block->run(call);
-        call.row += block->rows;
-        call.out += block->rows;
-        call.ahead = nullptr;
-        rows -= block->rows;
-    }
-}
-
 template <class T>
 void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& group,
                const Taps<T>& taps, T* const* out) {
@@ -56,11 +37,8 @@ void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& g
         return;
     }
     const int square = plan.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    const int low = microkernels::low_index(box.ky);
-    const Block<T>* known = square >= 0 ? &micro.square[square]
-                            : low >= 0  ? &micro.low[low]
-                                        : nullptr;
-    run_blocks<T>(call, known, box.kx == 1 ? micro.column : micro.block, group.rows);
+    run_blocks(call, known_block(micro, square, box.ky), box.kx == 1 ? micro.column : micro.block,
+               group.rows);
 }
 
 template <class T>
@@ -71,8 +49,8 @@ void sum_paired(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& 
     microkernels::CorrelateCall<T> call = call_of(plan, box, group, planes.real);
     call.taps_imag = planes.imag.data();
     call.out = group.real;
-    run_blocks<T>(call, square < 0 ? nullptr : &micro.paired_square[square], micro.paired,
-                  group.rows);
+    const auto* known = square < 0 ? nullptr : &micro.paired_square[square];
+    run_blocks(call, known, micro.paired, group.rows);
 }
 
 template <class T>

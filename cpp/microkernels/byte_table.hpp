@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "microkernels/correlate_table.hpp"
+
 namespace faltung::microkernels {
 
 /// What becomes of a 32-bit sum on its way into an output.
@@ -64,12 +66,10 @@ struct ByteTable {
     static constexpr int blocks = 4;
     /// Kernels of 3, 5, 7 and 9 rows with as many taps in each are unrolled.
     static constexpr int squares = 4;
-    /// So are the rows of kernels of any width and 2 to 5 rows.
-    static constexpr int low_heights = 4;
 
     int lanes;  // strips of so many numbers suit the loops
     Block block[blocks];
-    Block low[low_heights];
+    Block low[low_heights];  // as in CorrelateTable
     Block square[squares];
     /// Makes streamed stores visible to other threads.
     void (*fence)();
@@ -77,9 +77,6 @@ struct ByteTable {
     static constexpr int square_index(std::int64_t ky, std::int64_t groups) {
         const bool known = ky % 2 == 1 && ky >= 3 && ky < 3 + 2 * squares;
         return known && groups == (ky + 3) / 4 ? static_cast<int>(ky - 3) / 2 : -1;
-    }
-    static constexpr int low_index(std::int64_t ky) {
-        return ky >= 2 && ky < 2 + low_heights ? static_cast<int>(ky - 2) : -1;
     }
 };
 
