@@ -109,11 +109,14 @@ double CostModel::array_bytes() const {
                static_cast<double>(size_of(problem_.out_dtype));
 }
 
+double CostModel::unkept(double scratch) const {
+    const double walked = array_bytes() + scratch;
+    const double kept = static_cast<double>(machine().caches.l3) / 2;
+    return walked <= kept ? 0 : 1 - kept / walked;
+}
+
 double CostModel::waiting(double scratch, double trips) const {
-    const double arrays = array_bytes(), kept = static_cast<double>(machine().caches.l3) / 2;
-    if (arrays + scratch <= kept) return 0;
-    // where little is too much, part of it stays
-    return far_byte * (arrays + trips * scratch) * (1 - kept / (arrays + scratch));
+    return far_byte * (array_bytes() + trips * scratch) * unkept(scratch);
 }
 
 double CostModel::beyond_l2() const {

@@ -30,6 +30,9 @@ private:
     /// What is left of one worker's time where several find something to do, and wait for each
     /// other `joins` times.
     double shared(double nanoseconds, double tasks, double joins = 1) const;
+    /// The share of the arrays and `scratch` bytes that the shared cache does not hold: where
+    /// little is too much, part of it stays.
+    double unkept(double scratch) const;
     /// For memory, where the shared cache does not hold the arrays and `scratch` bytes that are
     /// walked `trips` times.
     double waiting(double scratch, double trips) const;

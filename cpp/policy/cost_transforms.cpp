@@ -108,13 +108,11 @@ double CostModel::moved() const {
 
 /// Channels are gathered, and scattered, one after the other.
 double CostModel::passing(double memory) const {
-    const double kept = static_cast<double>(machine().caches.l3) / 2;
-    if (problem_.inner == 1 || array_bytes() + memory <= kept) return 0;
+    if (problem_.inner == 1) return 0;
     const double position =
         static_cast<double>(problem_.inner) *
         static_cast<double>(size_of(problem_.x_dtype) + size_of(problem_.out_dtype));
-    return passing_byte * position * traits_.whole_blocks * traits_.whole_points *
-           (1 - kept / (array_bytes() + memory));
+    return passing_byte * position * traits_.whole_blocks * traits_.whole_points * unkept(memory);
 }
 
 double CostModel::library_block(double points) const {
