@@ -19,14 +19,14 @@ typename MagnitudeLevel<T>::Word size_of_sample(const T* numbers, Index per) {
     return per == 1 ? size : std::max(size, MagnitudeLevel<T>::word(numbers[1]));
 }
 
-/// Calls body(number of the word, its bits, their first position, count) for the positions
-/// [at, at + count) of a row.
+/// Calls body(word, first bit in it, position of that, how many) for the words of a row that hold
+/// the positions [at, at + count); positions are counted from `at`.
 template <class Body>
-void for_words(const Marks::Word* row, Index at, Index count, Body&& body) {
+void for_words(Index at, Index count, Body&& body) {
     for (Index i = 0; i < count;) {
         const Index bit = (at + i) % Marks::word_bits;
         const Index some = std::min(Marks::word_bits - bit, count - i);
-        body(row[(at + i) / Marks::word_bits] >> bit, i, some);
+        body((at + i) / Marks::word_bits, bit, i, some);
         i += some;
     }
 }
@@ -49,26 +49,25 @@ void MagnitudeLevel<T>::pick(const T* from, Index count, Index per, T* to) const
 template <class T>
 void MagnitudeLevel<T>::mark(const T* numbers, Index count, Index per, Marks::Word* row,
                              Index at) const {
-    for (Index i = 0; i < count;) {
-        const Index bit = (at + i) % Marks::word_bits;
-        const Index some = std::min(Marks::word_bits - bit, count - i);
+    for_words(at, count, [&](Index word, Index bit, Index begin, Index some) {
         Marks::Word found = 0;
-        for (Index j = 0; j < some; ++j)
-            found |= Marks::Word{holds(size_of_sample(numbers + (i + j) * per, per))} << (bit + j);
-        row[(at + i) / Marks::word_bits] |= found;
-        i += some;
-    }
+        for (Index j = 0; j < some; ++j) {
+            const bool mine = holds(size_of_sample(numbers + (begin + j) * per, per));
+            found |= Marks::Word{mine} << (bit + j);
+        }
+        row[word] |= found;
+    });
 }
 
 template <class T>
 void MagnitudeLevel<T>::add(const T* results, Index count, Index per, const Marks::Word* row,
                             Index at, bool first, T* sums) const {
-    for_words(row, at, count, [&](Marks::Word bits, Index begin, Index some) {
+    for_words(at, count, [&](Index word, Index bit, Index begin, Index some) {
         const T* const from = results + begin * per;
         T* const to = sums + begin * per;
         const Marks::Word all =
             some < Marks::word_bits ? (Marks::Word{1} << some) - 1 : ~Marks::Word{0};
-        bits &= all;
+        const Marks::Word bits = row[word] >> bit & all;
         if (bits == all && first) {
             for (Index i = 0; i < some * per; ++i) to[i] = from[i] * back;
         } else if (bits == all) {
