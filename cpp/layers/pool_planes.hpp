@@ -17,14 +17,27 @@ inline constexpr Index most_positions = 8, most_sums = 32;
 /// Tasks for planes of many channels, as long as a task has so many of them.
 inline constexpr Index wanted_tasks = 8, least_lanes = 128;
 
+/// Powers other than these are taken sample by sample, on the way into a buffer.
+inline bool raises(const PoolSpec& spec) {
+    return spec.kind == Pool::norm && spec.power != 1 && spec.power != 2;
+}
+
+/// What is left to do with sums or maxima over `divisor` samples.
+template <class T>
+void end_planes(const PoolSpec& spec, const microkernels::PoolTable<T>& loops, Index divisor,
+                Index count, T* to) {
+    if (spec.kind == Pool::sum && divisor != 1) loops.divide(to, count, divisor);
+    if (spec.kind == Pool::norm && spec.power == 2)
+        for (Index i = 0; i < count; ++i) to[i] = std::sqrt(to[i]);
+}
+
 /// Windows over whole planes of one channel. False where the arrays are of another kind.
 template <class T>
 bool fold_planes(const PoolSpec& spec, const PoolFrame& frame, const ArrayView& x,
                  const ArrayView& out, const microkernels::Table& table, const Context& context) {
     const ArrayView planes = frame.planes_of_x(x), results = frame.planes_of_result(out);
-    const bool raises = spec.kind == Pool::norm && spec.power != 1 && spec.power != 2;
     const SingleWindow window(frame);
-    if (frame.lanes > 1 || raises || window.size() < 1 || !in_rows<T>(planes, frame) ||
+    if (frame.lanes > 1 || raises(spec) || window.size() < 1 || !in_rows<T>(planes, frame) ||
         !in_rows<T>(results, frame))
         return false;
     const PoolSource<T> source(frame, spec, planes, table);
@@ -36,9 +49,7 @@ bool fold_planes(const PoolSpec& spec, const PoolFrame& frame, const ArrayView& 
         T* const to = reinterpret_cast<T*>(results.data + sample * results.strides[0]) + first;
         const Index count = last - first;
         fold(row + first * frame.width.x + window.begin, frame.width.x, count, window.size(), to);
-        if (spec.kind == Pool::sum && divisor != 1) loops.divide(to, count, divisor);
-        if (spec.kind == Pool::norm && spec.power == 2)
-            for (Index i = 0; i < count; ++i) to[i] = std::sqrt(to[i]);
+        end_planes(spec, loops, divisor, count, to);
     });
     return true;
 }
@@ -49,9 +60,8 @@ bool join_positions(const PoolSpec& spec, const PoolFrame& frame, const ArrayVie
                     const ArrayView& out, const microkernels::Table& table,
                     const Context& context) {
     const ArrayView planes = frame.planes_of_x(x), results = frame.planes_of_result(out);
-    const bool raises = spec.kind == Pool::norm && spec.power != 1 && spec.power != 2;
     const SingleWindow window(frame);
-    if (frame.lanes == 1 || frame.samples == 0 || raises || window.size() < 1 ||
+    if (frame.lanes == 1 || frame.samples == 0 || raises(spec) || window.size() < 1 ||
         planes.dtype != dtype_of<T> || results.dtype != dtype_of<T>)
         return false;
     const PoolSource<T> source(frame, spec, planes, table);
@@ -86,9 +96,7 @@ bool join_positions(const PoolSpec& spec, const PoolFrame& frame, const ArrayVie
             combine(rows, some, lanes, sums[count++]);
         }
         join(sums, count, lanes, to);
-        if (spec.kind == Pool::sum && divisor != 1) loops.divide(to, lanes, divisor);
-        if (spec.kind == Pool::norm && spec.power == 2)
-            for (Index i = 0; i < lanes; ++i) to[i] = std::sqrt(to[i]);
+        end_planes(spec, loops, divisor, lanes, to);
     });
     return true;
 }
