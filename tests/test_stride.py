@@ -90,6 +90,36 @@ def test_channels_taken_apart(channels, level):
     assert_answer(actual, truth, "direct", x.dtype, k.dtype)
 
 
+# Rows that step are summed in groups, as far as their windows share rows: x, kernel, stride, dilation.
+GROUPED = {
+    "columns": ((97, 70), (23, 1), (2, 1), 1),
+    "columns far apart": ((97, 37), (23, 1), (7, 1), 1),
+    "hardly shared": ((97, 37), (4, 1), (3, 1), 1),
+    "columns that stand apart": ((97, 37), (9, 1), (2, 1), (3, 1)),
+    "several sums of columns": ((900, 21), (300, 1), (3, 1), 1),
+    "images": ((61, 150), (7, 7), (2, 1), 1),
+    "several sums of images": ((61, 90), (18, 17), (3, 1), 1),
+    "volumes": ((9, 31, 70), (3, 5, 4), (1, 2, 1), 1),
+    "planes that step": ((9, 31, 70), (3, 5, 4), (2, 2, 1), 1),
+    "rows of volumes apart": ((9, 31, 70), (3, 5, 4), (1, 2, 1), (1, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "uint8", "int32"])
+@pytest.mark.parametrize("case", GROUPED)
+def test_rows_that_step(case, dtype, level):
+    shape, taps, stride, dilation = GROUPED[case]
+    x, k = numbers(shape, np.dtype(dtype)), numbers(taps, np.dtype(dtype), 1)
+    options = {"boundary": "mirror", "dilation": dilation, "method": "direct"}
+    actual = faltung.convolve(x, k, "same", stride=stride, **options)
+    assert_answer(
+        actual, stepped(x, k, stride, dilation, boundary="mirror"), "direct", x.dtype, k.dtype
+    )
+    if "several" not in case:  # in the order of all rows
+        every = faltung.convolve(x, k, "same", **options)
+        np.testing.assert_array_equal(actual, every[tuple(slice(None, None, n) for n in stride)])
+
+
 def test_lags_far_outside(level):
     x, k = numbers((600,), np.dtype("float32")), numbers((7,), np.dtype("float32"), 1)
     every = faltung.correlate(x, k, lags=(-30000, 30000), method="direct")

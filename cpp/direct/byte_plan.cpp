@@ -121,7 +121,7 @@ DensePlan<std::byte>::DensePlan(const Problem& asked, std::shared_ptr<const Kern
     boxes.push_back({0, depth, 0, ky, 0, kx});
     const ByteTable::Block* const known =
         known_block(*micro, ByteTable::square_index(ky, taps.groups), ky);
-    if (shares_rows()) group = (known ? known : micro->block)->rows;
+    if (shares_rows() && row_step() == 1) group = (known ? known : micro->block)->rows;
 }
 
 template <>

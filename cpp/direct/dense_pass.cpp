@@ -43,7 +43,7 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
 /// Rows of one window; the largest box of taps comes first.
 template <class T>
 Index DensePass<T>::window_rows(const DensePlan<T>& plan) {
-    return plan.group + plan.boxes.front().ky - 1;
+    return plan.rows_of_group(plan.group, plan.boxes.front().ky);
 }
 
 /// Buffers start on cache lines, and not all on the same cache set.
@@ -315,18 +315,18 @@ void DensePass<T>::run_group(Segment& s, const Stage& stage, const Index* at_in,
     Index at[max_rank];
     for (int a = 0; a < plan_.outer; ++a) at[a] = at_in[a];
     const Index dilation = plan_.row_dilation();
-    // Rows are carried over only where one box holds all taps and neighbouring outputs share rows.
-    const bool hops = plan_.phased() && plan_.group == 1 && dilation == 1;
-    const bool carry = plan_.boxes.size() == 1 && (plan_.group > 1 || hops);
+    // Rows are carried over only where one box holds all taps and the next outputs share rows.
+    const bool carry = plan_.boxes.size() == 1 && (plan_.group > 1 || dilation == 1);
     for (const TapBox& taps : plan_.boxes) {
         if (!carry) s.window.reset();
-        const Index first = carry ? sequence * (hops ? plan_.row_step() : 1) : 0;
+        const Index first = carry ? sequence * plan_.row_step() : 0;
+        const Index limit = first + plan_.rows_of_group(rows, taps.ky);
         if (axis >= 0)
             at[axis] = plan_.problem.axes[axis].first + y * plan_.row_step() + taps.y * dilation -
                        first * dilation;
-        s.window.move_to(first, first + rows + taps.ky - 1, at, dilation,
+        s.window.move_to(first, limit, at, dilation,
                          {taps.d, taps.depth, taps.t * plan_.last().dilation});
-        if (axis >= 0) at[axis] += (first + rows + taps.ky - 1) * dilation;
+        if (axis >= 0) at[axis] += limit * dilation;
         correlate(taps, s, {s.window.rows(), s.window.row_pitch(), ahead(s, at)}, to, rows);
     }
     finish(s, stage, at_out, y, rows);
@@ -390,7 +390,7 @@ typename DensePass<T>::Rows DensePass<T>::rows_at(const Segment& s, const Stage&
                                                   Index rows) const {
     const T* const* all = s.planes.rows() + from;
     const Index dilation = plan_.row_dilation(), pitch = s.planes.row_pitch(),
-                wanted = rows + plan_.ky - 1;
+                wanted = plan_.rows_of_group(rows, plan_.ky);
     if (dilation == 1) return {all, pitch, nullptr};
     for (Index d = 0; d < plan_.depth; ++d)
         for (Index r = 0; r < wanted; ++r)

@@ -98,7 +98,12 @@ struct DenseShape {
     }
 
     /// Whether neighbouring output rows need some of the same input rows.
-    bool shares_rows() const { return ky > 1 && problem.axes[row_axis].step == 1; }
+    bool shares_rows() const { return ky > row_step(); }
+
+    /// Input rows, at the spacing of the taps, that `outputs` rows of a group need for `taps` rows.
+    Index rows_of_group(Index outputs, Index taps) const {
+        return (outputs - 1) * row_step() + taps;
+    }
 
 private:
     void lay_planes() {
@@ -134,10 +139,13 @@ struct DensePlan : DenseShape {
         paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse && !phased() &&
                  boxes.size() == 1 && !boxes.front().one_row();
         const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
-        group = !shares_rows() ? 1
-                : paired       ? micro->paired[0].rows
-                : square >= 0  ? micro->square[square].rows
-                               : micro->block[0].rows;
+        if (!shares_rows()) return;
+        if (row_step() > 1)
+            group = sparse || paired || phased() ? 1 : hopping_rows();
+        else
+            group = paired        ? micro->paired[0].rows
+                    : square >= 0 ? micro->square[square].rows
+                                  : micro->block[0].rows;
     }
 
     /// Whether only the outputs that are asked for are computed along the last axis.
@@ -154,6 +162,13 @@ struct DensePlan : DenseShape {
     }
 
 private:
+    /// Output rows of the largest block all of whose windows share rows.
+    Index hopping_rows() const {
+        const auto* block = micro->block;
+        while ((block->rows - 1) * row_step() >= boxes.front().ky) ++block;
+        return block->rows;
+    }
+
     /// Of larger steps most of what a row holds is of no use.
     static constexpr Index most_phases = 8;
 

@@ -22,6 +22,7 @@ microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& b
     call.ahead = group.ahead;
     call.ahead_pitch = group.ahead_pitch;
     call.stream = group.stream;
+    call.hop = plan.row_step();
     return call;
 }
 
@@ -37,8 +38,8 @@ void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& g
         return;
     }
     const int square = plan.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    run_blocks(call, known_block(micro, square, box.ky), box.kx == 1 ? micro.column : micro.block,
-               group.rows);
+    const auto* known = call.hop == 1 ? known_block(micro, square, box.ky) : nullptr;
+    run_blocks(call, known, box.kx == 1 ? micro.column : micro.block, group.rows, call.hop);
 }
 
 template <class T>

@@ -15,17 +15,18 @@ const typename Table::Block* known_block(const Table& micro, int square, Index k
     return low >= 0 ? &micro.low[low] : nullptr;
 }
 
-/// All rows of a group, by `known` as far as they fill it, then by the blocks that fit them.
+/// All rows of a group, each `hop` input rows after the one before, by `known` as far as they fill
+/// it, then by the blocks that fit them.
 template <class Call, class Block>
-void run_blocks(Call& call, const Block* known, const Block* blocks, Index rows) {
+void run_blocks(Call& call, const Block* known, const Block* blocks, Index rows, Index hop = 1) {
     while (rows > 0) {
         const Block* block = blocks;
         if (known != nullptr && rows >= known->rows)
             block = known;
         else
-            while (block->rows > rows || block->rows > call.ky) ++block;
+            while (block->rows > rows || (block->rows - 1) * hop >= call.ky) ++block;
         block->run(call);
-        call.row += block->rows;
+        call.row += block->rows * hop;
         call.out += block->rows;
         call.ahead = nullptr;
         rows -= block->rows;

@@ -20,7 +20,8 @@ struct Rows {
     using V = Vec<T>;
     using Sums = V[R][W];
 
-    /// One tap of one input row: output row r takes the coefficient of tap row (input row - r).
+    /// One tap of one input row: output row r takes the coefficient of tap row (input row - r*hop).
+    /// `pitch`: coefficients from that of one output row to that of the next.
     template <int LOW, int HIGH>
     static FALTUNG_INLINE void add(Sums& sum, const V (&v)[W], const T* tap, std::int64_t pitch) {
         FALTUNG_UNROLL
@@ -48,7 +49,8 @@ struct Rows {
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
-        const std::int64_t pitch = KX > 0 && KY > 0 ? KX : call.tap_pitch;
+        const std::int64_t pitch = KX > 0 && KY > 0 ? KX : KY > 0 ? call.tap_pitch
+                                                                  : call.hop * call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(KX - 1) * STEP, T>(in, whole);
@@ -95,22 +97,24 @@ struct Rows {
         }
     }
 
-    /// The first R-1 input rows, which only the first output rows see ...
+    /// The first (R-1)*hop input rows, which only the first output rows see ...
     template <int I, int STEP>
     static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x,
                                           const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
-            add_row<0, I + 1, STEP>(sum, row[I] + x, tap + I * call.tap_pitch, call);
+            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                add_row<0, I + 1, STEP>(sum, *row + x, tap, call);
             first_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
 
-    /// ... and the last R-1, which only the last output rows see.
+    /// ... and the last ones, which only the last output rows see.
     template <int I, int STEP>
     static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x,
                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            add_row<I, R, STEP>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                add_row<I, R, STEP>(sum, *row + x, tap, call);
             last_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
@@ -122,9 +126,8 @@ struct Rows {
             known_rows<0, STEP>(sum, row, x, tap, call);
         } else {
             first_rows<0, STEP>(sum, row, x, tap, call);
-            for (std::int64_t i = R - 1; i < call.ky; ++i) {
+            for (std::int64_t i = (R - 1) * call.hop; i < call.ky; ++i)
                 add_row<0, R, STEP>(sum, row[i] + x, tap + i * call.tap_pitch, call);
-            }
             last_rows<1, STEP>(sum, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
         }
     }

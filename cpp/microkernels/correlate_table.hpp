@@ -7,8 +7,8 @@ namespace faltung::microkernels {
 
 /// A few output rows from a few input rows:
 ///
-///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t] * row[d*row_pitch + r
-///     + y][i + t*tap_step]
+///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t]
+///                                   * row[d*row_pitch + r*hop + y][i + t*tap_step]
 ///
 /// in exactly this order, so that an output does not depend on the block it falls into. Rows are
 /// pointers: they may lie in the array itself, or in a buffer that a border or a conversion needed.
@@ -29,6 +29,8 @@ struct CorrelateCall {
         ahead_pitch;  // bytes from one of them to the next; there are as many as output rows
     bool accumulate;  // out += instead of out =
     bool stream;      // store past the caches where alignment allows; the caller fences
+    std::int64_t hop = 1;  // input rows from one output row to the next; more in `block` and
+                           // `column` only
 };
 
 /// The second half of a sliding window of rows: out[r] = suffix[r] + the sum of all that has
@@ -82,7 +84,7 @@ static constexpr int low_index(std::int64_t ky) {
 template <class T>
 struct CorrelateTable {
     int lanes;  // numbers per vector
-    /// Blocks of any kernel with ky >= rows, from many rows to one.
+    /// Blocks of any kernel with ky > (rows - 1) * hop, from many rows to one.
     struct Block {
         int rows;
         Correlate<T> run;
