@@ -121,9 +121,10 @@ private:
 template <class T>
 struct DensePlan : DenseShape {
     const microkernels::CorrelateTable<T>* micro;
-    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse or phased
+    std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse
     bool sparse = false;    // one box, of whose taps only those in the lists are not zero
     Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
+    std::vector<Index> phase_offsets;  // of the taps along such rows
     bool paired = false;    // complex sums of the real and the imaginary taps at once
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
@@ -134,17 +135,16 @@ struct DensePlan : DenseShape {
             boxes.push_back({0, depth, 0, ky, 0, kx});
         else
             cut_taps();
-        if (last().step > 1 && !sparse && boxes.size() == 1 && last().step <= most_phases)
-            take_apart();
-        paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse && !phased() &&
+        if (last().step > 1 && !sparse && last().step <= most_phases) take_apart();
+        paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse &&
                  boxes.size() == 1 && !boxes.front().one_row();
         const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
         if (!shares_rows()) return;
         if (row_step() > 1)
-            group = sparse || paired || phased() ? 1 : hopping_rows();
+            group = sparse ? 1 : hopping_rows(paired ? micro->paired : micro->block);
         else
             group = paired        ? micro->paired[0].rows
-                    : square >= 0 ? micro->square[square].rows
+                    : square >= 0 && !phased() ? micro->square[square].rows
                                   : micro->block[0].rows;
     }
 
@@ -163,8 +163,7 @@ struct DensePlan : DenseShape {
 
 private:
     /// Output rows of the largest block all of whose windows share rows.
-    Index hopping_rows() const {
-        const auto* block = micro->block;
+    Index hopping_rows(const typename microkernels::CorrelateTable<T>::Block* block) const {
         while ((block->rows - 1) * row_step() >= boxes.front().ky) ++block;
         return block->rows;
     }
@@ -179,12 +178,10 @@ private:
         const Index reach = last().reach() / last().step + 2;
         phase_pitch = longest_strip / last().step + (2 * reach + 64) * lanes + micro->lanes;
         phase_pitch = (phase_pitch / 16 | 1) * 16;  // phases not all on the same cache set
-        const KernelPlanes<T>& planes = kernel->template planes<T>();
-        const auto list = [&](const Taps<T>& plane) {
-            return phased_taps(plane, ky, kx, last().dilation, lanes, last().step, phase_pitch);
-        };
-        sparse_real = list(planes.real);
-        sparse_imag = list(planes.imag);
+        for (Index t = 0; t < kx; ++t) {
+            const Index at = t * last().dilation;
+            phase_offsets.push_back(at % last().step * phase_pitch + at / last().step * lanes);
+        }
     }
 
     void list_taps() {

@@ -23,6 +23,7 @@ microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& b
     call.ahead_pitch = group.ahead_pitch;
     call.stream = group.stream;
     call.hop = plan.row_step();
+    if (plan.phased()) call.offsets = plan.phase_offsets.data();
     return call;
 }
 
@@ -33,13 +34,14 @@ void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& g
     microkernels::CorrelateCall<T> call = call_of(plan, box, group, taps);
     call.out = out;
     call.accumulate = &box != plan.boxes.data();
-    if (box.one_row()) {
+    if (box.one_row() && !plan.phased()) {
         for (Index r = 0; r < group.rows; ++r, ++call.row, ++call.out) micro.line(call);
         return;
     }
     const int square = plan.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    const auto* known = call.hop == 1 ? known_block(micro, square, box.ky) : nullptr;
-    run_blocks(call, known, box.kx == 1 ? micro.column : micro.block, group.rows, call.hop);
+    const bool known = call.hop == 1 && call.offsets == nullptr;
+    run_blocks(call, known ? known_block(micro, square, box.ky) : nullptr,
+               box.kx == 1 ? micro.column : micro.block, group.rows, call.hop);
 }
 
 template <class T>
@@ -50,8 +52,9 @@ void sum_paired(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& 
     microkernels::CorrelateCall<T> call = call_of(plan, box, group, planes.real);
     call.taps_imag = planes.imag.data();
     call.out = group.real;
-    const auto* known = square < 0 ? nullptr : &micro.paired_square[square];
-    run_blocks(call, known, micro.paired, group.rows);
+    const bool known = square >= 0 && call.hop == 1 && call.offsets == nullptr;
+    run_blocks(call, known ? &micro.paired_square[square] : nullptr, micro.paired, group.rows,
+               call.hop);
 }
 
 template <class T>
@@ -67,7 +70,7 @@ template <class T>
 void sum_group(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& group) {
     const bool apart = plan.problem.complex_kernel;
     // what is not finite makes NaN of taps that no list of a sparse kernel holds
-    if (plan.phased() || (plan.sparse && !group.tainted)) {
+    if (plan.sparse && !group.tainted) {
         sum_listed(plan, group, plan.sparse_real, group.real);
         if (apart) sum_listed(plan, group, plan.sparse_imag, group.imag);
         return;

@@ -20,22 +20,6 @@ inline Index sparse_count(Index taps, Index not_zero) {
     return worth && not_zero <= most_sparse_taps ? not_zero : 0;
 }
 
-/// All taps of such rows, zeros too, where the rows are taken apart into `step` phases, `pitch`
-/// numbers from one to the next; neighbouring taps lie `dilation` positions of `lanes` numbers
-/// apart.
-template <class T>
-std::vector<microkernels::SparseTap<T>> phased_taps(const Taps<T>& plane, Index ky, Index kx,
-                                                    Index dilation, Index lanes, Index step,
-                                                    Index pitch) {
-    std::vector<microkernels::SparseTap<T>> taps;
-    for (Index i = 0; i < static_cast<Index>(plane.size()); ++i) {
-        const Index at = i % kx * dilation;
-        taps.push_back({i / (ky * kx), i / kx % ky, at % step * pitch + at / step * lanes,
-                        plane[static_cast<std::size_t>(i)]});
-    }
-    return taps;
-}
-
 /// `plane` holds depth * ky * kx numbers; `step` numbers lie between neighbouring taps of a row.
 template <class T>
 std::vector<microkernels::SparseTap<T>> sparse_taps(const Taps<T>& plane, Index ky, Index kx,

@@ -44,7 +44,7 @@ struct Rows {
     static FALTUNG_INLINE void keep_order() { asm volatile("" ::: "memory"); }
 
     /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it. STEP: that
-    /// of the taps if it is known, else 0.
+    /// of the taps if it is known, else 0, or at_offsets.
     template <int LOW, int HIGH, int STEP>
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
@@ -55,6 +55,9 @@ struct Rows {
             Vec<T> whole[W + 1];
             load_whole<(KX - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(sum, whole, tap);
+        } else if constexpr (STEP == at_offsets) {
+            for (std::int64_t t = 0; t < call.kx; ++t)
+                add_tap<LOW, HIGH>(sum, in + call.offsets[t], tap + t, pitch);
         } else if constexpr (KX > 0) {
             // Nine taps of eight rows by thirds: 22 KiB of straight code took twice as long
             // wherever its pages happened to collide in the second-level cache with the samples
@@ -190,6 +193,9 @@ struct Rows {
         }
         if constexpr (picks_taps<T, KX>(3)) {  // red, green, blue
             if (call.tap_step == 3) return run_step<3>(call);
+        }
+        if constexpr (KX == 0 && KY == 0) {
+            if (call.offsets != nullptr) return run_step<at_offsets>(call);
         }
         run_step<0>(call);
     }

@@ -52,11 +52,14 @@ struct PairedRows {
     static FALTUNG_INLINE void add_row(Sums& re, Sums& im, const T* in, std::int64_t tap,
                                        const CorrelateCall<T>& call) {
         const T *tap_re = call.taps + tap, *tap_im = call.taps_imag + tap;
-        [[maybe_unused]] const std::int64_t step = call.tap_step;
+        [[maybe_unused]] const std::int64_t step = call.tap_step, pitch = call.hop * call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(K - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(re, im, whole, tap_re, tap_im);
+        } else if constexpr (STEP == at_offsets) {
+            for (std::int64_t t = 0; t < call.kx; ++t)
+                add_tap<LOW, HIGH>(re, im, in + call.offsets[t], tap_re + t, tap_im + t, pitch);
         } else if constexpr (K > 0) {
             FALTUNG_UNROLL
             for (int t = 0; t < K; ++t) {
@@ -65,7 +68,7 @@ struct PairedRows {
             }
         } else {
             for (std::int64_t t = 0; t < call.kx; ++t, in += step)
-                add_tap<LOW, HIGH>(re, im, in, tap_re + t, tap_im + t, call.tap_pitch);
+                add_tap<LOW, HIGH>(re, im, in, tap_re + t, tap_im + t, pitch);
         }
     }
 
@@ -81,12 +84,13 @@ struct PairedRows {
         }
     }
 
-    /// Input row I belongs to the output rows whose windows hold it.
+    /// As in Rows.
     template <int I, int STEP>
     static FALTUNG_INLINE void first_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                           std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
-            add_row<0, I + 1, STEP>(re, im, row[I] + x, tap + I * call.tap_pitch, call);
+            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                add_row<0, I + 1, STEP>(re, im, *row + x, tap, call);
             first_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
@@ -95,7 +99,8 @@ struct PairedRows {
     static FALTUNG_INLINE void last_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                          std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            add_row<I, R, STEP>(re, im, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                add_row<I, R, STEP>(re, im, *row + x, tap, call);
             last_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
@@ -127,7 +132,7 @@ struct PairedRows {
                 known_rows<0, STEP>(re, im, row, x, tap, call);
             } else {
                 first_rows<0, STEP>(re, im, row, x, tap, call);
-                for (std::int64_t i = R - 1; i < call.ky; ++i)
+                for (std::int64_t i = (R - 1) * call.hop; i < call.ky; ++i)
                     add_row<0, R, STEP>(re, im, row[i] + x, tap + i * call.tap_pitch, call);
                 last_rows<1, STEP>(re, im, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
             }
@@ -148,6 +153,9 @@ struct PairedRows {
     static void run(const CorrelateCall<T>& call) {
         if constexpr (picks_taps<T, K>(2)) {
             if (call.tap_step == 2) return run_step<2>(call);
+        }
+        if constexpr (K == 0) {
+            if (call.offsets != nullptr) return run_step<at_offsets>(call);
         }
         run_step<0>(call);
     }

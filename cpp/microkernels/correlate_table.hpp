@@ -10,6 +10,8 @@ namespace faltung::microkernels {
 ///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t]
 ///                                   * row[d*row_pitch + r*hop + y][i + t*tap_step]
 ///
+/// or [i + offsets[t]] where there are offsets.
+///
 /// in exactly this order, so that an output does not depend on the block it falls into. Rows are
 /// pointers: they may lie in the array itself, or in a buffer that a border or a conversion needed.
 template <class T>
@@ -29,8 +31,9 @@ struct CorrelateCall {
         ahead_pitch;  // bytes from one of them to the next; there are as many as output rows
     bool accumulate;  // out += instead of out =
     bool stream;      // store past the caches where alignment allows; the caller fences
-    std::int64_t hop = 1;  // input rows from one output row to the next; more in `block` and
-                           // `column` only
+    // In `block`, `column` and `paired` only:
+    std::int64_t hop = 1;  // input rows from one output row to the next
+    const std::int64_t* offsets = nullptr;
 };
 
 /// The second half of a sliding window of rows: out[r] = suffix[r] + the sum of all that has
