@@ -26,8 +26,11 @@ constexpr double copied_below = 4096;  // bytes (direct/dense_pass.cpp)
 // than a block has, share less.
 constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.4;
 constexpr double direct_sums = 0.92, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
-constexpr double block_vectors = 4, left_over = 1.4;
-constexpr double unshared = 2.6;  // a tap, where neighbouring rows of results share no samples
+constexpr double block_vectors = 4, left_over = 1.4, most_rows = 6;
+// A tap, where a block of rows loads a row of samples for each of its own; where loads are shared,
+// this much of it falls away.
+constexpr double unshared = 2.6, unshared_loads = 1.8;
+constexpr double hopped_row = 5;  // of columns that step
 // A byte of arrays beyond the second-level cache: of one axis, of images, of volumes.
 constexpr double direct_far_1d = 0.0025, direct_far = 0.008, direct_far_3d = 0.012;
 // Products of bytes: of what calibration says, and a row copied with its border. A block loads 64
@@ -39,13 +42,13 @@ constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in dir
 constexpr double listed_line_tap = 2.2, listed_image_tap = 2.5, listed_row_tap = 1.3;
 // Of a line whose neighbouring taps meet samples further apart; of neighbours loads are saved.
 constexpr double spaced_line_tap = 1.6;
-// The same of rows that are taken apart for a step, of few phases and taps. Along a line dense taps
-// share less. One core of an EPYC, Zen 5: 31 taps along a line 2.2, 3 x 3 to 7 x 7 3.5 to 4.
-constexpr double phased_line_tap = 2, phased_image_tap = 4;
+// A tap of a line that is taken apart for a step, of few phases, against the same without steps;
+// and taking apart a byte of it.
+constexpr double phased_line_tap = 2.4, phased_byte = 0.01;
 // More taps than so many are summed in several goes, which fetch their rows for every group of
 // rows.
 constexpr double taps_at_once = 256, group_rows = 6;
-constexpr Index most_phases = 8, most_phased_taps = 256;
+constexpr Index most_phases = 8;
 
 // Passes. A row that is read or written, by each of them; one that is not read in place;
 // calibration counts rows and two passes where it says what an output costs.
@@ -219,7 +222,10 @@ Prediction CostModel::direct() const {
         static_cast<double>(problem_.taps()) / (high * static_cast<double>(last.k));
     const Index row_axis_step = row_axis < 0 ? 1 : problem_.axes[row_axis].step;
     const double row_step = std::min(high, static_cast<double>(row_axis_step));
-    const bool shares = high == 1 || row_axis_step == 1;
+    const Index row_dilation = row_axis < 0 ? 1 : problem_.axes[row_axis].dilation;
+    const double row_bytes = static_cast<double>(last.last() - last.first) *
+                             static_cast<double>(problem_.lanes()) *
+                             static_cast<double>(size_of(problem_.arithmetic));
     Index plane_step = 1;  // of the innermost axis of planes
     for (int a = 0; a < row_axis; ++a)
         if (problem_.axes[a].k > 1) plane_step = problem_.axes[a].step;
@@ -227,8 +233,7 @@ Prediction CostModel::direct() const {
     // a complex kernel on one axis is two real ones; on several both sums are made in one go
     const double parts = problem_.complex_kernel ? 2 : 1;
     const double step = static_cast<double>(last.step);
-    const bool phased = last.step > 1 && last.step <= most_phases && traits_.listed == 0 &&
-                        problem_.taps() <= most_phased_taps;
+    const bool phased = last.step > 1 && last.step <= most_phases && traits_.listed == 0;
     // without phases a stepped row is computed in full
     const double spaced =
         line && traits_.listed == 0 && last.dilation * problem_.lanes() > 2 ? spaced_line_tap : 1;
@@ -236,9 +241,16 @@ Prediction CostModel::direct() const {
     const double dense =
         line ? direct_sums_1d * spaced
              : (convolved_ > 2 && !cut ? direct_sums_3d : direct_sums) * left_over_share();
+    // rows of a block are as many as have windows that share rows
+    double sharing = 1;
+    if (high > 1 && (row_axis_step > 1 || phased)) {
+        const double block = std::clamp(std::ceil(high / row_step), 1.0, most_rows);
+        const double loads = (high + (block - 1) * row_step) / (high * block);
+        sharing = unshared - unshared_loads * (1 - loads);
+    }
     const double sums = convolved_ == 0 ? 0
-                        : phased        ? direct_sums * (line ? phased_line_tap : phased_image_tap)
-                                        : dense * step * (shares ? 1 : unshared);
+                        : phased        ? direct_sums * (line ? phased_line_tap : sharing)
+                                        : dense * step * sharing;
     const double outputs = (convolved_ == 0   ? one_tap
                             : convolved_ == 1 ? direct_results_1d
                                               : direct_results) *
@@ -251,13 +263,17 @@ Prediction CostModel::direct() const {
     if (vectors() < 1) ns += rows() * staged_row;
     if (convolved_ > 1 || cut || converts_samples(problem_.arithmetic)) {
         // planes are kept from one to the next where they do not step, and so are rows
-        const double kept = shares ? 1 : phased ? row_step : high;
+        const double kept = row_dilation == 1 || row_step == 1 ? row_step : high;
         const double reads =
             cut ? planes * (1 + (high - 1) / group_rows) : kept * (plane_step > 1 ? planes : 1);
         ns += rows() * reads *
-              (row_of_samples() + (phased ? phased_row : 0) +
+              (row_of_samples() + (phased ? phased_row + phased_byte * row_bytes : 0) +
                (traits_.listed > 0 && !line ? listed_row : 0));
     }
+    else if (row_axis_step > 1)
+        ns += rows() * row_step * hopped_row;
+    else if (phased)
+        ns += rows() * phased_byte * row_bytes;
     if (traits_.listed > 0 && !line)
         ns += rows() * listed_row_tap * parts * static_cast<double>(traits_.listed);
     ns += writing(problem_.arithmetic) +
