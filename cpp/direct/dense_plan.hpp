@@ -125,7 +125,7 @@ struct DensePlan : DenseShape {
     bool sparse = false;    // one box, of whose taps only those in the lists are not zero
     Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
     std::vector<Index> phase_offsets;  // of the taps along such rows
-    bool paired = false;    // complex sums of the real and the imaginary taps at once
+    bool paired = false;               // complex sums of the real and the imaginary taps at once
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
               const microkernels::Table& level)
@@ -143,9 +143,9 @@ struct DensePlan : DenseShape {
         if (row_step() > 1)
             group = sparse ? 1 : hopping_rows(paired ? micro->paired : micro->block);
         else
-            group = paired        ? micro->paired[0].rows
+            group = paired                     ? micro->paired[0].rows
                     : square >= 0 && !phased() ? micro->square[square].rows
-                                  : micro->block[0].rows;
+                                               : micro->block[0].rows;
     }
 
     /// Whether only the outputs that are asked for are computed along the last axis.

@@ -33,6 +33,7 @@ Terms factorise(const Kernel& kernel, Arithmetic arithmetic, double tolerance, i
 /// boxes overlap is counted twice.
 struct SeparableWork {
     double results = 0, sums = 0, lines = 0, rows = 0, ends = 0, tasks = 1;
+    bool chained = false;
 };
 SeparableWork separable_work(const Problem& problem, const Terms& terms,
                              const microkernels::Table& table);

@@ -54,8 +54,11 @@ SeparableWork separable_work(const Problem& problem, const Terms& terms,
                 const auto& taps = term.per_axis[static_cast<std::size_t>(a)];
                 const double sums = pass_sums(taps, a == last, terms.size() == 1, boxes);
                 double results = work.lines * numbers * (is_real(taps) ? 1 : 2);
-                if (a == last && sums < as_double(k))  // runs reach further than windows
-                    results *= (extent + halo) / extent;
+                if (a == last && sums < as_double(k)) {
+                    // running sums of half a window on the way
+                    work.chained = true;
+                    results *= (extent + halo / 2) / extent;
+                }
                 work.sums += k > 1 ? results * sums : 0;
                 if (a == last && k > 1) work.ends += work.lines * as_double(pieces) * sums;
                 work.results += a == order[0] ? results / as_double(terms.size()) : results;

@@ -78,7 +78,7 @@ std::vector<std::byte> bytes_of(const ArrayView& kernel) {
 
 PassWork passes_of(const Problem& problem, const Terms& terms) {
     const SeparableWork work = separable_work(problem, terms, current_level());
-    return {work.results, work.sums, work.lines, work.rows, work.ends, work.tasks};
+    return {work.results, work.sums, work.lines, work.rows, work.ends, work.chained, work.tasks};
 }
 
 /// Calls that are over before a second thread has woken up run on the caller's alone. No bit of the

@@ -49,8 +49,9 @@ struct Rows {
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
-        const std::int64_t pitch = KX > 0 && KY > 0 ? KX : KY > 0 ? call.tap_pitch
-                                                                  : call.hop * call.tap_pitch;
+        const std::int64_t pitch = KX > 0 && KY > 0 ? KX
+                                   : KY > 0         ? call.tap_pitch
+                                                    : call.hop * call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(KX - 1) * STEP, T>(in, whole);

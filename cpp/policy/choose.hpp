@@ -22,11 +22,12 @@ inline constexpr double worth_waking = 60e-6;  // seconds
 
 /// What the passes of a separable kernel do, what they do twice included.
 struct PassWork {
-    double results = 0;  // numbers that they write
-    double sums = 0;     // multiply-adds
-    double lines = 0;    // lines of samples that they read,
-    double rows = 0;     // in so many pieces
-    double ends = 0;     // taps that meet the end of one
+    double results = 0;    // numbers that they write
+    double sums = 0;       // multiply-adds
+    double lines = 0;      // lines of samples that they read,
+    double rows = 0;       // in so many pieces
+    double ends = 0;       // taps that meet the end of one
+    bool chained = false;  // equal taps along the last axis, by running sums
     double tasks = 1;
 };
 

@@ -18,13 +18,13 @@ constexpr double waking = 7000;  // and joining another worker, where two had be
 // samples: as it stands in x, copied with its border or because it is converted, continued by a
 // boundary, taken apart for a step, looked at for NaN.
 constexpr double direct_call = 650, direct_row = 2, direct_line_row = 65, direct_column_row = 9,
-                 direct_one_tap_row = 28, direct_plane = 2, staged_row = 5;
+                 direct_one_tap_row = 36, direct_plane = 2, staged_row = 5;
 constexpr double standing_row = 3, copied_row = 15, continued_row = 10, listed_row = 15,
                  phased_row = 10;
 constexpr double copied_below = 4096;  // bytes (direct/dense_pass.cpp)
 // Of what calibration says: results, and sums. Vectors that are left at the end of a row, fewer
 // than a block has, share less.
-constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.4;
+constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.6;
 constexpr double direct_sums = 0.92, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
 constexpr double block_vectors = 4, left_over = 1.4, most_rows = 6;
 // A tap, where a block of rows loads a row of samples for each of its own; where loads are shared,
@@ -32,10 +32,11 @@ constexpr double block_vectors = 4, left_over = 1.4, most_rows = 6;
 constexpr double unshared = 2.6, unshared_loads = 1.8;
 constexpr double hopped_row = 5;  // of columns that step
 // A byte of arrays beyond the second-level cache: of one axis, of images, of volumes.
-constexpr double direct_far_1d = 0.0025, direct_far = 0.008, direct_far_3d = 0.012;
+constexpr double direct_far_1d = 0.005, direct_far = 0.012, direct_far_3d = 0.02;
 // Products of bytes: of what calibration says, and a row copied with its border. A block loads 64
 // bytes that must lie within the row; the last outputs are left to blocks of one masked vector.
-constexpr double byte_sums = 1.05, byte_row = 15, ragged_byte_vector = 1.7;
+constexpr double byte_sums = 1.05, byte_sums_3d = 1.6, byte_row = 15, ragged_byte_vector = 1.7;
+constexpr double byte_far_line = 0.006, byte_far_product = 0.01;    // as direct_far; of one tap
 constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in direct/dense.cpp
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 // With every row it begins anew.
@@ -58,15 +59,16 @@ constexpr double separable_row = 17, separable_read_row = 24;
 constexpr double line_end_tap = 1.3;
 constexpr double pass_output = 0.2, line_output = 0.57;
 constexpr double pass_sums = 1.05, pass_sums_3d = 1.9;
-constexpr double scaling = 0.37;  // a pass of one tap, against any other before its taps
+constexpr double pass_far = 0.004;  // a byte beyond the second-level cache
+constexpr double scaling = 0.37;    // a pass of one tap, against any other before its taps
 
 // Results of another dtype than they are computed in: a row, and a number of it.
 constexpr double written_row = 18, written_number = 0.28;
 
 // A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. What is
 // left of it where loops fetch ahead.
-constexpr double far_byte = 1.0 / 14, direct_waits = 0.35, passes_wait = 0.35, line_waits = 0.15,
-                 scaling_waits = 0.5;
+constexpr double far_byte = 1.0 / 14, direct_waits = 0.35, direct_waits_3d = 0.6,
+                 passes_wait = 0.35, passes_wait_3d = 0.8, scaling_waits = 0.5;
 
 double direct_tasks(double work) { return work > direct_shared_work ? work / direct_task_work : 1; }
 
@@ -188,9 +190,11 @@ Prediction CostModel::bytes() const {
     const ByteCosts& costs = byte_costs(level_);
     const TapCost& cost = convolved_ == 1 && problem_.axes.back().k > 1 ? costs.line : costs.image;
     const double stored = costs.stored * static_cast<double>(size_of(problem_.out_dtype));
+    const double sums = convolved_ > 2 ? byte_sums_3d : byte_sums;
+    const double far = convolved_ == 0 ? byte_far_product : convolved_ == 1 ? byte_far_line : 0;
     const double ns =
-        byte_sums * byte_numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
-        rows() * byte_row;
+        sums * byte_numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
+        rows() * byte_row + beyond_l2() * far;
     result.alone = ns < worth_waking * 1e9;
     const double work = numbers() * traits_.byte_products;
     result.seconds = 1e-9 * (direct_call + shared(ns, direct_tasks(work)));
@@ -269,15 +273,16 @@ Prediction CostModel::direct() const {
         ns += rows() * reads *
               (row_of_samples() + (phased ? phased_row + phased_byte * row_bytes : 0) +
                (traits_.listed > 0 && !line ? listed_row : 0));
-    }
-    else if (row_axis_step > 1)
+    } else if (row_axis_step > 1)
         ns += rows() * row_step * hopped_row;
     else if (phased)
         ns += rows() * phased_byte * row_bytes;
     if (traits_.listed > 0 && !line)
         ns += rows() * listed_row_tap * parts * static_cast<double>(traits_.listed);
-    ns += writing(problem_.arithmetic) +
-          (convolved_ == 0 ? scaling_waits : direct_waits) * waiting(0, 0);
+    ns += writing(problem_.arithmetic) + (convolved_ == 0  ? scaling_waits
+                                          : convolved_ > 2 ? direct_waits_3d
+                                                           : direct_waits) *
+                                             waiting(0, 0);
     ns += beyond_l2() * (convolved_ > 2   ? direct_far_3d
                          : convolved_ > 1 ? direct_far
                                           : direct_far_1d);
@@ -308,9 +313,9 @@ Prediction CostModel::separable() const {
     const bool line = convolved_ == 1 && problem_.axes.back().k > 1;
     const TapCost& cost = line ? costs.line : costs.separable;
     const double outputs = line ? line_output : convolved_ == 0 ? scaling : pass_output;
-    const double spaced = line && problem_.lanes() > 2 ? spaced_line_tap : 1;
-    const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
     const PassWork& work = traits_.passes;
+    const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_line_tap : 1;
+    const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
     double ns = outputs * work.results * cost.output + sums * work.sums * cost.tap;
     ns += separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
     ns += line_end_tap * work.ends;
@@ -318,10 +323,11 @@ Prediction CostModel::separable() const {
         ns += separable_read_row * work.rows;
     else if (problem_.axes.back().k > 1)  // the first and the last box of a line reach beyond it
         ns += separable_read_row * std::min(work.rows, 2 * work.lines);
-    ns += writing(problem_.arithmetic) + (line              ? line_waits
-                                          : convolved_ == 0 ? scaling_waits
-                                                            : passes_wait) *
-                                             waiting(0, 0);
+    ns += writing(problem_.arithmetic) + pass_far * beyond_l2() +
+          (convolved_ == 0  ? scaling_waits
+           : convolved_ > 2 ? passes_wait_3d
+                            : passes_wait) *
+              waiting(0, 0);
     result.alone = ns < worth_waking * 1e9;
     result.seconds = 1e-9 * (separable_call + separable_axis * std::max(0, convolved_ - 1) +
                              shared(ns, work.tasks));

@@ -39,6 +39,8 @@ constexpr double tile_far_byte = 0.013, tile_far_byte_3d = 0.05;  // beyond the 
 constexpr double traffic_share = 0.3;
 constexpr double volume_share = 0.88;  // of tiles of three axes
 constexpr double twist_cost = 1.1;     // a folded line multiplies by one more table
+// Long lines in vectors of four floats, which also go to memory between their passes more often.
+constexpr double narrow_lines = 1.3;
 // Tiles that the second-level cache does not hold, or those of all workers a third of the shared
 // one.
 constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
@@ -53,7 +55,10 @@ constexpr double library_point = 20;  // a kernel of one tap: a product per samp
 constexpr double staged_line = 16, staged_number = 0.03;
 // Results that are converted or stand at steps leave a tile row by row, those of more lanes than
 // are stored together number by number.
-constexpr double lone_number = 0.5, scattered_number = 0.65;
+constexpr double lone_number = 0.5, scattered_number = 0.35;
+// And each plane of theirs reads and writes all cache lines, which the second-level cache may not
+// hold: a point and lane.
+constexpr double scattered_far = 0.4;
 constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
 
 // Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
@@ -199,7 +204,8 @@ PerAxis<Index> CostModel::tile_lengths(int a) const {
 /// A line of `points` complex numbers, folded into a square.
 double CostModel::line_nanoseconds(double points) const {
     const double cost = square_cost(std::sqrt(points));
-    return points * cost * ((1 - traffic_share) * twist_cost + traffic_share);
+    const double narrow = level_.vector_bytes <= 16 ? narrow_lines : 1;
+    return points * cost * narrow * ((1 - traffic_share) * twist_cost + traffic_share);
 }
 
 /// Per point of one pass over an axis of n points, from the square tile of that side.
@@ -323,8 +329,12 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
         share *= library_slowdown;
     const double transforms = groups * planes * 2 * points * share * (passes + traffic);
     const double staged = converts_samples(transform_arithmetic_) ? 1 : 1 - inside;
+    double passing = 0;
+    if (lanes > static_cast<double>(most_interleaved) &&
+        points * lanes * bytes_of(transform_arithmetic_) > static_cast<double>(machine().caches.l2))
+        passing = scattered_far * tiles * points * lanes;
     const double lines = staged * tiles * rows * (staged_line + staged_number * width * lanes);
-    return {transforms + lines + tile_each * tiles, tasks};
+    return {transforms + lines + passing + tile_each * tiles, tasks};
 }
 
 Prediction CostModel::overlap_save() const {
