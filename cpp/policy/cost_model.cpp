@@ -20,22 +20,24 @@ constexpr double waking = 7000;  // and joining another worker, where two had be
 constexpr double direct_call = 650, direct_row = 2, direct_line_row = 65, direct_column_row = 9,
                  direct_one_tap_row = 36, direct_plane = 2, staged_row = 5;
 constexpr double standing_row = 3, copied_row = 15, continued_row = 10, listed_row = 15,
-                 phased_row = 10;
+                 phased_row = 10, converted_row = 5, converted_number = 0.04;
 constexpr double copied_below = 4096;  // bytes (direct/dense_pass.cpp)
 // Of what calibration says: results, and sums. Vectors that are left at the end of a row, fewer
 // than a block has, share less.
 constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.6;
-constexpr double direct_sums = 0.92, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
+constexpr double direct_sums = 0.97, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
+// Of volumes whose last axis has no taps, or whose taps stand apart; of rows of few vectors.
+constexpr double volume_columns = 1.6, volume_apart = 1.3, few_vectors = 1.2;
 constexpr double block_vectors = 4, left_over = 1.4, most_rows = 6;
 // A tap, where a block of rows loads a row of samples for each of its own; where loads are shared,
 // this much of it falls away.
 constexpr double unshared = 2.6, unshared_loads = 1.8;
 constexpr double hopped_row = 5;  // of columns that step
 // A byte of arrays beyond the second-level cache: of one axis, of images, of volumes.
-constexpr double direct_far_1d = 0.005, direct_far = 0.012, direct_far_3d = 0.02;
+constexpr double direct_far_1d = 0.005, direct_far = 0.008, direct_far_3d = 0.02;
 // Products of bytes: of what calibration says, and a row copied with its border. A block loads 64
 // bytes that must lie within the row; the last outputs are left to blocks of one masked vector.
-constexpr double byte_sums = 1.05, byte_sums_3d = 1.6, byte_row = 15, ragged_byte_vector = 1.7;
+constexpr double byte_sums = 1.05, byte_sums_3d = 1.8, byte_row = 15, ragged_byte_vector = 1.7;
 constexpr double byte_far_line = 0.006, byte_far_product = 0.01;    // as direct_far; of one tap
 constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in direct/dense.cpp
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
@@ -67,8 +69,8 @@ constexpr double written_row = 18, written_number = 0.28;
 
 // A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. What is
 // left of it where loops fetch ahead.
-constexpr double far_byte = 1.0 / 14, direct_waits = 0.35, direct_waits_3d = 0.6,
-                 passes_wait = 0.35, passes_wait_3d = 0.8, scaling_waits = 0.5;
+constexpr double far_byte = 1.0 / 14, direct_waits = 0.5, direct_waits_3d = 0.6, passes_wait = 0.35,
+                 passes_wait_3d = 0.8, scaling_waits = 0.5;
 
 double direct_tasks(double work) { return work > direct_shared_work ? work / direct_task_work : 1; }
 
@@ -151,11 +153,14 @@ bool CostModel::converts_samples(Arithmetic arithmetic) const {
 double CostModel::row_of_samples() const {
     const Axis& last = problem_.axes.back();
     const bool converted = converts_samples(problem_.arithmetic);
+    const double numbers = static_cast<double>(last.out * problem_.lanes());
+    const double conversion = converted ? converted_row + converted_number * numbers : 0;
     const double inside = static_cast<double>((last.x - last.reach()) * problem_.lanes()) *
                           static_cast<double>(size_of(problem_.arithmetic));
     if (!converted && (last.k == 1 || inside >= copied_below)) return standing_row;
-    return problem_.boundary != Boundary::zero && !last.inside() ? copied_row + continued_row
-                                                                 : copied_row;
+    return conversion + (problem_.boundary != Boundary::zero && !last.inside()
+                             ? copied_row + continued_row
+                             : copied_row);
 }
 
 /// How much longer the sums of a row take than those of whole blocks of vectors.
@@ -230,9 +235,12 @@ Prediction CostModel::direct() const {
     const double row_bytes = static_cast<double>(last.last() - last.first) *
                              static_cast<double>(problem_.lanes()) *
                              static_cast<double>(size_of(problem_.arithmetic));
-    Index plane_step = 1;  // of the innermost axis of planes
+    Index plane_step = 1, plane_dilation = 1;  // of the innermost axis of planes
     for (int a = 0; a < row_axis; ++a)
-        if (problem_.axes[a].k > 1) plane_step = problem_.axes[a].step;
+        if (problem_.axes[a].k > 1) {
+            plane_step = problem_.axes[a].step;
+            plane_dilation = problem_.axes[a].dilation;
+        }
 
     // a complex kernel on one axis is two real ones; on several both sums are made in one go
     const double parts = problem_.complex_kernel ? 2 : 1;
@@ -242,9 +250,12 @@ Prediction CostModel::direct() const {
     const double spaced =
         line && traits_.listed == 0 && last.dilation * problem_.lanes() > 2 ? spaced_line_tap : 1;
     const bool cut = traits_.listed == 0 && taps > taps_at_once;
-    const double dense =
+    double dense =
         line ? direct_sums_1d * spaced
              : (convolved_ > 2 && !cut ? direct_sums_3d : direct_sums) * left_over_share();
+    if (convolved_ > 1 && vectors() < block_vectors) dense *= few_vectors;
+    if (convolved_ > 2 && last.k == 1) dense *= volume_columns;
+    if (convolved_ > 2 && (row_dilation > 1 || plane_dilation > 1)) dense *= volume_apart;
     // rows of a block are as many as have windows that share rows
     double sharing = 1;
     if (high > 1 && (row_axis_step > 1 || phased)) {

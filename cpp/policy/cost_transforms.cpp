@@ -37,7 +37,7 @@ constexpr double tile_always = 0.55, tile_filled = 0.15, tile_kept = 0.22;
 constexpr double tile_far_byte = 0.013, tile_far_byte_3d = 0.05;  // beyond the second-level cache
 // The share of a square tile's cost that is not transforms: rows in and out.
 constexpr double traffic_share = 0.3;
-constexpr double volume_share = 0.88;  // of tiles of three axes
+constexpr double volume_share = 0.82;  // of tiles of three axes
 constexpr double twist_cost = 1.1;     // a folded line multiplies by one more table
 // Long lines in vectors of four floats, which also go to memory between their passes more often.
 constexpr double narrow_lines = 1.3;
@@ -46,24 +46,25 @@ constexpr double narrow_lines = 1.3;
 constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
 constexpr double tiles_wait = 0.6;        // what is left of waiting where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
-// Columns that lie side by side, against a pass of a square tile: 5000 x 200 by 200 and 600 0.6, of
-// tiles longer than the longest square 4953 x 390 by 1151 to 151522 x 21 by 4599 0.9 to 1.6.
-constexpr double lone_columns = 0.62, long_columns = 1.25;
+// Columns that lie side by side, against a pass of a square tile. Of columns longer than this few
+// make a tile, which the caches hold where they would not hold the square.
+constexpr double lone_columns = 0.62, long_columns = 1.16, columns_like = 256;
 constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
 // Samples that are converted, or continued by a boundary, go through a line buffer on their way
 // into a tile: a line, and a number of it.
-constexpr double staged_line = 16, staged_number = 0.03;
+constexpr double staged_line = 21, staged_number = 0.03;
 // Results that are converted or stand at steps leave a tile row by row, those of more lanes than
 // are stored together number by number.
-constexpr double lone_number = 0.5, scattered_number = 0.35;
+constexpr double lone_number = 0.5, scattered_number = 0.2, scattered_line_number = 0.5;
 // And each plane of theirs reads and writes all cache lines, which the second-level cache may not
 // hold: a point and lane.
-constexpr double scattered_far = 0.4;
+constexpr double scattered_far = 0.7;
 constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
 
 // Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
 // rows that several tiles share begin on cache lines.
 constexpr Index column_tile_points = Index{1} << 14, stream_bytes = 64;
+constexpr Index most_column_points = Index{1} << 16;  // of a transform of our own
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
@@ -195,6 +196,9 @@ PerAxis<Index> CostModel::tile_lengths(int a) const {
             level_.vector_bytes / static_cast<Index>(size_of(transform_arithmetic_));
         for (Index length : own_lengths)
             if (!in_blocks || length % lanes == 0) offer(length);
+        if (convolved_ == 1)  // columns
+            for (Index length = 2 * own_lengths.back(); length <= most_column_points; length *= 2)
+                offer(length);
     }
     if (candidates.empty() && traits_.fft_available)
         offer(static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(2 * reach))));
@@ -262,8 +266,11 @@ CostModel::Side CostModel::side_of(int a, Index length) const {
     const bool line = convolved_ == 1 && last;
     const double n = line ? std::sqrt(side.points) : side.points;
     side.own = n <= static_cast<double>(own_lengths.back());
-    side.pass = square_cost(n) * (1 - traffic_share) * (line ? twist_cost : 0.5);
-    side.traffic = square_cost(n) * traffic_share;
+    double cost = square_cost(n);
+    if (problem_.axes.back().k == 1 && n > columns_like)
+        cost = square_cost(columns_like) * std::log2(n) / std::log2(columns_like);
+    side.pass = cost * (1 - traffic_share) * (line ? twist_cost : 0.5);
+    side.traffic = cost * traffic_share;
     return side;
 }
 
@@ -359,7 +366,7 @@ Prediction CostModel::overlap_save() const {
     if (!stands_as(problem_.out_dtype, transform_arithmetic_) || last.step > 1)
         stored = lone_number;
     else if (problem_.lanes() > most_interleaved)
-        stored = scattered_number;
+        stored = convolved_ > 1 ? scattered_number : scattered_line_number;
     const double computed = rows() * static_cast<double>(last.out * last.step * problem_.lanes());
     const double lasting = tiles_wait * waiting(0, 0) + stored * computed +
                            (convolved_ > 2 ? tile_far_byte_3d : tile_far_byte) * beyond_l2();
