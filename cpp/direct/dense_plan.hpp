@@ -124,8 +124,8 @@ struct DensePlan : DenseShape {
     std::vector<microkernels::SparseTap<T>> sparse_real, sparse_imag;  // if sparse
     bool sparse = false;    // one box, of whose taps only those in the lists are not zero
     Index phase_pitch = 0;  // of rows that are taken apart, since the last axis steps; else 0
-    std::vector<Index> phase_offsets;  // of the taps along such rows
-    bool paired = false;               // complex sums of the real and the imaginary taps at once
+    std::vector<Index> tap_offsets;  // along a row, where rows step or are taken apart
+    bool paired = false;             // complex sums of the real and the imaginary taps at once
 
     DensePlan(const Problem& asked, std::shared_ptr<const Kernel> with,
               const microkernels::Table& level)
@@ -136,6 +136,7 @@ struct DensePlan : DenseShape {
         else
             cut_taps();
         if (last().step > 1 && !sparse && last().step <= most_phases) take_apart();
+        if (phased() || row_step() > 1) place_taps();
         paired = problem.complex_kernel && micro->paired[0].rows > 0 && !sparse &&
                  boxes.size() == 1 && !boxes.front().one_row();
         const int square = boxes.size() == 1 && !sparse ? microkernels::square_index(ky, kx) : -1;
@@ -178,9 +179,13 @@ private:
         const Index reach = last().reach() / last().step + 2;
         phase_pitch = longest_strip / last().step + (2 * reach + 64) * lanes + micro->lanes;
         phase_pitch = (phase_pitch / 16 | 1) * 16;  // phases not all on the same cache set
+    }
+
+    void place_taps() {
+        const Index lanes = problem.lanes(), step = phased() ? last().step : 1;
         for (Index t = 0; t < kx; ++t) {
             const Index at = t * last().dilation;
-            phase_offsets.push_back(at % last().step * phase_pitch + at / last().step * lanes);
+            tap_offsets.push_back(at % step * phase_pitch + at / step * lanes);
         }
     }
 

@@ -23,7 +23,7 @@ microkernels::CorrelateCall<T> call_of(const DensePlan<T>& plan, const TapBox& b
     call.ahead_pitch = group.ahead_pitch;
     call.stream = group.stream;
     call.hop = plan.row_step();
-    if (plan.phased()) call.offsets = plan.phase_offsets.data();
+    if (!plan.tap_offsets.empty()) call.offsets = plan.tap_offsets.data();
     return call;
 }
 
@@ -39,7 +39,7 @@ void sum_dense(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& g
         return;
     }
     const int square = plan.kx == box.kx ? microkernels::square_index(box.ky, box.kx) : -1;
-    const bool known = call.hop == 1 && call.offsets == nullptr;
+    const bool known = call.offsets == nullptr;
     run_blocks(call, known ? known_block(micro, square, box.ky) : nullptr,
                box.kx == 1 ? micro.column : micro.block, group.rows, call.hop);
 }
@@ -52,7 +52,7 @@ void sum_paired(const DensePlan<T>& plan, const TapBox& box, const RowGroup<T>& 
     microkernels::CorrelateCall<T> call = call_of(plan, box, group, planes.real);
     call.taps_imag = planes.imag.data();
     call.out = group.real;
-    const bool known = square >= 0 && call.hop == 1 && call.offsets == nullptr;
+    const bool known = square >= 0 && call.offsets == nullptr;
     run_blocks(call, known ? &micro.paired_square[square] : nullptr, micro.paired, group.rows,
                call.hop);
 }

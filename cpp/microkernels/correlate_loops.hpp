@@ -44,19 +44,19 @@ struct Rows {
     static FALTUNG_INLINE void keep_order() { asm volatile("" ::: "memory"); }
 
     /// All taps of one input row, for the output rows [LOW, HIGH) whose windows hold it. STEP: that
-    /// of the taps if it is known, else 0, or at_offsets.
+    /// of the taps if it is known, else 0, or `stepped`.
     template <int LOW, int HIGH, int STEP>
     static FALTUNG_INLINE void add_row(Sums& sum, const T* in, const T* tap,
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
-        const std::int64_t pitch = KX > 0 && KY > 0 ? KX
-                                   : KY > 0         ? call.tap_pitch
-                                                    : call.hop * call.tap_pitch;
+        const std::int64_t pitch = KX > 0 && KY > 0  ? KX
+                                   : STEP == stepped ? call.hop * call.tap_pitch
+                                                     : call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(KX - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(sum, whole, tap);
-        } else if constexpr (STEP == at_offsets) {
+        } else if constexpr (STEP == stepped) {
             for (std::int64_t t = 0; t < call.kx; ++t)
                 add_tap<LOW, HIGH>(sum, in + call.offsets[t], tap + t, pitch);
         } else if constexpr (KX > 0) {
@@ -106,8 +106,12 @@ struct Rows {
     static FALTUNG_INLINE void first_rows(Sums& sum, const T* const* row, std::int64_t x,
                                           const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
-            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
-                add_row<0, I + 1, STEP>(sum, *row + x, tap, call);
+            if constexpr (STEP == stepped) {
+                for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                    add_row<0, I + 1, STEP>(sum, *row + x, tap, call);
+            } else {
+                add_row<0, I + 1, STEP>(sum, row[I] + x, tap + I * call.tap_pitch, call);
+            }
             first_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
@@ -117,8 +121,12 @@ struct Rows {
     static FALTUNG_INLINE void last_rows(Sums& sum, const T* const* row, std::int64_t x,
                                          const T* tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
-                add_row<I, R, STEP>(sum, *row + x, tap, call);
+            if constexpr (STEP == stepped) {
+                for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                    add_row<I, R, STEP>(sum, *row + x, tap, call);
+            } else {
+                add_row<I, R, STEP>(sum, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            }
             last_rows<I + 1, STEP>(sum, row, x, tap, call);
         }
     }
@@ -130,7 +138,8 @@ struct Rows {
             known_rows<0, STEP>(sum, row, x, tap, call);
         } else {
             first_rows<0, STEP>(sum, row, x, tap, call);
-            for (std::int64_t i = (R - 1) * call.hop; i < call.ky; ++i)
+            const std::int64_t hop = STEP == stepped ? call.hop : 1;
+            for (std::int64_t i = (R - 1) * hop; i < call.ky; ++i)
                 add_row<0, R, STEP>(sum, row[i] + x, tap + i * call.tap_pitch, call);
             last_rows<1, STEP>(sum, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
         }
@@ -195,8 +204,8 @@ struct Rows {
         if constexpr (picks_taps<T, KX>(3)) {  // red, green, blue
             if (call.tap_step == 3) return run_step<3>(call);
         }
-        if constexpr (KX == 0 && KY == 0) {
-            if (call.offsets != nullptr) return run_step<at_offsets>(call);
+        if constexpr (KX <= 1 && KY == 0) {
+            if (call.offsets != nullptr) return run_step<stepped>(call);
         }
         run_step<0>(call);
     }

@@ -52,12 +52,14 @@ struct PairedRows {
     static FALTUNG_INLINE void add_row(Sums& re, Sums& im, const T* in, std::int64_t tap,
                                        const CorrelateCall<T>& call) {
         const T *tap_re = call.taps + tap, *tap_im = call.taps_imag + tap;
-        [[maybe_unused]] const std::int64_t step = call.tap_step, pitch = call.hop * call.tap_pitch;
+        [[maybe_unused]] const std::int64_t step = call.tap_step,
+                                            pitch = STEP == stepped ? call.hop * call.tap_pitch
+                                                                    : call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
             Vec<T> whole[W + 1];
             load_whole<(K - 1) * STEP, T>(in, whole);
             add_picked<LOW, HIGH, STEP, 0>(re, im, whole, tap_re, tap_im);
-        } else if constexpr (STEP == at_offsets) {
+        } else if constexpr (STEP == stepped) {
             for (std::int64_t t = 0; t < call.kx; ++t)
                 add_tap<LOW, HIGH>(re, im, in + call.offsets[t], tap_re + t, tap_im + t, pitch);
         } else if constexpr (K > 0) {
@@ -89,8 +91,12 @@ struct PairedRows {
     static FALTUNG_INLINE void first_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                           std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R - 1) {
-            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
-                add_row<0, I + 1, STEP>(re, im, *row + x, tap, call);
+            if constexpr (STEP == stepped) {
+                for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                    add_row<0, I + 1, STEP>(re, im, *row + x, tap, call);
+            } else {
+                add_row<0, I + 1, STEP>(re, im, row[I] + x, tap + I * call.tap_pitch, call);
+            }
             first_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
@@ -99,8 +105,12 @@ struct PairedRows {
     static FALTUNG_INLINE void last_rows(Sums& re, Sums& im, const T* const* row, std::int64_t x,
                                          std::int64_t tap, const CorrelateCall<T>& call) {
         if constexpr (I < R) {
-            for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
-                add_row<I, R, STEP>(re, im, *row + x, tap, call);
+            if constexpr (STEP == stepped) {
+                for (std::int64_t i = 0; i < call.hop; ++i, ++row, tap += call.tap_pitch)
+                    add_row<I, R, STEP>(re, im, *row + x, tap, call);
+            } else {
+                add_row<I, R, STEP>(re, im, row[I - 1] + x, tap + (I - 1) * call.tap_pitch, call);
+            }
             last_rows<I + 1, STEP>(re, im, row, x, tap, call);
         }
     }
@@ -132,7 +142,8 @@ struct PairedRows {
                 known_rows<0, STEP>(re, im, row, x, tap, call);
             } else {
                 first_rows<0, STEP>(re, im, row, x, tap, call);
-                for (std::int64_t i = (R - 1) * call.hop; i < call.ky; ++i)
+                const std::int64_t hop = STEP == stepped ? call.hop : 1;
+                for (std::int64_t i = (R - 1) * hop; i < call.ky; ++i)
                     add_row<0, R, STEP>(re, im, row[i] + x, tap + i * call.tap_pitch, call);
                 last_rows<1, STEP>(re, im, row + call.ky, x, tap + call.ky * call.tap_pitch, call);
             }
@@ -155,7 +166,7 @@ struct PairedRows {
             if (call.tap_step == 2) return run_step<2>(call);
         }
         if constexpr (K == 0) {
-            if (call.offsets != nullptr) return run_step<at_offsets>(call);
+            if (call.offsets != nullptr) return run_step<stepped>(call);
         }
         run_step<0>(call);
     }

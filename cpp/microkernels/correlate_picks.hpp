@@ -12,8 +12,9 @@ namespace {
 /// Where at most so many output rows share a load, loads are what takes the time.
 constexpr int few_rows = 3;
 
-/// In place of a known step of the taps: they lie at the offsets that the call gives.
-constexpr int at_offsets = -1;
+/// In place of a known step of the taps: they lie at the offsets that the call gives, and output
+/// rows hop.
+constexpr int stepped = -1;
 
 /// Whether taps so far apart are picked from whole vectors.
 template <class T, int TAPS>

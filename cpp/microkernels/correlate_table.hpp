@@ -8,9 +8,9 @@ namespace faltung::microkernels {
 /// A few output rows from a few input rows:
 ///
 ///     out[r][i] = sum over d, y, t of taps[d*ky*tap_pitch + y*tap_pitch + t]
-///                                   * row[d*row_pitch + r*hop + y][i + t*tap_step]
+///                                   * row[d*row_pitch + r + y][i + t*tap_step]
 ///
-/// or [i + offsets[t]] where there are offsets.
+/// or, where offsets are given, of row[d*row_pitch + r*hop + y][i + offsets[t]].
 ///
 /// in exactly this order, so that an output does not depend on the block it falls into. Rows are
 /// pointers: they may lie in the array itself, or in a buffer that a border or a conversion needed.
@@ -32,8 +32,8 @@ struct CorrelateCall {
     bool accumulate;  // out += instead of out =
     bool stream;      // store past the caches where alignment allows; the caller fences
     // In `block`, `column` and `paired` only:
-    std::int64_t hop = 1;  // input rows from one output row to the next
     const std::int64_t* offsets = nullptr;
+    std::int64_t hop = 1;  // input rows from one output row to the next
 };
 
 /// The second half of a sliding window of rows: out[r] = suffix[r] + the sum of all that has
