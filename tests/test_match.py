@@ -450,3 +450,28 @@ def test_rows_of_any_length(level, rng, columns):
     for dtype in (np.float32, np.float64):
         result = faltung.match_template(x.astype(dtype), t.astype(dtype))
         assert_scores(result, pearson(windows_of(x, t.shape)[0], t), close_to(dtype))
+
+
+@pytest.fixture
+def tile():
+    """Forces lengths of tiles."""
+    yield faltung._core.force_tile
+    faltung._core.force_tile(None)
+
+
+@pytest.mark.parametrize("lengths", [[48, 64], [64, 96], [50, 44]])  # the last by the library
+@pytest.mark.parametrize("extra", [-1, 0, 1, 5, 16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tiles_that_end_rows(level, rng, tile, lengths, extra, dtype):
+    """The last tile of a row may be longer than the others; an odd one is transformed alone."""
+    taps, unit = (9, 12), 64 // np.dtype(dtype).itemsize
+    valid = lengths[1] - taps[1] + 1
+    columns = 2 * (valid - valid % unit) + valid + extra + taps[1] - 1
+    x, t = scene(rng, (60, columns), dtype) + dtype(3), scene(rng, taps, dtype)
+    tile(lengths)
+    assert_scores(
+        faltung.match_template(x, t), pearson(windows_of(x, t.shape)[0], t), close_to(dtype)
+    )
+    expected = (windows_of(x, t.shape)[0] * t).sum((-1, -2))
+    result = faltung.correlate(x, t, "valid", method="overlap_save")
+    assert np.abs(result - expected).max() < 1e4 * np.finfo(dtype).eps

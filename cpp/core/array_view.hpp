@@ -1,6 +1,10 @@
 // A borrowed, strided, typed piece of memory. Native byte order, elements aligned.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
 #include "core/extents.hpp"
 
 namespace faltung {
@@ -29,6 +33,25 @@ void for_each_element(const ArrayView& view, Body&& body) {
             at[a] = 0;
         }
     }
+}
+
+/// All elements in C order, by as long runs as stand together.
+inline std::vector<std::byte> packed_bytes(const ArrayView& view) {
+    ArrayView runs = view;
+    auto run = static_cast<Index>(size_of(view.dtype));
+    for (int a = view.rank() - 1; a >= 0; --a) {
+        if (view.shape[a] != 1 && view.strides[a] != run) break;
+        run *= view.shape[a];
+        runs.shape[a] = std::min<Index>(1, view.shape[a]);
+    }
+    const auto size = static_cast<std::size_t>(run);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(product(runs.shape)) * size);
+    std::byte* to = bytes.data();
+    for_each_element(runs, [&](const std::byte* address) {
+        std::memcpy(to, address, size);
+        to += size;
+    });
+    return bytes;
 }
 
 /// The lowest and one-past-the-highest byte that a view touches.

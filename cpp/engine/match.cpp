@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -18,17 +17,6 @@ namespace faltung {
 namespace {
 
 using matching::Matcher;
-
-std::vector<std::byte> bytes_of(const ArrayView& view) {
-    const std::size_t size = size_of(view.dtype);
-    std::vector<std::byte> bytes(static_cast<std::size_t>(product(view.shape)) * size);
-    std::byte* to = bytes.data();
-    for_each_element(view, [&](const std::byte* address) {
-        std::memcpy(to, address, size);
-        to += size;
-    });
-    return bytes;
-}
 
 /// What a matcher was made for.
 struct Key {
@@ -138,8 +126,8 @@ void run_match(const Request& request, ArrayView x, const ArrayView& given, cons
             .level = &level,
             .pattern_dtype = pattern.dtype,
             .masked = masked,
-            .pattern = bytes_of(pattern),
-            .mask = pattern_mask ? bytes_of(*pattern_mask) : std::vector<std::byte>{}};
+            .pattern = packed_bytes(pattern),
+            .mask = pattern_mask ? packed_bytes(*pattern_mask) : std::vector<std::byte>{}};
     const Extents tile = key.tile;
     const auto matcher = matcher_cache().find_or_make(std::move(key), [&] {
         auto prepared = std::make_shared<const matching::Pattern>(

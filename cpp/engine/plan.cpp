@@ -1,7 +1,6 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <span>
 #include <utility>
@@ -63,17 +62,6 @@ double whole_memory(const Problem& problem, bool asked) {
 /// For settle_integers: how to look at the samples of x.
 std::function<SampleRange()> samples_of(const ArrayView& x) {
     return [&x] { return range_of(x); };
-}
-
-std::vector<std::byte> bytes_of(const ArrayView& kernel) {
-    const std::size_t size = size_of(kernel.dtype);
-    std::vector<std::byte> bytes(static_cast<std::size_t>(product(kernel.shape)) * size);
-    std::byte* to = bytes.data();
-    for_each_element(kernel, [&](const std::byte* address) {
-        std::memcpy(to, address, size);
-        to += size;
-    });
-    return bytes;
 }
 
 PassWork passes_of(const Problem& problem, const Terms& terms) {
@@ -201,7 +189,7 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
                                           .level = &current_level(),
                                           .kernel_dtype = kernel.dtype,
                                           .factors = false,
-                                          .kernel = bytes_of(kernel)},
+                                          .kernel = packed_bytes(kernel)},
                                          make);
     else
         plan = make();

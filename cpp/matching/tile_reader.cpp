@@ -72,22 +72,54 @@ const T* TileReader<T>::in_place(const TilePlace& place) const {
 template <class T>
 void TileReader<T>::load(SampleTile<T>* tiles, int count, T* const* scratch,
                          const TileTransform<T>* transform, T* data) const {
+    bool all_stand = true;
+    for (int t = 0; t < count; ++t) {
+        SampleTile<T>& tile = tiles[t];
+        const T mean = mean_of(tile.place);
+        const T* const from = in_place(tile.place);
+        tile.energy = 0;
+        if (from)
+            tile.samples = {from, x_.strides[row_axis_] / static_cast<Index>(sizeof(T)), mean};
+        else
+            tile.samples = {scratch[t], shape_.length.back(), mean};
+        all_stand = all_stand && from;
+    }
+    if (all_stand && transform)
+        load_in_place(tiles, count, *transform, data);
+    else
+        load_strips(tiles, count, scratch, transform, data);
+}
+
+/// The transform frees samples of their means itself.
+template <class T>
+void TileReader<T>::load_in_place(SampleTile<T>* tiles, int count,
+                                  const TileTransform<T>& transform, T* data) const {
+    typename TileTransform<T>::ConstPlane planes[most];
+    microkernels::Glance<T> seen[most]{};
+    for (int t = 0; t < most; ++t) {  // what a lone tile is beside does not matter
+        const Rectangle<T>& samples = tiles[std::min(t, count - 1)].samples;
+        planes[t] = {samples.data, samples.pace, 1, samples.centre};
+    }
+    transform.load(data, 0, shape_.rows(), planes[0], planes[1], shape_.length.back(), seen[0],
+                   seen[1]);
+    for (int t = 0; t < count; ++t) tiles[t].energy = static_cast<double>(seen[t].total);
+}
+
+/// By way of a copy, so many rows at a time; of tiles that do not stand in x the copy stays.
+template <class T>
+void TileReader<T>::load_strips(SampleTile<T>* tiles, int count, T* const* scratch,
+                                const TileTransform<T>* transform, T* data) const {
     using ConstPlane = typename TileTransform<T>::ConstPlane;
     const Index line = shape_.length.back(), rows = row_axis_ < 0 ? 1 : shape_.length[row_axis_];
     std::vector<BoxRows> walks;
     T means[most];
     bool stands[most];
     for (int t = 0; t < count; ++t) {
-        SampleTile<T>& tile = tiles[t];
-        walks.emplace_back(tile.place.start, shape_.length);
-        means[t] = mean_of(tile.place);
-        tile.energy = 0;
-        const T* const from = in_place(tile.place);
-        stands[t] = from != nullptr;
-        if (from)
-            tile.samples = {from, x_.strides[row_axis_] / static_cast<Index>(sizeof(T)), means[t]};
-        else
-            tile.samples = {scratch[t], line, 0};
+        Rectangle<T>& samples = tiles[t].samples;
+        walks.emplace_back(tiles[t].place.start, shape_.length);
+        means[t] = samples.centre;
+        stands[t] = samples.data != scratch[t];
+        if (!stands[t]) samples.centre = 0;  // the copy is free of it
     }
     for (Index row = 0; row < shape_.rows();) {
         const Index some = std::min(strip_rows(shape_), rows - row % rows);

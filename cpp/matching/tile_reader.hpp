@@ -42,6 +42,10 @@ public:
     microkernels::Ahead ahead(const SampleTile<T>* tiles, int count) const;
 
 private:
+    void load_in_place(SampleTile<T>* tiles, int count, const TileTransform<T>& transform,
+                       T* data) const;
+    void load_strips(SampleTile<T>* tiles, int count, T* const* scratch,
+                     const TileTransform<T>* transform, T* data) const;
     T mean_of(const TilePlace& place) const;
     const T* in_place(const TilePlace& place) const;
     double read_row(const TilePlace& place, const BoxRows& row, T mean, T* to) const;

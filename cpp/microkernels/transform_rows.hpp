@@ -9,11 +9,11 @@ namespace faltung::microkernels {
 namespace {
 namespace transform {
 
-/// `count` <= lanes numbers `sample` apart; the other lanes are zero.
+/// `count` <= lanes numbers `sample` apart, less some number; the other lanes are zero.
 template <class T>
-FALTUNG_INLINE Vec<T> gather(const T* from, std::ptrdiff_t sample, std::ptrdiff_t count) {
+FALTUNG_INLINE Vec<T> gather(const T* from, std::ptrdiff_t sample, T less, std::ptrdiff_t count) {
     alignas(64) T held[lanes<T>] = {};
-    for (std::ptrdiff_t i = 0; i < count; ++i) held[i] = from[i * sample];
+    for (std::ptrdiff_t i = 0; i < count; ++i) held[i] = from[i * sample] - less;
     return load(held);
 }
 
@@ -55,17 +55,21 @@ struct Alternate {
     static constexpr int at(int i) { return 2 * i + (odd ? 1 : 0); }
 };
 
-/// How the samples of two planes stand in memory.
-enum class Stand { contiguous, pairs, threes, fours, anyhow };
+/// How the samples of two planes stand in memory; numbers are taken off them where it says so, and
+/// from those anyhow.
+enum class Stand { contiguous, contiguous_less, pairs, threes, fours, anyhow };
 
 /// A row of two planes on its way into a tile, register by register.
 template <class T, Stand stand>
 struct RowSource {
     const T *re, *im;  // null: zeros
     std::ptrdiff_t re_sample, im_sample;
+    T re_less, im_less;
 
     FALTUNG_INLINE Complex<T> whole(std::ptrdiff_t at) const {
         if constexpr (stand == Stand::contiguous) return {loadu(re + at), loadu(im + at)};
+        if constexpr (stand == Stand::contiguous_less)
+            return {loadu(re + at) - splat<T>(re_less), loadu(im + at) - splat<T>(im_less)};
         if constexpr (stand == Stand::pairs) {
             const Vec<T> a = loadu(re + 2 * at), b = loadu(re + 2 * at + lanes<T>);
             return {shuffle<T>(a, b, Alternate<false>{}), shuffle<T>(a, b, Alternate<true>{})};
@@ -76,9 +80,16 @@ struct RowSource {
             return {Comb<T, 4>::load(re + 4 * at), Comb<T, 4>::load(im + 4 * at)};
         return some(at, lanes<T>);
     }
+    FALTUNG_INLINE void fetch(std::ptrdiff_t at) const {
+        if constexpr (stand == Stand::contiguous_less) {
+            __builtin_prefetch(re + at, 0, 2);
+            __builtin_prefetch(im + at, 0, 2);
+        }
+    }
     FALTUNG_INLINE Complex<T> some(std::ptrdiff_t at, std::ptrdiff_t count) const {
-        return {re && count > 0 ? gather(re + at * re_sample, re_sample, count) : Vec<T>{},
-                im && count > 0 ? gather(im + at * im_sample, im_sample, count) : Vec<T>{}};
+        return {re && count > 0 ? gather(re + at * re_sample, re_sample, re_less, count) : Vec<T>{},
+                im && count > 0 ? gather(im + at * im_sample, im_sample, im_less, count)
+                                : Vec<T>{}};
     }
 };
 
@@ -137,9 +148,10 @@ FALTUNG_INLINE void load_panels(T* to, const TileLayout& layout, const Source& s
                                 Watch<T>& re, Watch<T>& im) {
     Vec<T> re_squares[panels]{}, im_squares[panels]{};
     for (std::ptrdiff_t r = y; r < y + rows; ++r, to += 2 * lanes<T>) {
-        const auto row = source(r);
+        const auto row = source(r), next = source(r + rows);
         FALTUNG_UNROLL
         for (int p = 0; p < panels; ++p) {
+            next.fetch(x + p * lanes<T>);
             const Complex<T> value = row.whole(x + p * lanes<T>);
             store_complex(to + p * layout.panel, value);
             re_squares[p] += value.re * value.re;
@@ -203,7 +215,11 @@ void load_planes(T* tile, const TileLayout& layout, const Plane<const T>& re,
     Watch<T> re_watch(re_glance), im_watch(im_glance);
     const auto row_at = [&](std::ptrdiff_t y) {
         return RowSource<T, stand>{re.data ? re.data + y * re.row : nullptr,
-                                   im.data ? im.data + y * im.row : nullptr, re.sample, im.sample};
+                                   im.data ? im.data + y * im.row : nullptr,
+                                   re.sample,
+                                   im.sample,
+                                   re.less,
+                                   im.less};
     };
     if (block == whole_row)
         for (std::ptrdiff_t y = 0; y < rows; ++y)
@@ -221,8 +237,11 @@ void load_rows(T* tile, const TileLayout& layout, const Plane<const T>& re,
                const Plane<const T>& im, std::ptrdiff_t rows, std::ptrdiff_t n,
                std::ptrdiff_t block, Glance<T>& re_glance, Glance<T>& im_glance) {
     const bool both = re.data && im.data && re.sample == im.sample;
-    const auto load = !both                                      ? load_planes<Stand::anyhow, T>
-                      : re.sample == 1                           ? load_planes<Stand::contiguous, T>
+    const bool less = re.less != 0 || im.less != 0;
+    const auto load = !both            ? load_planes<Stand::anyhow, T>
+                      : re.sample == 1 ? (less ? load_planes<Stand::contiguous_less, T>
+                                               : load_planes<Stand::contiguous, T>)
+                      : less           ? load_planes<Stand::anyhow, T>
                       : re.sample == 2 && im.data == re.data + 1 ? load_planes<Stand::pairs, T>
                       : re.sample == 3                           ? load_planes<Stand::threes, T>
                       : re.sample == 4                           ? load_planes<Stand::fours, T>

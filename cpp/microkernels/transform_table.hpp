@@ -30,12 +30,22 @@ struct PanelRange {
     std::ptrdiff_t begin, end;
 };
 
+template <class T>
+struct Number {
+    using type = T;
+};
+template <class T>
+struct Number<const T> {
+    using type = T;
+};
+
 /// A block of rows of numbers somewhere in memory.
 template <class T>
 struct Plane {
     T* data;                // null reads as zeros
     std::ptrdiff_t row;     // numbers from one row to the next
     std::ptrdiff_t sample;  // numbers from one sample to the next
+    typename Number<T>::type less = 0;  // loading takes this off every sample
 };
 
 /// Memory that will be read soon: rows of `bytes` bytes in one or two places.

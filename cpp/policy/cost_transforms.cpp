@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/tile_pace.hpp"
 #include "policy/cost_model.hpp"
 
 namespace faltung {
@@ -63,7 +64,7 @@ constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
 
 // Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
 // rows that several tiles share begin on cache lines.
-constexpr Index column_tile_points = Index{1} << 14, stream_bytes = 64;
+constexpr Index column_tile_points = Index{1} << 14;
 constexpr Index most_column_points = Index{1} << 16;  // of a transform of our own
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
@@ -246,12 +247,8 @@ CostModel::Side CostModel::side_of(int a, Index length) const {
         side.inside = side.rows = side.filled = side.kept = 1;
         return side;
     }
-    const Index samples = (axis.out - 1) * axis.step + 1;
-    Index valid = length - axis.reach() + 1;
-    const Index unit = stream_bytes / static_cast<Index>(size_of(transform_arithmetic_));
-    if (last && samples > valid && valid >= 2 * unit) valid -= valid % unit;
-    const Index hop = (std::min(valid, samples) - 1) / axis.step + 1;
-    const Index count = (axis.out + hop - 1) / hop, pace = hop * axis.step;
+    const TilePace tiles = pace_of(axis, length, last, size_of(transform_arithmetic_));
+    const Index count = tiles.count, pace = tiles.hop * axis.step;
     side.tiles = static_cast<double>(count);
     const Index before = std::max<Index>(0, -axis.first), room = axis.x - length - axis.first;
     const Index held =

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/tile_pace.hpp"
+
 namespace faltung {
 
 namespace {
 
 constexpr Index column_tile_points = Index{1} << 14;  // 128 KiB of complex float32
-constexpr Index stream_bytes = 64;  // rows that begin there may be stored past the caches
 
 Index rounded_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
 
@@ -28,16 +29,13 @@ TileGrid::TileGrid(const Problem& problem, const Extents& tile, int lanes) : axe
     }
     for (int a = 0; a < rank; ++a) {
         const Axis& axis = axes_[a];
-        Index valid = shape_.length[a] - axis.reach() + 1;
-        if (valid < 1) throw std::logic_error("a tile is shorter than the kernel");
-        const Index samples = (axis.out - 1) * axis.step + 1;
-        const Index unit = stream_bytes / static_cast<Index>(size_of(problem.arithmetic));
-        if (a == last && samples > valid && valid >= 2 * unit) valid -= valid % unit;
-        valid = std::min(valid, samples);
-        const Index hop = (valid - 1) / axis.step + 1;
-        shape_.valid.push_back((hop - 1) * axis.step + 1);
-        hop_.push_back(hop);
-        count_.push_back((axis.out + hop - 1) / hop);
+        if (shape_.length[a] < axis.reach())
+            throw std::logic_error("a tile is shorter than the kernel");
+        const TilePace pace =
+            pace_of(axis, shape_.length[a], a == last, size_of(problem.arithmetic));
+        shape_.valid.push_back((pace.most - 1) * axis.step + 1);
+        hop_.push_back(pace.hop);
+        count_.push_back(pace.count);
         tiles_ *= count_[a];
     }
 }
@@ -48,9 +46,10 @@ void TileGrid::place(Index tile, TilePlace& place) const {
         place = {Extents(rank, 0), Extents(rank, 0), Extents(rank, 0), Extents(rank, 0)};
     for (int a = rank - 1; a >= 0; --a) {
         const Axis& axis = axes_[a];
-        place.out[a] = tile % count_[a] * hop_[a];
+        const Index at = tile % count_[a];
         tile /= count_[a];
-        place.outputs[a] = std::min(hop_[a], axis.out - place.out[a]);
+        place.out[a] = at * hop_[a];
+        place.outputs[a] = at + 1 < count_[a] ? hop_[a] : axis.out - place.out[a];
         place.start[a] = axis.first + place.out[a] * axis.step;
         place.need[a] = (place.outputs[a] - 1) * axis.step + axis.reach();
     }

@@ -55,7 +55,8 @@ public:
     void load(T* tile, Index row, Index rows, const ConstPlane& re, const ConstPlane& im, Index n,
               Glance& re_glance, Glance& im_glance) const override {
         const auto number = [&](const ConstPlane& plane, Index y, Index x) {
-            return x < n && plane.data ? plane.data[y * plane.row + x * plane.sample] : T{0};
+            return x < n && plane.data ? plane.data[y * plane.row + x * plane.sample] - plane.less
+                                       : T{0};
         };
         for (Index y = 0; y < rows; ++y)
             for (Index x = 0; x < width_; ++x)
@@ -99,7 +100,7 @@ private:
                 const Index end = std::min(n, x + run);
                 T squares = 0;
                 for (Index i = x; i < end; ++i) {
-                    const T value = plane.data[y * plane.row + i * plane.sample];
+                    const T value = plane.data[y * plane.row + i * plane.sample] - plane.less;
                     squares += value * value;
                 }
                 seen.total += squares;

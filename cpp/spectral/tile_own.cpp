@@ -44,14 +44,14 @@ public:
         constexpr Index block = microkernels::whole_row;
         const Index width = frame_.plan().width, whole = n / width;
         Glance re_part = within_rows(re_glance, width), im_part = within_rows(im_glance, width);
-        const ConstPlane re_rows{re.data, width * re.sample, re.sample};
-        const ConstPlane im_rows{im.data, width * im.sample, im.sample};
+        const ConstPlane re_rows{re.data, width * re.sample, re.sample, re.less};
+        const ConstPlane im_rows{im.data, width * im.sample, im.sample, im.less};
         read(tile, layout, re_rows, im_rows, whole, width, block, re_part, im_part);
         if (whole < frame_.height()) {
             re_part.end_row = im_part.end_row = 0;  // what is cut short is no block
             const Index done = whole * width;
-            const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample};
-            const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample};
+            const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample, re.less};
+            const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample, im.less};
             read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done, block, re_part,
                  im_part);
             const ConstPlane nothing{nullptr, 0, 1};
