@@ -70,7 +70,7 @@ struct CarefulTile::Samples {
             const WindowShape& windows) {
         const Index line = shape.length.back(), begin = place.start.back(), n = place.need.back();
         const auto points = static_cast<std::size_t>(shape.rows() * line);
-        value.resize(points);
+        value.resize(points + LoneWindows::behind);
         bad.resize(points);
         const auto for_each_row = [&](auto&& body) {
             for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
@@ -130,65 +130,14 @@ template std::unique_ptr<const TileTransform<double>> make_tile(const Problem&, 
                                                                 const TileShape&,
                                                                 const microkernels::Table&);
 
-namespace {
-
-/// Offsets of the lines of a box at the start of the block.
-std::vector<Index> lines_of(const WindowShape& windows, const Extents& box) {
-    std::vector<Index> lines;
-    const int outer = windows.outer();
-    Extents at(outer, 0);
-    for (;;) {
-        Index offset = 0;
-        for (int a = 0; a < outer; ++a) offset += at[a] * windows.inner(a);
-        lines.push_back(offset);
-        int a = outer - 1;
-        for (; a >= 0; --a) {
-            if (++at[a] < box[a]) break;
-            at[a] = 0;
-        }
-        if (a < 0) return lines;
-    }
-}
-
-}  // namespace
-
-std::vector<Index> window_rows(const WindowShape& windows) {
-    return lines_of(windows, windows.window);
-}
-
-std::vector<Index> output_rows(const WindowShape& windows) {
-    return lines_of(windows, windows.outputs);
-}
-
 CarefulTile::CarefulTile(const Problem& problem, std::shared_ptr<const Pattern> pattern,
                          const TileShape& shape, const microkernels::Table& table)
-    : problem_(problem), pattern_(std::move(pattern)), shape_(shape) {
-    const Extents nothing(shape.length.size(), 0);
-    rows_ = window_rows(windows_of(problem, shape, {nothing, nothing, nothing, nothing}));
+    : problem_(problem),
+      pattern_(std::move(pattern)),
+      shape_(shape),
+      lone_(*pattern_, windows_at_start(problem, shape), table) {
     if (!pattern_->flat)
         transform_ = make_tile<double>(problem, as_kernel(*pattern_, pattern_->taps), shape, table);
-}
-
-/// Two passes over one window without bad samples.
-double CarefulTile::score_window(const Samples& samples, Index start) const {
-    const Index width = problem_.axes.back().k;
-    const double first = samples.value[static_cast<std::size_t>(start)];
-    double sum = 0, square = 0, product = 0;
-    const auto for_each_row = [&](auto&& body) {
-        const double* taps = pattern_->taps.data();
-        for (const Index row : rows_) {
-            const double* x = samples.value.data() + start + row;
-            for (Index i = 0; i < width; ++i) body(x[i] - first, taps[i]);
-            taps += width;
-        }
-    };
-    for_each_row([&](double x, double) { sum += x; });
-    const double mean = sum / static_cast<double>(pattern_->count);
-    for_each_row([&](double x, double tap) {
-        square += (x - mean) * (x - mean);
-        product += (x - mean) * tap;
-    });
-    return square > 0 ? product / std::sqrt(square) : 0;
 }
 
 namespace {
@@ -298,13 +247,15 @@ void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T*
                 return;
             }
             const double spread = spread_of(sum.square, sum.sum, count);
-            const Index start = starts[static_cast<std::size_t>(row)] + i;
-            const double score = pattern_->flat ? 0
-                                 : spread > trusted * count * samples.energy
-                                     ? products[static_cast<std::size_t>(at)] / std::sqrt(spread)
-                                     : score_window(samples, start);
-            scores[at] = static_cast<T>(std::clamp(score, -1.0, 1.0));
+            if (pattern_->flat) {
+                scores[at] = 0;
+            } else if (spread > trusted * count * samples.energy) {
+                const double score = products[static_cast<std::size_t>(at)] / std::sqrt(spread);
+                scores[at] = static_cast<T>(std::clamp(score, -1.0, 1.0));
+            }
         });
+        lone_.score(samples.value.data() + starts[static_cast<std::size_t>(row)], nullptr,
+                    scores + row * n, n);
     });
 }
 

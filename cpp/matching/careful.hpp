@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "matching/lone_windows.hpp"
 #include "matching/pattern.hpp"
 #include "matching/tile_samples.hpp"
 
@@ -25,12 +26,10 @@ public:
 private:
     struct Samples;
 
-    double score_window(const Samples& samples, Index start) const;
-
     Problem problem_;
     std::shared_ptr<const Pattern> pattern_;
     TileShape shape_;
-    std::vector<Index> rows_;  // of a window, see window_rows
+    LoneWindows lone_;
     std::unique_ptr<const TileTransform<double>> transform_;
 };
 
@@ -39,9 +38,5 @@ template <class T>
 std::unique_ptr<const TileTransform<T>> make_tile(const Problem& problem, const Kernel& kernel,
                                                   const TileShape& shape,
                                                   const microkernels::Table& table);
-
-/// Where in a block the rows of a window start, from its first sample; and the rows of windows.
-std::vector<Index> window_rows(const WindowShape& windows);
-std::vector<Index> output_rows(const WindowShape& windows);
 
 }  // namespace faltung::matching

@@ -31,7 +31,8 @@ struct MaskedTile::Samples {
         const Index line = shape.length.back(), begin = place.start[place.start.size() - 1],
                     n = place.need[place.need.size() - 1];
         const auto points = static_cast<std::size_t>(shape.rows() * line);
-        for (auto* plane : {&value, &square, &keep, &bad}) plane->resize(points);
+        for (auto* plane : {&value, &square, &keep, &bad})
+            plane->resize(points + LoneWindows::behind);
         double peak = 0;
         for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
             if (!needed) return;
@@ -76,14 +77,10 @@ struct MaskedTile::Samples {
 
 MaskedTile::MaskedTile(const Problem& problem, std::shared_ptr<const Pattern> pattern,
                        const TileShape& shape, const microkernels::Table& table)
-    : problem_(problem), pattern_(std::move(pattern)), shape_(shape) {
-    const Extents nothing(shape.length.size(), 0);
-    const Index width = problem.axes.back().k;
-    for (std::size_t tap = 0; const Index row : window_rows(
-                                  windows_of(problem, shape, {nothing, nothing, nothing, nothing})))
-        for (Index i = 0; i < width; ++i, ++tap)
-            if (pattern_->keep.empty() || pattern_->keep[tap])
-                taps_that_count_.push_back({row + i, pattern_->taps[tap]});
+    : problem_(problem),
+      pattern_(std::move(pattern)),
+      shape_(shape),
+      lone_(*pattern_, windows_at_start(problem, shape), table) {
     std::vector<double> mask, squares;
     for (std::size_t i = 0; i < pattern_->taps.size(); ++i) {
         mask.push_back(pattern_->keep.empty() || pattern_->keep[i] ? 1.0 : 0.0);
@@ -112,41 +109,6 @@ void MaskedTile::correlate(const TileTransform<double>& transform, const double*
     if (!im_out) return;
     im_out->resize(outputs);
     store_tile<double>(transform, shape_, place.outputs, 1, tile, im_out->data());
-}
-
-/// Two passes over what counts of one window, a third before them to see whether it is flat.
-double MaskedTile::score_window(const Samples& samples, Index start) const {
-    const double* const value = samples.value.data() + start;
-    const double* const keep = samples.keep.data() + start;
-    const double* first = nullptr;
-    const bool differ =
-        std::any_of(taps_that_count_.begin(), taps_that_count_.end(), [&](const Tap& tap) {
-            if (keep[tap.place] == 0) return false;
-            if (!first) first = value + tap.place;
-            return value[tap.place] != *first;
-        });
-    if (!differ) return 0;
-    const auto for_each_pair = [&](auto&& body) {
-        for (const Tap& tap : taps_that_count_)
-            if (keep[tap.place] != 0) body(value[tap.place], tap.value);
-    };
-    double count = 0, first_x = 0, first_tap = 0, sum_x = 0, sum_tap = 0;
-    for_each_pair([&](double x, double tap) {
-        if (count == 0) first_x = x, first_tap = tap;
-        sum_x += x - first_x;
-        sum_tap += tap - first_tap;
-        ++count;
-    });
-    const double mean_x = sum_x / count, mean_tap = sum_tap / count;
-    double square_x = 0, square_tap = 0, cross = 0;
-    for_each_pair([&](double x, double tap) {
-        const double dx = x - first_x - mean_x, dt = tap - first_tap - mean_tap;
-        square_x += dx * dx;
-        square_tap += dt * dt;
-        cross += dx * dt;
-    });
-    const double norm = std::sqrt(square_x) * std::sqrt(square_tap);
-    return norm > 0 ? cross / norm : 0;
 }
 
 template <class T>
@@ -180,11 +142,13 @@ void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* ke
                 const double cross = product_sum[at] - sum[at] * tap_sum[at] / share;
                 const bool trust =
                     spread > trusted * share * samples.energy && tap_spread > trusted_template;
-                const double value = trust ? cross / std::sqrt(spread * tap_spread)
-                                           : score_window(samples, start + i);
-                score = static_cast<T>(std::clamp(value, -1.0, 1.0));
+                score = trust ? static_cast<T>(
+                                    std::clamp(cross / std::sqrt(spread * tap_spread), -1.0, 1.0))
+                              : static_cast<T>(microkernels::doubtful_score);
             }
         }
+        lone_.score(samples.value.data() + start, keep ? samples.keep.data() + start : nullptr,
+                    scores + row * n, n);
         ++row;
     }
 }

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "matching/lone_windows.hpp"
 #include "matching/pattern.hpp"
 #include "matching/tile_samples.hpp"
 
@@ -28,16 +29,11 @@ private:
     void correlate(const TileTransform<double>& transform, const double* re, const double* im,
                    const TilePlace& place, std::vector<double>& re_out,
                    std::vector<double>* im_out) const;
-    double score_window(const Samples& samples, Index start) const;
 
     Problem problem_;
     std::shared_ptr<const Pattern> pattern_;
     TileShape shape_;
-    struct Tap {
-        Index place;  // in a block, from where its window starts
-        double value;
-    };
-    std::vector<Tap> taps_that_count_;
+    LoneWindows lone_;
     // with the mask, the template and its square under the mask
     std::unique_ptr<const TileTransform<double>> mask_, taps_, squares_;
 };

@@ -115,6 +115,13 @@ private:
                              matcher.table_);
         }
 
+        /// Before a row of scores is stored: the lines of memory that it shares with others.
+        void fetch_ends(const Extents& at, Index begin, Index n) const {
+            const T* const to = streams ? out.in_place(at.data(), begin, begin + n) : nullptr;
+            if (!to) return;
+            __builtin_prefetch(to, 1);
+            __builtin_prefetch(to + n - 1, 1);
+        }
         /// `line` is aligned and holds whole vectors.
         void write_line(const Extents& at, Index begin, Index n, const T* line) const {
             T* const to = streams ? out.in_place(at.data(), begin, begin + n) : nullptr;
@@ -221,11 +228,17 @@ private:
         BoxRows outputs(tile.place.out, tile.place.outputs);
         std::vector<Index> doubts;
         walk_windows(windows, sums, [&](Index row) {
-            transform_->store(space.tile, outputs.row_in(shape.length), 1, part, {space.line, n, 1},
-                              n, false);
+            arrays.fetch_ends(outputs.at(), begin, n);
             match_.spread(sums.sum(), sums.square(), windows.window.back(), 1 / samples,
                           space.spreads, n);
-            const Index count = match_.score(space.line, space.spreads, flat,
+            Index pace = arrays.transforms.lanes;
+            const Index at = outputs.row_in(shape.length);
+            const T* products = transform_->registers(space.tile, at, part, pace);
+            if (!products) {
+                transform_->store(space.tile, at, 1, part, {space.line, n, 1}, n, false);
+                products = space.line;
+            }
+            const Index count = match_.score(products, pace, space.spreads, flat,
                                              std::max(flat, doubtful), space.line, n);
             if (count > 0) {
                 if (doubts.empty()) fill(tile, T{0}, space.scores);

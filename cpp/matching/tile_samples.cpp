@@ -19,6 +19,11 @@ WindowShape windows_of(const Problem& problem, const TileShape& shape, const Til
     return windows;
 }
 
+WindowShape windows_at_start(const Problem& problem, const TileShape& shape) {
+    const Extents nothing(shape.length.size(), 0);
+    return windows_of(problem, shape, {nothing, nothing, nothing, nothing});
+}
+
 template <class T>
 void load_tile(const TileTransform<T>& transform, const TileShape& shape, const T* re, const T* im,
                T* tile) {

@@ -18,6 +18,9 @@ int row_axis(const TileShape& shape);
 /// The block of a tile and its windows, axes of one sample left out.
 WindowShape windows_of(const Problem& problem, const TileShape& shape, const TilePlace& place);
 
+/// The same of any tile, save that there may be fewer windows.
+WindowShape windows_at_start(const Problem& problem, const TileShape& shape);
+
 /// Calls body(row, coordinates, needed) for every row of a tile; coordinates are those of the
 /// array, on all axes but the last. Rows that no output needs may lie anywhere.
 template <class Body>

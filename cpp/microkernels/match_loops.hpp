@@ -33,8 +33,8 @@ double centre(const T* from, T centre, T* to, std::int64_t n) {
 }
 
 template <bool leaves, class T>
-FALTUNG_INLINE void move_one(const T* __restrict enter, const T* __restrict leave, T centre,
-                             double* __restrict sum, double* __restrict square, std::int64_t n) {
+FALTUNG_INLINE void move_some(const T* __restrict enter, const T* __restrict leave, T centre,
+                              double* __restrict sum, double* __restrict square, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) {
         const double in = static_cast<double>(enter[i] - centre);
         const double out = leaves ? static_cast<double>(leave[i] - centre) : 0.0;
@@ -43,43 +43,47 @@ FALTUNG_INLINE void move_one(const T* __restrict enter, const T* __restrict leav
     }
 }
 
+/// Piece by piece, since compilers make no vectors of a loop that fetches.
+template <bool leaves, class T>
+FALTUNG_INLINE void move_one(const T* enter, const T* leave, std::int64_t ahead, T centre,
+                             double* sum, double* square, std::int64_t n) {
+    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T)), piece = 4 * line;
+    std::int64_t i = 0;
+    for (; i + piece <= n; i += piece) {
+        FALTUNG_UNROLL
+        for (std::int64_t j = i; j < i + piece; j += line) {
+            __builtin_prefetch(enter + ahead + j);
+            if (leaves) __builtin_prefetch(leave + ahead + j);
+        }
+        move_some<leaves>(enter + i, leave + i, centre, sum + i, square + i, piece);
+    }
+    move_some<leaves>(enter + i, leave + i, centre, sum + i, square + i, n - i);
+}
+
 template <class T>
-void move(const T* enter, const T* leave, T centre, double* sum, double* square, std::int64_t n) {
+void move(const T* enter, const T* leave, std::int64_t ahead, T centre, double* sum, double* square,
+          std::int64_t n) {
     if (leave)
-        move_one<true>(enter, leave, centre, sum, square, n);
+        move_one<true>(enter, leave, ahead, centre, sum, square, n);
     else
-        move_one<false>(enter, enter, centre, sum, square, n);
+        move_one<false>(enter, enter, ahead, centre, sum, square, n);
 }
 
-/// Lane i is lane i - steps of the first vector, the lanes below that are of the second.
+/// Lane i is lane i - steps of the first vector; the lanes below that are the last of the second.
 template <int steps>
-struct Shift {
-    static constexpr int at(int i) { return i >= steps ? i - steps : lanes<double> + i; }
+struct Back {
+    static constexpr int at(int i) {
+        return i >= steps ? i - steps : 2 * lanes<double> + i - steps;
+    }
 };
-
-template <int steps>
-FALTUNG_INLINE Vec<double> sum_up(Vec<double> v) {
-    if constexpr (steps < lanes<double>)
-        return sum_up<2 * steps>(v + transform::shuffle<double>(v, Vec<double>{}, Shift<steps>{}));
-    else
-        return v;
-}
-
-struct Last {
-    static constexpr int at(int) { return lanes<double> - 1; }
-};
-FALTUNG_INLINE Vec<double> last_of(Vec<double> v) {
-    return transform::shuffle<double>(v, v, Last{});
-}
 
 /// The first `count` numbers; zero in place of the others, whatever they are.
 FALTUNG_INLINE Vec<double> first_of(Vec<double> v, std::int64_t count) {
     return Picks<double>::from(-count) < 0 ? v : Vec<double>{};
 }
 
-/// Sums of `width` neighbours, a register of them at a time: each is its left neighbour, more by
-/// what enters and less by what leaves. Prefix sums do that within a register, the last sum goes on
-/// to the next.
+/// Sums of `width` neighbours, a register of them at a time: each is the one a register to its
+/// left, more by what has entered since and less by what has left.
 class Slide {
 public:
     FALTUNG_INLINE Slide(const double* in, std::int64_t width)
@@ -92,19 +96,32 @@ public:
         }
         even += first_of(loadu(at), enter_ - at);
         odd += first_of(loadu(at + lanes<double>), enter_ - at - lanes<double>);
-        last_ = last_of(sum_up<1>(even + odd));
+        sums_ = splat(total<double>(even + odd));  // as if nothing had moved before
     }
     FALTUNG_INLINE Vec<double> next() {
-        const Vec<double> sums = last_ + sum_up<1>(loadu(enter_) - loadu(leave_));
-        last_ = last_of(sums);
+        sums_ += run<1>(loadu(enter_) - loadu(leave_));
         leave_ += lanes<double>;
         enter_ += lanes<double>;
-        return sums;
+        return sums_;
     }
 
 private:
+    /// The sum of a register of neighbours that ends at each place, from the sum of `steps` of
+    /// them.
+    template <int steps, int step = 0>
+    FALTUNG_INLINE Vec<double> run(Vec<double> some) {
+        if constexpr (steps < lanes<double>) {
+            const Vec<double> twice =
+                some + transform::shuffle<double>(some, before_[step], Back<steps>{});
+            before_[step] = some;
+            return run<2 * steps, step + 1>(twice);
+        } else {
+            return some;
+        }
+    }
+
     const double *leave_, *enter_;
-    Vec<double> last_;
+    Vec<double> sums_, before_[3]{};  // the latter as run() had them for the register to the left
 };
 
 template <class T>
@@ -125,14 +142,15 @@ void spread(const double* sum, const double* square, std::int64_t width, double 
 }
 
 template <class T>
-std::int64_t score(const T* products, const T* spreads, double flat, double doubtful, T* scores,
-                   std::int64_t n) {
+std::int64_t score(const T* products, std::int64_t pace, const T* spreads, double flat,
+                   double doubtful, T* scores, std::int64_t n) {
     const Vec<T> one = splat(T{1}), none{}, doubt = splat(static_cast<T>(doubtful_score));
     const Vec<T> low = splat(static_cast<T>(flat)), high = splat(static_cast<T>(doubtful));
     const auto next = [&](std::int64_t i) {
         const Vec<T> spread = loadu(spreads + i);
         const auto trusted = spread > high, is_flat = spread <= low;
-        Vec<T> value = loadu(products + i) * inverse_root(trusted ? spread : one);
+        Vec<T> value = loadu(products) * inverse_root(trusted ? spread : one);
+        products += pace;
         value = value < one ? value : one;
         value = value > -one ? value : -one;
         storeu<T>(scores + i, trusted ? value : is_flat ? none : doubt);
@@ -157,13 +175,129 @@ inline void move_sums(const double* __restrict enter, const double* __restrict l
         for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i];
 }
 
+/// Numbers that belong together, a lane for each window, on their way to their spread: least and
+/// count, then sum and reach above the least, then squares. What is below 2^-400 is scaled, lest
+/// squares vanish.
+struct Sample {
+    Vec<double> least = splat(__builtin_huge_val()), sum{}, reach{}, scale{}, square{};
+
+    FALTUNG_INLINE void look(Vec<double> x, Vec<double> keep) {
+        const Vec<double> candidate = keep != 0 ? x : least;
+        least = candidate < least ? candidate : least;
+    }
+    FALTUNG_INLINE void add(Vec<double> above) {
+        sum += above;
+        const Vec<double> size = above < 0 ? -above : above;
+        reach = size > reach ? size : reach;
+    }
+    FALTUNG_INLINE void close(Vec<double> count) {
+        sum /= count;  // the mean now
+        scale = reach < splat(0x1p-400) ? splat(0x1p+600) : splat(1.0);
+    }
+    FALTUNG_INLINE Vec<double> centred(Vec<double> above) const { return (above - sum) * scale; }
+    /// A score, or zero where all numbers are equal.
+    FALTUNG_INLINE Vec<double> unless_flat(Vec<double> score) const {
+        return square > 0 ? (reach > 0 ? score : Vec<double>{}) : Vec<double>{};
+    }
+    FALTUNG_INLINE Vec<double> inverse_length() const {
+        return inverse_root(square > 0 ? square : splat(1.0));
+    }
+};
+
+template <int vectors>
+FALTUNG_NOINLINE void score_whole(const double* values, const WindowTap* taps, std::int64_t count,
+                                  double* scores) {
+    Sample x[vectors];
+    Vec<double> cross[vectors]{};
+    const auto for_each = [&](auto&& body) {
+        for (std::int64_t t = 0; t < count; ++t) {
+            const double* const at = values + taps[t].place;
+            FALTUNG_UNROLL
+            for (int v = 0; v < vectors; ++v)
+                body(v, loadu(at + v * lanes<double>) - x[v].least, splat(taps[t].value));
+        }
+    };
+    for (int v = 0; v < vectors; ++v)  // any sample near the others will do
+        x[v].least = loadu(values + taps[0].place + v * lanes<double>);
+    for_each([&](int v, Vec<double> above, Vec<double>) { x[v].add(above); });
+    for (int v = 0; v < vectors; ++v) x[v].close(splat(static_cast<double>(count)));
+    for_each([&](int v, Vec<double> above, Vec<double> tap) {
+        const Vec<double> one = x[v].centred(above);
+        x[v].square += one * one;
+        cross[v] += one * tap;
+    });
+    for (int v = 0; v < vectors; ++v)
+        storeu(scores + v * lanes<double>, x[v].unless_flat(cross[v]) * x[v].inverse_length());
+}
+
+template <int vectors>
+FALTUNG_NOINLINE void score_kept(const double* values, const double* keep, const WindowTap* taps,
+                                 std::int64_t count, double* scores) {
+    Sample x[vectors], y[vectors];
+    Vec<double> share[vectors]{}, cross[vectors]{};
+    const auto for_each = [&](auto&& body) {
+        for (std::int64_t t = 0; t < count; ++t) {
+            const std::int64_t at = taps[t].place;
+            FALTUNG_UNROLL
+            for (int v = 0; v < vectors; ++v) {
+                const std::int64_t there = at + v * lanes<double>;
+                body(v, loadu(values + there), splat(taps[t].value), loadu(keep + there));
+            }
+        }
+    };
+    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
+        x[v].look(value, kept);
+        y[v].look(tap, kept);
+        share[v] += kept;
+    });
+    for (int v = 0; v < vectors; ++v) {
+        const auto none = share[v] == 0;
+        share[v] = none ? splat(1.0) : share[v];
+        x[v].least = none ? Vec<double>{} : x[v].least;
+        y[v].least = none ? Vec<double>{} : y[v].least;
+    }
+    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
+        x[v].add((value - x[v].least) * kept);
+        y[v].add((tap - y[v].least) * kept);
+    });
+    for (int v = 0; v < vectors; ++v) x[v].close(share[v]), y[v].close(share[v]);
+    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
+        const Vec<double> a = x[v].centred(value - x[v].least) * kept,
+                          b = y[v].centred(tap - y[v].least) * kept;
+        x[v].square += a * a;
+        y[v].square += b * b;
+        cross[v] += a * b;
+    });
+    for (int v = 0; v < vectors; ++v)
+        storeu(scores + v * lanes<double>, y[v].unless_flat(x[v].unless_flat(cross[v])) *
+                                               x[v].inverse_length() * y[v].inverse_length());
+}
+
+inline void score_lone(const double* values, const double* keep, const WindowTap* taps,
+                       std::int64_t count, double* scores, std::int64_t n) {
+    constexpr int most = vector_registers / 8;  // vectors, where only samples vary
+    static_assert(most * lanes<double> <= lone_windows);
+    while (n > 0) {
+        const int vectors = n > lanes<double> ? (keep ? most / 2 : most) : 1;
+        if (keep)
+            (vectors > 1 ? score_kept<most / 2> : score_kept<1>)(values, keep, taps, count, scores);
+        else
+            (vectors > 1 ? score_whole<most> : score_whole<1>)(values, taps, count, scores);
+        const std::int64_t done = vectors * lanes<double>;
+        values += done;
+        if (keep) keep += done;
+        scores += done;
+        n -= done;
+    }
+}
+
 }  // namespace match
 
 template <class T>
 constexpr MatchTable<T> match_table() {
     return {match::centre<T>, match::move<T>, match::spread<T>, match::score<T>};
 }
-constexpr WindowTable window_table() { return {match::move_sums}; }
+constexpr WindowTable window_table() { return {match::move_sums, match::score_lone}; }
 
 }  // namespace
 }  // namespace faltung::microkernels

@@ -87,9 +87,9 @@ struct RowSource {
         }
     }
     FALTUNG_INLINE Complex<T> some(std::ptrdiff_t at, std::ptrdiff_t count) const {
-        return {re && count > 0 ? gather(re + at * re_sample, re_sample, re_less, count) : Vec<T>{},
-                im && count > 0 ? gather(im + at * im_sample, im_sample, im_less, count)
-                                : Vec<T>{}};
+        return {
+            re && count > 0 ? gather(re + at * re_sample, re_sample, re_less, count) : Vec<T>{},
+            im && count > 0 ? gather(im + at * im_sample, im_sample, im_less, count) : Vec<T>{}};
     }
 };
 
@@ -238,14 +238,15 @@ void load_rows(T* tile, const TileLayout& layout, const Plane<const T>& re,
                std::ptrdiff_t block, Glance<T>& re_glance, Glance<T>& im_glance) {
     const bool both = re.data && im.data && re.sample == im.sample;
     const bool less = re.less != 0 || im.less != 0;
-    const auto load = !both            ? load_planes<Stand::anyhow, T>
-                      : re.sample == 1 ? (less ? load_planes<Stand::contiguous_less, T>
-                                               : load_planes<Stand::contiguous, T>)
-                      : less           ? load_planes<Stand::anyhow, T>
-                      : re.sample == 2 && im.data == re.data + 1 ? load_planes<Stand::pairs, T>
-                      : re.sample == 3                           ? load_planes<Stand::threes, T>
-                      : re.sample == 4                           ? load_planes<Stand::fours, T>
-                                                                 : load_planes<Stand::anyhow, T>;
+    const auto load =
+        !both ? load_planes<Stand::anyhow, T>
+        : re.sample == 1
+            ? (less ? load_planes<Stand::contiguous_less, T> : load_planes<Stand::contiguous, T>)
+        : less                                     ? load_planes<Stand::anyhow, T>
+        : re.sample == 2 && im.data == re.data + 1 ? load_planes<Stand::pairs, T>
+        : re.sample == 3                           ? load_planes<Stand::threes, T>
+        : re.sample == 4                           ? load_planes<Stand::fours, T>
+                                                   : load_planes<Stand::anyhow, T>;
     load(tile, layout, re, im, rows, n, block, re_glance, im_glance);
 }
 

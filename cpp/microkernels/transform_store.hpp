@@ -29,8 +29,9 @@ FALTUNG_INLINE void copy_few(T* to, const T* from, std::ptrdiff_t count) {
     }
 }
 
-/// A row of results past the caches, wherever it begins: whole lines of memory are streamed from a
-/// copy of the row, what is left at its ends is stored as usual.
+/// A row of results past the caches, wherever it begins: whole lines of memory are streamed from
+/// the row, or a copy of it where its registers lie apart, what is left at its ends is stored as
+/// usual.
 template <class T>
 FALTUNG_INLINE void stream_row(const T* row, const TileLayout& layout, T* to, std::ptrdiff_t n) {
     constexpr std::ptrdiff_t width = lanes<T>, most = 1024;
@@ -38,15 +39,18 @@ FALTUNG_INLINE void stream_row(const T* row, const TileLayout& layout, T* to, st
     alignas(64) T held[most];
     for (; n > 0; n -= most, to += most) {
         const std::ptrdiff_t count = n < most ? n : most;
-        for (std::ptrdiff_t i = 0; i < count; i += width, row += layout.panel)
-            store<T>(held + i, load(row));
+        const T* const from = layout.panel == width ? row : held;
+        if (from == held)
+            for (std::ptrdiff_t i = 0; i < count; i += width)
+                store<T>(held + i, load(row + i / width * layout.panel));
+        row += most / width * layout.panel;
         const auto past = reinterpret_cast<std::uintptr_t>(to) % 64 / sizeof(T);
         std::ptrdiff_t i = past ? line - static_cast<std::ptrdiff_t>(past) : 0;
         if (i > count) i = count;
-        copy_few(to, held, i);
+        copy_few(to, from, i);
         for (; i + line <= count; i += line) FALTUNG_UNROLL
-        for (std::ptrdiff_t j = 0; j < line; j += width) stream<T>(to + i + j, loadu(held + i + j));
-        copy_few(to + i, held + i, count - i);
+        for (std::ptrdiff_t j = 0; j < line; j += width) stream<T>(to + i + j, loadu(from + i + j));
+        copy_few(to + i, from + i, count - i);
     }
 }
 

@@ -42,9 +42,9 @@ struct Number<const T> {
 /// A block of rows of numbers somewhere in memory.
 template <class T>
 struct Plane {
-    T* data;                // null reads as zeros
-    std::ptrdiff_t row;     // numbers from one row to the next
-    std::ptrdiff_t sample;  // numbers from one sample to the next
+    T* data;                            // null reads as zeros
+    std::ptrdiff_t row;                 // numbers from one row to the next
+    std::ptrdiff_t sample;              // numbers from one sample to the next
     typename Number<T>::type less = 0;  // loading takes this off every sample
 };
 

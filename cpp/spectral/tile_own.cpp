@@ -50,8 +50,10 @@ public:
         if (whole < frame_.height()) {
             re_part.end_row = im_part.end_row = 0;  // what is cut short is no block
             const Index done = whole * width;
-            const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample, re.less};
-            const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample, im.less};
+            const ConstPlane re_rest{re.data ? re.data + done * re.sample : nullptr, 0, re.sample,
+                                     re.less};
+            const ConstPlane im_rest{im.data ? im.data + done * im.sample : nullptr, 0, im.sample,
+                                     im.less};
             read(frame_.row(tile, whole), layout, re_rest, im_rest, 1, n - done, block, re_part,
                  im_part);
             const ConstPlane nothing{nullptr, 0, 1};
@@ -93,6 +95,12 @@ public:
         if (n > done)
             write(frame_.row(tile, whole), layout, part, {to.data + done * to.sample, 0, to.sample},
                   1, n - done, stream);
+    }
+
+    const T* registers(const T* tile, Index row, int part, Index& pace) const override {
+        if (frame_.plan().fold) return nullptr;
+        pace = frame_.layout().panel;
+        return frame_.row(tile, row) + part * frame_.lanes();
     }
 
     bool store_interleaved(const typename TileTransform<T>::Source* planes, Index count, Index row,

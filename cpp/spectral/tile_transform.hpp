@@ -66,6 +66,12 @@ public:
     /// The real (part 0) or imaginary (part 1) results of those rows.
     virtual void store(const T* tile, Index row, Index rows, int part, const Plane& to, Index n,
                        bool stream) const = 0;
+    /// A row of those results where it stands: registers of numbers, `pace` numbers apart. Null
+    /// where it does not stand like that.
+    virtual const T* registers(const T* /*tile*/, Index /*row*/, int /*part*/,
+                               Index& /*pace*/) const {
+        return nullptr;
+    }
     /// `count` planes at once, one number of each in turn, `to_row` numbers from row to row. False
     /// where they have to be stored one by one.
     struct Source {
