@@ -475,3 +475,102 @@ def test_tiles_that_end_rows(level, rng, tile, lengths, extra, dtype):
     expected = (windows_of(x, t.shape)[0] * t).sum((-1, -2))
     result = faltung.correlate(x, t, "valid", method="overlap_save")
     assert np.abs(result - expected).max() < 1e4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32"])
+def test_whole_numbers_beside_a_constant_that_is_none(level, rng, dtype):
+    x, t = scene(rng, (12, 30)) > 0.4, scene(rng, (5, 6), np.float32)
+    x = x.astype(dtype)
+    result = faltung.match_template(x, t, "full", boundary="constant", cval=0.25)
+    expected = pearson(windows_of(x, t.shape, "full", "constant", 0.25)[0], t)
+    assert_scores(result, expected, close_to(result.dtype))
+    one = np.zeros((1, 1), dtype)  # beside it, windows whose spread is below a quarter
+    result = faltung.match_template(one, np.eye(2), "full", boundary="constant", cval=0.25)
+    assert_scores(
+        result, pearson(windows_of(one, (2, 2), "full", "constant", 0.25)[0], np.eye(2)), 1e-6
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("boundary", ["edge", "zero"])
+def test_constant_image_of_which_some_counts(level, rng, dtype, boundary):
+    x, t = np.full((20, 40), 0.1, dtype), scene(rng, (6, 4), dtype)
+    for share in (0.3, 0.9):
+        keep = rng.random(x.shape) < share
+        assert not faltung.match_template(x, t, "full", boundary=boundary, image_mask=keep).any()
+
+
+def masks(rng, which, shape, extents):
+    """What counts of a template and of an image, and the arguments that say so."""
+    mask = np.hypot(*np.ogrid[-1 : 1 : extents[0] * 1j, -1 : 1 : extents[1] * 1j]) <= 1
+    keep = rng.random(shape) < 0.5
+    options = {"mask": mask, "image_mask": keep}
+    options = {name: options[name] for name in which}
+    under = windows_of(options.get("image_mask", np.ones(shape, bool)), extents)[0]
+    return options, (under != 0) & options.get("mask", True)
+
+
+MASKS = [(), ("mask",), ("image_mask",), ("mask", "image_mask")]
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 2.0**-20), (np.float64, 2.0**-46)])
+@pytest.mark.parametrize("contrast", [1, 30, 100, 450, 1500, 1e4, 1e6])
+@pytest.mark.parametrize("which", MASKS[1:])
+def test_stated_bound_under_masks(level, rng, dtype, unit, contrast, which):
+    x = rng.standard_normal((60, 120))
+    x[:, 70:] *= contrast
+    x, t = (x + 10).astype(dtype), rng.standard_normal((15, 12)).astype(dtype)
+    options, kept = masks(rng, which, x.shape, t.shape)
+    windows = windows_of(x, t.shape)[0]
+    spread = np.array(
+        [
+            [np.std(w[k]) for w, k in zip(*row, strict=True)]
+            for row in zip(windows, kept, strict=True)
+        ]
+    )
+    bound = np.maximum(1, contrast / spread.astype(float)) * unit
+    error = np.abs(faltung.match_template(x, t, **options) - pearson(windows, t, kept))
+    assert (error <= np.minimum(bound, 2.0**-20)).all()
+
+
+@pytest.mark.parametrize("which", MASKS)
+@pytest.mark.parametrize("extents", [(7, 10), (15, 12)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_windows_summed_by_themselves(level, rng, which, extents, dtype):
+    """They know nothing of what is bright beside them, in the image or in the template."""
+    x, t = rng.standard_normal((50, 77)), rng.standard_normal(extents)
+    x[20, 30], t[3, 4] = 1e14, 1e12 if "image_mask" in which else 1
+    x[:, 60:] *= 1e-9
+    x, t = x.astype(dtype), t.astype(dtype)
+    options, kept = masks(rng, which, x.shape, extents)
+    result = faltung.match_template(x, t, **options)
+    assert_scores(
+        result, pearson(windows_of(x, extents)[0], t, kept), 1e-6 if dtype == np.float32 else 1e-11
+    )
+
+
+def test_windows_whose_squares_vanish(level, rng):
+    x, t = rng.standard_normal((30, 44)), rng.standard_normal((5, 6))
+    x[:, 20:] *= 1e-250
+    for which in MASKS:
+        options, kept = masks(rng, which, x.shape, t.shape)
+        expected = pearson(windows_of(x, t.shape)[0], t, kept)
+        assert_scores(faltung.match_template(x, t, **options), expected, 1e-11)
+
+
+def test_templates_are_told_apart_by_every_byte(rng):
+    """Prepared templates are remembered by their samples, however those stand."""
+    x, tall = scene(rng, (30, 40), np.float32), scene(rng, (24, 18), np.float32)
+    for t in (
+        tall[::3, ::2],
+        tall[::3, 1::2],
+        tall[::-3, ::2],
+        tall[1::3],
+        tall[:8].T,
+        tall[:8, :1],
+    ):
+        assert_scores(faltung.match_template(x, t), pearson(windows_of(x, t.shape)[0], t), 2e-6)
+        k = np.ascontiguousarray(t)
+        np.testing.assert_array_equal(
+            faltung.correlate(x, t, "valid"), faltung.correlate(x, k, "valid")
+        )

@@ -62,15 +62,17 @@ double total(const Lanes& parts) { return (parts[0] + parts[1]) + (parts[2] + pa
 /// A tile as float64 numbers: scaled, freed of their mean, zero where they are not finite.
 struct CarefulTile::Samples {
     std::vector<double> value;
+    std::vector<double> plain;  // before anything is rounded, as far as finite; see spell_out()
     std::vector<std::uint8_t> bad;
     std::optional<FlatWindows> flat;
     double energy = 0;  // the mean square
+    PowerOfTwo scale{0};
 
     Samples(const LineReader<double>& x, const TileShape& shape, const TilePlace& place,
             const WindowShape& windows) {
         const Index line = shape.length.back(), begin = place.start.back(), n = place.need.back();
         const auto points = static_cast<std::size_t>(shape.rows() * line);
-        value.resize(points + LoneWindows::behind);
+        value.resize(points);
         bad.resize(points);
         const auto for_each_row = [&](auto&& body) {
             for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
@@ -92,7 +94,7 @@ struct CarefulTile::Samples {
             peak = *std::max_element(peaks.begin(), peaks.end());
         });
         flat.emplace(windows, value.data());  // now, while no two samples are equal by rounding
-        const PowerOfTwo scale(peak > 0 ? -std::ilogb(peak) : 0);
+        scale = PowerOfTwo(peak > 0 ? -std::ilogb(peak) : 0);
         double sum = 0;
         for_each_row([&](double* to, const std::uint8_t* bads, const Extents&) {
             Lanes sums{};
@@ -112,6 +114,13 @@ struct CarefulTile::Samples {
             energy += total(squares);
         });
         energy /= static_cast<double>(std::max<Index>(1, count));
+    }
+
+    /// For windows that are summed by themselves.
+    void spell_out(const LineReader<double>& x, const TileShape& shape, const TilePlace& place) {
+        if (!plain.empty()) return;
+        plain.resize(value.size() + LoneWindows::behind);
+        read_tile(x, shape, place, scale, plain.data());
     }
 };
 
@@ -135,7 +144,7 @@ CarefulTile::CarefulTile(const Problem& problem, std::shared_ptr<const Pattern> 
     : problem_(problem),
       pattern_(std::move(pattern)),
       shape_(shape),
-      lone_(*pattern_, windows_at_start(problem, shape), table) {
+      lone_(*pattern_, windows_at_start(problem, shape), table, false) {
     if (!pattern_->flat)
         transform_ = make_tile<double>(problem, as_kernel(*pattern_, pattern_->taps), shape, table);
 }
@@ -209,7 +218,7 @@ template <class T>
 void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T* scores) const {
     constexpr T doubtful = static_cast<T>(microkernels::doubtful_score);
     const WindowShape windows = windows_of(problem_, shape_, place);
-    const Samples samples(x, shape_, place, windows);
+    Samples samples(x, shape_, place, windows);
     const Index n = windows.outputs.back();
 
     const std::vector<Index> starts = output_rows(windows);
@@ -239,6 +248,7 @@ void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T*
     const double count = static_cast<double>(pattern_->count);
     CarefulSums sums(windows, samples.value.data(), samples.bad.data());
     walk_windows(windows, sums, [&](Index row) {
+        bool doubts = false;
         sums.slide([&](Index i, const WindowSum& sum) {
             const Index at = row * n + i;
             if (scores[at] != doubtful) return;
@@ -252,9 +262,13 @@ void CarefulTile::repair(const LineReader<double>& x, const TilePlace& place, T*
             } else if (spread > trusted * count * samples.energy) {
                 const double score = products[static_cast<std::size_t>(at)] / std::sqrt(spread);
                 scores[at] = static_cast<T>(std::clamp(score, -1.0, 1.0));
+            } else {
+                doubts = true;
             }
         });
-        lone_.score(samples.value.data() + starts[static_cast<std::size_t>(row)], nullptr,
+        if (!doubts) return;
+        samples.spell_out(x, shape_, place);
+        lone_.score(samples.plain.data() + starts[static_cast<std::size_t>(row)], nullptr,
                     scores + row * n, n);
     });
 }

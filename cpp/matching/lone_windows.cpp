@@ -33,13 +33,16 @@ std::vector<Index> output_rows(const WindowShape& windows) {
 }
 
 LoneWindows::LoneWindows(const Pattern& pattern, const WindowShape& windows,
-                         const microkernels::Table& table)
+                         const microkernels::Table& table, bool some)
     : table_(table.window) {
+    if (pattern.flat) return;
     const Index width = windows.window.back();
     for (std::size_t tap = 0; const Index row : window_rows(windows))
-        for (Index i = 0; i < width; ++i, ++tap)
-            if (pattern.keep.empty() || pattern.keep[tap])
-                taps_.push_back({row + i, pattern.taps[tap]});
+        for (Index i = 0; i < width; ++i, ++tap) {
+            if (!pattern.keep.empty() && !pattern.keep[tap]) continue;
+            taps_.push_back({row + i, pattern.taps[tap]});
+            if (some) plain_.push_back({row + i, pattern.plain[tap]});
+        }
 }
 
 }  // namespace faltung::matching

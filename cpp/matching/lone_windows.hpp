@@ -16,12 +16,13 @@ public:
     /// What a block of values, or of numbers that say which count, must hold beyond its end.
     static constexpr std::size_t behind = microkernels::lone_windows;
 
-    /// For a pattern, and blocks that these windows lie in.
+    /// For a pattern, and blocks that these windows lie in; with `some`, of some of which only a
+    /// part counts.
     LoneWindows(const Pattern& pattern, const WindowShape& windows,
-                const microkernels::Table& table);
+                const microkernels::Table& table, bool some);
 
-    /// Replaces the scores of a line that are microkernels::doubtful_score. `values` and `keep` (or
-    /// null), as WindowTable::score wants them, begin where the first window does.
+    /// Replaces the scores of a line that are microkernels::doubtful_score. `values` and `keep`
+    /// (null where all count), as WindowTable::score wants them, begin where the first window does.
     template <class T>
     void score(const double* values, const double* keep, T* scores, Index n) const {
         constexpr T doubtful = static_cast<T>(microkernels::doubtful_score);
@@ -31,8 +32,9 @@ public:
             if (scores[i] != doubtful) continue;
             Index end = std::min(n, i + most);
             while (scores[end - 1] != doubtful) --end;
-            table_.score(values + i, keep ? keep + i : nullptr, taps_.data(),
-                         static_cast<Index>(taps_.size()), found, end - i);
+            const auto& taps = keep ? plain_ : taps_;
+            table_.score(values + i, keep ? keep + i : nullptr, taps.data(),
+                         static_cast<Index>(taps.size()), found, end - i);
             for (const double* score = found; i < end; ++i, ++score)
                 if (scores[i] == doubtful)
                     scores[i] = static_cast<T>(std::clamp(*score, -1.0, 1.0));
@@ -41,7 +43,7 @@ public:
     }
 
 private:
-    std::vector<microkernels::WindowTap> taps_;  // those that count
+    std::vector<microkernels::WindowTap> taps_, plain_;  // those that count
     const microkernels::WindowTable& table_;
 };
 

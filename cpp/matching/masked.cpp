@@ -13,26 +13,29 @@ namespace faltung::matching {
 
 namespace {
 
-/// Spreads down to these shares of the tile's energy, and of the template's, are taken from
-/// transforms; below that windows are summed one by one.
-constexpr double trusted = 0x1p-24, trusted_template = 0x1p-24;
+/// Spreads down to this share of the tile's energy, and of the template's, are taken from
+/// transforms, whose errors go with the energy; below that windows are summed one by one.
+template <class T>
+constexpr double trusted = sizeof(T) == 4 ? 0x1p-24 : 0x1p-14;
 
 }  // namespace
 
-/// A tile: scaled, freed of its mean, zero where samples do not count.
+/// A tile: scaled, freed of their mean, zero where samples do not count.
 struct MaskedTile::Samples {
     std::vector<double> value, square, keep, bad;
+    std::vector<double> plain;        // before anything is rounded; see spell_out()
     std::optional<FlatWindows> flat;  // those where not even what does not count differs
     double energy = 0;                // the mean square of what counts
     bool any_bad = false;
+    PowerOfTwo scale{0};
 
     Samples(const LineReader<double>& x, const LineReader<double>* keep_reader,
             const TileShape& shape, const TilePlace& place, const WindowShape& windows) {
         const Index line = shape.length.back(), begin = place.start[place.start.size() - 1],
                     n = place.need[place.need.size() - 1];
         const auto points = static_cast<std::size_t>(shape.rows() * line);
-        for (auto* plane : {&value, &square, &keep, &bad})
-            plane->resize(points + LoneWindows::behind);
+        for (auto* plane : {&value, &square, &bad}) plane->resize(points);
+        keep.resize(points + LoneWindows::behind);
         double peak = 0;
         for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
             if (!needed) return;
@@ -57,7 +60,7 @@ struct MaskedTile::Samples {
             }
         });
         flat.emplace(windows, value.data());
-        const PowerOfTwo scale(peak > 0 ? -std::ilogb(peak) : 0);
+        scale = PowerOfTwo(peak > 0 ? -std::ilogb(peak) : 0);
         double sum = 0, count = 0;
         for (std::size_t j = 0; j < points; ++j) {
             if (keep[j] == 0) continue;
@@ -68,10 +71,25 @@ struct MaskedTile::Samples {
         const double mean = count > 0 ? sum / count : 0;
         for (std::size_t j = 0; j < points; ++j) {
             value[j] = keep[j] != 0 ? value[j] - mean : 0;
-            square[j] = value[j] * value[j];
-            energy += square[j];
+            energy += value[j] * value[j];
         }
         energy /= std::max(1.0, count);
+        // Samples and squares share a transform: they should be of one size.
+        const PowerOfTwo unit(energy > 0 ? -std::ilogb(std::sqrt(energy)) : 0);
+        for (std::size_t j = 0; j < points; ++j) {
+            value[j] = unit(value[j]);
+            square[j] = value[j] * value[j];
+        }
+        energy = unit(unit(energy));
+    }
+
+    /// For windows that are summed by themselves.
+    void spell_out(const LineReader<double>& x, const TileShape& shape, const TilePlace& place) {
+        if (!plain.empty()) return;
+        plain.resize(keep.size());
+        read_tile(x, shape, place, scale, plain.data());
+        for (std::size_t j = 0; j < plain.size(); ++j)
+            if (keep[j] == 0) plain[j] = 0;
     }
 };
 
@@ -80,7 +98,7 @@ MaskedTile::MaskedTile(const Problem& problem, std::shared_ptr<const Pattern> pa
     : problem_(problem),
       pattern_(std::move(pattern)),
       shape_(shape),
-      lone_(*pattern_, windows_at_start(problem, shape), table) {
+      lone_(*pattern_, windows_at_start(problem, shape), table, true) {
     std::vector<double> mask, squares;
     for (std::size_t i = 0; i < pattern_->taps.size(); ++i) {
         mask.push_back(pattern_->keep.empty() || pattern_->keep[i] ? 1.0 : 0.0);
@@ -115,7 +133,7 @@ template <class T>
 void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* keep,
                        const TilePlace& place, T* scores) const {
     const WindowShape windows = windows_of(problem_, shape_, place);
-    const Samples samples(x, keep, shape_, place, windows);
+    Samples samples(x, keep, shape_, place, windows);
     std::vector<double> count, bad, sum, square, product_sum, tap_sum, tap_square;
     correlate(*mask_, samples.keep.data(), samples.any_bad ? samples.bad.data() : nullptr, place,
               count, &bad);
@@ -128,6 +146,7 @@ void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* ke
     const Index n = windows.outputs.back();
     Index row = 0;
     for (const Index start : output_rows(windows)) {
+        bool doubts = false;
         for (Index i = 0; i < n; ++i) {
             const auto at = static_cast<std::size_t>(row * n + i);
             T& score = scores[at];
@@ -141,14 +160,18 @@ void MaskedTile::score(const LineReader<double>& x, const LineReader<double>* ke
                 const double tap_spread = tap_square[at] - tap_sum[at] * tap_sum[at] / share;
                 const double cross = product_sum[at] - sum[at] * tap_sum[at] / share;
                 const bool trust =
-                    spread > trusted * share * samples.energy && tap_spread > trusted_template;
+                    spread > trusted<T> * share * samples.energy && tap_spread > trusted<T>;
+                doubts = doubts || !trust;
                 score = trust ? static_cast<T>(
                                     std::clamp(cross / std::sqrt(spread * tap_spread), -1.0, 1.0))
                               : static_cast<T>(microkernels::doubtful_score);
             }
         }
-        lone_.score(samples.value.data() + start, keep ? samples.keep.data() + start : nullptr,
-                    scores + row * n, n);
+        if (doubts) {
+            samples.spell_out(x, shape_, place);
+            lone_.score(samples.plain.data() + start, keep ? samples.keep.data() + start : nullptr,
+                        scores + row * n, n);
+        }
         ++row;
     }
 }

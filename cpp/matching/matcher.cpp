@@ -1,6 +1,7 @@
 #include "matching/matcher.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -38,6 +39,12 @@ std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 Problem in_float64(Problem problem) {
     problem.arithmetic = Arithmetic::f64;
     return problem;
+}
+
+/// Whether x~ holds no others.
+bool whole_numbers(const Problem& problem) {
+    const double outside = problem.boundary == Boundary::constant ? problem.cval.real : 0;
+    return is_integer(problem.x_dtype) && outside == std::nearbyint(outside);
 }
 
 /// Reads of the array that says which samples count: outside of it none do, or as the boundary
@@ -219,7 +226,7 @@ private:
         const WindowShape windows = windows_of(problem_, shape, tile.place);
         const double samples = static_cast<double>(pattern_->count);
         const double share = samples / static_cast<double>(points_);
-        const bool exact = is_integer(problem_.x_dtype) && tile.energy < exact_squares;
+        const bool exact = whole_numbers(problem_) && tile.energy < exact_squares;
         const double doubtful = trusted<T> * share * energy;
         const double flat =
             exact ? no_spread_of_integers : -std::numeric_limits<double>::infinity();

@@ -49,6 +49,7 @@ Pattern make_pattern(const ArrayView& view, const ArrayView* mask) {
     for (std::size_t i = 0; i < exact.size(); ++i)
         if (counts(i)) square += (exact[i] - mean) * (exact[i] - mean);
     const long double length = std::sqrt(square);
+    for (const long double tap : exact) pattern.plain.push_back(static_cast<double>(tap));
     for (std::size_t i = 0; i < exact.size(); ++i)
         pattern.taps[i] = counts(i) ? static_cast<double>((exact[i] - mean) / length) : 0.0;
     return pattern;

@@ -12,6 +12,7 @@ namespace faltung::matching {
 struct Pattern {
     Extents shape;                   // one entry per axis of the problem
     std::vector<double> taps;        // C order; sum zero, sum of squares one; zero outside the mask
+    std::vector<double> plain;       // as given, times a power of two; what does not count is zero
     std::vector<std::uint8_t> keep;  // which of them count; empty: all
     Index count = 0;                 // how many count
     bool flat = true;                // no two of those that count differ: nothing can match

@@ -1,5 +1,7 @@
 #include "matching/tile_samples.hpp"
 
+#include <algorithm>
+
 namespace faltung::matching {
 
 int row_axis(const TileShape& shape) {
@@ -22,6 +24,17 @@ WindowShape windows_of(const Problem& problem, const TileShape& shape, const Til
 WindowShape windows_at_start(const Problem& problem, const TileShape& shape) {
     const Extents nothing(shape.length.size(), 0);
     return windows_of(problem, shape, {nothing, nothing, nothing, nothing});
+}
+
+void read_tile(const LineReader<double>& x, const TileShape& shape, const TilePlace& place,
+               PowerOfTwo scale, double* to) {
+    const Index line = shape.length.back(), begin = place.start.back(), n = place.need.back();
+    for_each_tile_row(shape, place, [&](Index row, const Extents& at, bool needed) {
+        if (!needed) return;
+        double* const samples = to + row * line;
+        x.read(at.data(), begin, begin + n, samples);
+        std::transform(samples, samples + n, samples, scale);
+    });
 }
 
 template <class T>

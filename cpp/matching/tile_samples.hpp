@@ -87,6 +87,10 @@ private:
     double half_, rest_;
 };
 
+/// What is needed of a tile, scaled, into a block in C order.
+void read_tile(const LineReader<double>& x, const TileShape& shape, const TilePlace& place,
+               PowerOfTwo scale, double* to);
+
 /// Blocks in C order into a tile, `re` and `im` (or null) as its two planes.
 template <class T>
 void load_tile(const TileTransform<T>& transform, const TileShape& shape, const T* re, const T* im,
