@@ -43,7 +43,7 @@ WindowSums<T>::WindowSums(const WindowShape& shape, const Rectangle<T>& block, d
     std::fill_n(scratch_ + offset, behind, 0.0);
     if (shape.outer() == 0) {
         restart(0);
-        samples_.move(block.data, nullptr, 0, block.centre, part(0, 0), part(0, 1), shape.line());
+        samples_.move(block.data, nullptr, block.centre, part(0, 0), part(0, 1), shape.line());
     }
 }
 
@@ -64,8 +64,8 @@ void WindowSums<T>::move(int l, Index entering, Index leaving) {
     if (l == 0) {
         const Index rows = inner / shape_.line();
         samples_.move(block_.row(entering * rows),
-                      leaving < 0 ? nullptr : block_.row(leaving * rows), rows * block_.pace,
-                      block_.centre, part(0, 0), part(0, 1), inner);
+                      leaving < 0 ? nullptr : block_.row(leaving * rows), block_.centre, part(0, 0),
+                      part(0, 1), inner);
         return;
     }
     for (int which = 0; which < 2; ++which) {

@@ -33,8 +33,8 @@ double centre(const T* from, T centre, T* to, std::int64_t n) {
 }
 
 template <bool leaves, class T>
-FALTUNG_INLINE void move_some(const T* __restrict enter, const T* __restrict leave, T centre,
-                              double* __restrict sum, double* __restrict square, std::int64_t n) {
+FALTUNG_INLINE void move_one(const T* __restrict enter, const T* __restrict leave, T centre,
+                             double* __restrict sum, double* __restrict square, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) {
         const double in = static_cast<double>(enter[i] - centre);
         const double out = leaves ? static_cast<double>(leave[i] - centre) : 0.0;
@@ -43,30 +43,12 @@ FALTUNG_INLINE void move_some(const T* __restrict enter, const T* __restrict lea
     }
 }
 
-/// Piece by piece, since compilers make no vectors of a loop that fetches.
-template <bool leaves, class T>
-FALTUNG_INLINE void move_one(const T* enter, const T* leave, std::int64_t ahead, T centre,
-                             double* sum, double* square, std::int64_t n) {
-    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T)), piece = 4 * line;
-    std::int64_t i = 0;
-    for (; i + piece <= n; i += piece) {
-        FALTUNG_UNROLL
-        for (std::int64_t j = i; j < i + piece; j += line) {
-            __builtin_prefetch(enter + ahead + j);
-            if (leaves) __builtin_prefetch(leave + ahead + j);
-        }
-        move_some<leaves>(enter + i, leave + i, centre, sum + i, square + i, piece);
-    }
-    move_some<leaves>(enter + i, leave + i, centre, sum + i, square + i, n - i);
-}
-
 template <class T>
-void move(const T* enter, const T* leave, std::int64_t ahead, T centre, double* sum, double* square,
-          std::int64_t n) {
+void move(const T* enter, const T* leave, T centre, double* sum, double* square, std::int64_t n) {
     if (leave)
-        move_one<true>(enter, leave, ahead, centre, sum, square, n);
+        move_one<true>(enter, leave, centre, sum, square, n);
     else
-        move_one<false>(enter, enter, ahead, centre, sum, square, n);
+        move_one<false>(enter, enter, centre, sum, square, n);
 }
 
 /// Lane i is lane i - steps of the first vector; the lanes below that are the last of the second.
@@ -175,29 +157,23 @@ inline void move_sums(const double* __restrict enter, const double* __restrict l
         for (std::int64_t i = 0; i < n; ++i) sum[i] += enter[i];
 }
 
-/// Numbers that belong together, a lane for each window, on their way to their spread: least and
-/// count, then sum and reach above the least, then squares. What is below 2^-400 is scaled, lest
-/// squares vanish.
+/// Numbers that belong together, a lane for each window, on their way to their spread: how far they
+/// are from one of them, then from their mean. Where squares would vanish all are scaled.
 struct Sample {
-    Vec<double> least = splat(__builtin_huge_val()), sum{}, reach{}, scale{}, square{};
+    Vec<double> one{}, sum{}, reach{}, scale{}, square{};
 
-    FALTUNG_INLINE void look(Vec<double> x, Vec<double> keep) {
-        const Vec<double> candidate = keep != 0 ? x : least;
-        least = candidate < least ? candidate : least;
-    }
-    FALTUNG_INLINE void add(Vec<double> above) {
-        sum += above;
-        const Vec<double> size = above < 0 ? -above : above;
-        reach = size > reach ? size : reach;
+    FALTUNG_INLINE void add(Vec<double> off) {
+        sum += off;
+        reach += off * off;
     }
     FALTUNG_INLINE void close(Vec<double> count) {
         sum /= count;  // the mean now
-        scale = reach < splat(0x1p-400) ? splat(0x1p+600) : splat(1.0);
+        scale = reach < splat(0x1p-800) ? splat(0x1p+600) : splat(1.0);
     }
-    FALTUNG_INLINE Vec<double> centred(Vec<double> above) const { return (above - sum) * scale; }
+    FALTUNG_INLINE Vec<double> centred(Vec<double> off) const { return (off - sum) * scale; }
     /// A score, or zero where all numbers are equal.
     FALTUNG_INLINE Vec<double> unless_flat(Vec<double> score) const {
-        return square > 0 ? (reach > 0 ? score : Vec<double>{}) : Vec<double>{};
+        return square > 0 ? score : Vec<double>{};
     }
     FALTUNG_INLINE Vec<double> inverse_length() const {
         return inverse_root(square > 0 ? square : splat(1.0));
@@ -214,20 +190,34 @@ FALTUNG_NOINLINE void score_whole(const double* values, const WindowTap* taps, s
             const double* const at = values + taps[t].place;
             FALTUNG_UNROLL
             for (int v = 0; v < vectors; ++v)
-                body(v, loadu(at + v * lanes<double>) - x[v].least, splat(taps[t].value));
+                body(v, loadu(at + v * lanes<double>) - x[v].one, splat(taps[t].value));
         }
     };
-    for (int v = 0; v < vectors; ++v)  // any sample near the others will do
-        x[v].least = loadu(values + taps[0].place + v * lanes<double>);
-    for_each([&](int v, Vec<double> above, Vec<double>) { x[v].add(above); });
+    for (int v = 0; v < vectors; ++v) x[v].one = loadu(values + taps[0].place + v * lanes<double>);
+    for_each([&](int v, Vec<double> off, Vec<double>) { x[v].add(off); });
     for (int v = 0; v < vectors; ++v) x[v].close(splat(static_cast<double>(count)));
-    for_each([&](int v, Vec<double> above, Vec<double> tap) {
-        const Vec<double> one = x[v].centred(above);
-        x[v].square += one * one;
-        cross[v] += one * tap;
+    for_each([&](int v, Vec<double> off, Vec<double> tap) {
+        const Vec<double> centred = x[v].centred(off);
+        x[v].square += centred * centred;
+        cross[v] += centred * tap;
     });
     for (int v = 0; v < vectors; ++v)
         storeu(scores + v * lanes<double>, x[v].unless_flat(cross[v]) * x[v].inverse_length());
+}
+
+/// Of each window the first pair that counts, or none where there is no other in it.
+FALTUNG_INLINE void find_first(const double* values, const double* keep, const WindowTap* taps,
+                               std::int64_t count, Sample& x, Sample& y) {
+    Vec<double> found{};
+    for (std::int64_t t = 0; t < count; ++t) {
+        const std::int64_t at = taps[t].place;
+        const Vec<double> kept = loadu(keep + at);
+        const auto first = (kept > 0) & (found == 0);
+        x.one = first ? loadu(values + at) : x.one;
+        y.one = first ? splat(taps[t].value) : y.one;
+        found = first ? kept : found;
+        if (t % 8 == 7 && total<double>(found) == lanes<double>) return;
+    }
 }
 
 template <int vectors>
@@ -241,29 +231,25 @@ FALTUNG_NOINLINE void score_kept(const double* values, const double* keep, const
             FALTUNG_UNROLL
             for (int v = 0; v < vectors; ++v) {
                 const std::int64_t there = at + v * lanes<double>;
-                body(v, loadu(values + there), splat(taps[t].value), loadu(keep + there));
+                body(v, loadu(values + there) - x[v].one, splat(taps[t].value) - y[v].one,
+                     loadu(keep + there));
             }
         }
     };
-    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
-        x[v].look(value, kept);
-        y[v].look(tap, kept);
+    for (int v = 0; v < vectors; ++v)
+        find_first(values + v * lanes<double>, keep + v * lanes<double>, taps, count, x[v], y[v]);
+    for_each([&](int v, Vec<double> x_off, Vec<double> y_off, Vec<double> kept) {
+        x[v].add(x_off * kept);
+        y[v].add(y_off * kept);
         share[v] += kept;
     });
     for (int v = 0; v < vectors; ++v) {
-        const auto none = share[v] == 0;
-        share[v] = none ? splat(1.0) : share[v];
-        x[v].least = none ? Vec<double>{} : x[v].least;
-        y[v].least = none ? Vec<double>{} : y[v].least;
+        share[v] = share[v] > 0 ? share[v] : splat(1.0);
+        x[v].close(share[v]);
+        y[v].close(share[v]);
     }
-    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
-        x[v].add((value - x[v].least) * kept);
-        y[v].add((tap - y[v].least) * kept);
-    });
-    for (int v = 0; v < vectors; ++v) x[v].close(share[v]), y[v].close(share[v]);
-    for_each([&](int v, Vec<double> value, Vec<double> tap, Vec<double> kept) {
-        const Vec<double> a = x[v].centred(value - x[v].least) * kept,
-                          b = y[v].centred(tap - y[v].least) * kept;
+    for_each([&](int v, Vec<double> x_off, Vec<double> y_off, Vec<double> kept) {
+        const Vec<double> a = x[v].centred(x_off) * kept, b = y[v].centred(y_off) * kept;
         x[v].square += a * a;
         y[v].square += b * b;
         cross[v] += a * b;

@@ -15,9 +15,9 @@ struct MatchTable {
     /// not.
     double (*centre)(const T* from, T centre, T* to, std::int64_t n);
     /// Sums of samples less `centre`, and of their squares, position by position: `enter` comes
-    /// under the window, `leave` (or null) goes. Fetches what is `ahead` numbers behind them.
-    void (*move)(const T* enter, const T* leave, std::int64_t ahead, T centre, double* sum,
-                 double* square, std::int64_t n);
+    /// under the window, `leave` (or null) goes.
+    void (*move)(const T* enter, const T* leave, T centre, double* sum, double* square,
+                 std::int64_t n);
     /// spreads[i] = q - s^2 * share for the sums s and q of `width` numbers of `sum` and of
     /// `square` from i on. Both are preceded by a zero. Reads and writes whole vectors, so up to
     /// one of T (for the sums, as many numbers) beyond the end.
