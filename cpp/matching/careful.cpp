@@ -59,7 +59,7 @@ double total(const Lanes& parts) { return (parts[0] + parts[1]) + (parts[2] + pa
 
 }  // namespace
 
-/// A tile as float64 numbers: scaled, freed of their mean, zero where they are not finite.
+/// A tile as float64 numbers: samples scaled, freed of their mean, zero where they are not finite.
 struct CarefulTile::Samples {
     std::vector<double> value;
     std::vector<double> plain;  // before anything is rounded, as far as finite; see spell_out()

@@ -33,7 +33,7 @@ std::vector<Index> output_rows(const WindowShape& windows) {
 }
 
 LoneWindows::LoneWindows(const Pattern& pattern, const WindowShape& windows,
-                         const microkernels::Table& table, bool some)
+                         const microkernels::Table& table, bool partly)
     : table_(table.window) {
     if (pattern.flat) return;
     const Index width = windows.window.back();
@@ -41,7 +41,7 @@ LoneWindows::LoneWindows(const Pattern& pattern, const WindowShape& windows,
         for (Index i = 0; i < width; ++i, ++tap) {
             if (!pattern.keep.empty() && !pattern.keep[tap]) continue;
             taps_.push_back({row + i, pattern.taps[tap]});
-            if (some) plain_.push_back({row + i, pattern.plain[tap]});
+            if (partly) plain_.push_back({row + i, pattern.plain[tap]});
         }
 }
 

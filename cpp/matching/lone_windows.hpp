@@ -16,10 +16,10 @@ public:
     /// What a block of values, or of numbers that say which count, must hold beyond its end.
     static constexpr std::size_t behind = microkernels::lone_windows;
 
-    /// For a pattern, and blocks that these windows lie in; with `some`, of some of which only a
-    /// part counts.
+    /// For a pattern, and blocks that these windows lie in; `partly`: score() may be given a
+    /// `keep`.
     LoneWindows(const Pattern& pattern, const WindowShape& windows,
-                const microkernels::Table& table, bool some);
+                const microkernels::Table& table, bool partly);
 
     /// Replaces the scores of a line that are microkernels::doubtful_score. `values` and `keep`
     /// (null where all count), as WindowTable::score wants them, begin where the first window does.

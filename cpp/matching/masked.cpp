@@ -20,7 +20,7 @@ constexpr double trusted = sizeof(T) == 4 ? 0x1p-24 : 0x1p-14;
 
 }  // namespace
 
-/// A tile: scaled, freed of their mean, zero where samples do not count.
+/// A tile: samples scaled, freed of their mean, zero where they do not count.
 struct MaskedTile::Samples {
     std::vector<double> value, square, keep, bad;
     std::vector<double> plain;        // before anything is rounded; see spell_out()
