@@ -62,8 +62,7 @@ constexpr double lone_number = 0.5, scattered_number = 0.2, scattered_line_numbe
 constexpr double scattered_far = 0.7;
 constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
 
-// Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp), and
-// rows that several tiles share begin on cache lines.
+// Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp).
 constexpr Index column_tile_points = Index{1} << 14;
 constexpr Index most_column_points = Index{1} << 16;  // of a transform of our own
 
