@@ -7,6 +7,7 @@
 
 #include "microkernels/transform_fold.hpp"
 #include "microkernels/transform_lengths.hpp"
+#include "microkernels/transform_pairs.hpp"
 #include "microkernels/transform_passes.hpp"
 #include "microkernels/transform_rows.hpp"
 #include "microkernels/transform_store.hpp"
@@ -268,6 +269,30 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, Size panel
 }
 
 template <class T>
+void convolve_pairs(T* tile, const TileLayout& layout, const Size* places, Size rows,
+                    Size panels_there, PanelRange back, const TransformLength& length,
+                    const T* twiddles, const T* spectrum, T* buffer) {
+    const Steps<T> steps(length, twiddles);
+    for (Size y = 0; y < rows; y += lanes<T>, places += 2 * lanes<T>) {
+        pairs_to_panel(tile, layout, places, panels_there, length.n, buffer);
+        convolve_panel<false>(buffer, element<T>, steps, spectrum);
+        panel_to_pairs(buffer, length.n, tile, layout, places, back);
+        spectrum += length.n * element<T>;
+    }
+}
+
+template <class T>
+void forward_pairs(const T* tile, const TileLayout& layout, const Size* places, Size rows,
+                   Size panels_there, const TransformLength& length, const T* twiddles, T* out) {
+    const Steps<T> steps(length, twiddles);
+    for (Size y = 0; y < rows; y += lanes<T>, places += 2 * lanes<T>) {
+        pairs_to_panel(tile, layout, places, panels_there, length.n, out);
+        forward_panel(out, element<T>, steps);
+        out += length.n * element<T>;
+    }
+}
+
+template <class T>
 void inverse_rows(const T* image, const T* spectrum, T* tile, const TileLayout& layout, Size rows,
                   PanelRange back, const TransformLength& length, const T* twiddles, const T* twist,
                   T* buffer) {
@@ -301,7 +326,11 @@ constexpr TransformTable<T> transform_table() {
             transform::store_rows<T>,
             transform::store_interleaved<T>,
             transform::fold<T>,
-            transform::unfold<T>};
+            transform::unfold<T>,
+            transform::pair<T>,
+            transform::unpair<T>,
+            transform::convolve_pairs<T>,
+            transform::forward_pairs<T>};
 }
 
 }  // namespace

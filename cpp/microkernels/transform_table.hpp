@@ -129,6 +129,24 @@ struct TransformTable {
     /// The way back, by the conjugate; a null `a` or `b` is not wanted.
     void (*unfold)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows, const T* twist,
                    T* a, T* b, std::ptrdiff_t stride);
+
+    /// Rows of panels that hold 2 * lanes real columns each: the second half is the imaginary part
+    /// of the first. Null `from`: zeros. Answers what SpectrumTable::moderate would.
+    bool (*pair)(T* tile, const TileLayout& layout, std::ptrdiff_t rows, const T* from,
+                 std::ptrdiff_t stride);
+    void (*unpair)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows, T* to,
+                   std::ptrdiff_t stride);
+    /// As convolve_rows and forward_rows, for the transforms of such columns: 2 * lanes points of a
+    /// row per panel. Each row has two `places`, numbers from the beginning of the tile: its own,
+    /// and that of the opposite frequency, which may be the same. Rows may be there several times.
+    /// What comes out is doubled forward.
+    void (*convolve_pairs)(T* tile, const TileLayout& layout, const std::ptrdiff_t* places,
+                           std::ptrdiff_t rows, std::ptrdiff_t panels_there, PanelRange back,
+                           const TransformLength& length, const T* twiddles, const T* spectrum,
+                           T* buffer);
+    void (*forward_pairs)(const T* tile, const TileLayout& layout, const std::ptrdiff_t* places,
+                          std::ptrdiff_t rows, std::ptrdiff_t panels_there,
+                          const TransformLength& length, const T* twiddles, T* out);
 };
 
 }  // namespace faltung::microkernels

@@ -35,6 +35,8 @@ struct GridShape {
     Index width = 0;  // Row::flat
     /// Row::real: what is folded is the last column axis, not the row.
     bool upright = false;
+    /// Or rather, that axis being periodic: its columns are real and come in pairs.
+    bool paired = false;
 
     Index row_points() const;   // complex numbers in a transformed row
     Index numbers_in() const;   // that one line of samples holds

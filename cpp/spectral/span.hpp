@@ -25,6 +25,11 @@ struct Span {
 
     /// Where output j stands.
     Index place(Index j) const { return (offset + j * step) % length; }
+    /// The output that stands at `place`, or -1; for a step of one.
+    Index output_at(Index place) const {
+        const Index j = place - offset + (periodic && place < offset ? length : 0);
+        return 0 <= j && j < out ? j : -1;
+    }
     /// The points that hold outputs are [offset, wanted_end()); all of them on a periodic axis.
     Index wanted_begin() const { return periodic ? 0 : offset; }
     Index wanted_end() const { return periodic ? length : offset + (out - 1) * step + 1; }

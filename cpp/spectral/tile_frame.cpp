@@ -66,18 +66,46 @@ TileFrame<T>::TileFrame(const TilePlan& plan, const microkernels::TransformTable
     // Panels a little more than a round number apart, slabs an odd number of cache lines: no two
     // neighbours compete for the same sets.
     constexpr Index in_line = line_bytes / static_cast<Index>(sizeof(T));
-    layout_.panels = (plan.width + lanes() - 1) / lanes();
+    layout_.panels = (plan.width + panel_columns() - 1) / panel_columns();
     layout_.panel = height_ * element() + (height_ >= 64 ? 18 * in_line : 0);
     slab_stride_ = layout_.panels * layout_.panel;
     if (slabs_ > 1) slab_stride_ += (slab_stride_ / in_line) % 2 == 0 ? in_line : 0;
-    panels_back_ = (plan.width_valid + lanes() - 1) / lanes();
+    panels_back_ = (plan.width_valid + panel_columns() - 1) / panel_columns();
 
     if (plan.columns) return;
     rows_.length = find_length(table, plan.width);
     rows_.factors = pass_factors<T>(*rows_.length);
-    if (!plan.fold) return;
+    if (plan.paired) lay_pairs();
+    if (plan.fold) lay_twist();
+}
 
-    lay_twist();
+/// Every row of every slab once, with the one of the opposite frequency. The last group
+/// is filled with its last pair, which is the same sum and lands where it belongs as often.
+template <class T>
+void TileFrame<T>::lay_pairs() {
+    std::vector<Index> opposite{0};  // of all rows, slowest axis first
+    for (const AxisPlan& axis : columns_) {
+        const std::vector<Index> frequency = frequency_at(*axis.length);
+        const auto n = static_cast<Index>(frequency.size());
+        std::vector<Index> place(frequency.size()), all;
+        for (Index i = 0; i < n; ++i)
+            place[static_cast<std::size_t>(frequency[static_cast<std::size_t>(i)])] = i;
+        for (const Index slower : opposite)
+            for (const Index f : frequency)
+                all.push_back(slower * n + place[static_cast<std::size_t>((n - f) % n)]);
+        opposite = std::move(all);
+    }
+    const auto at = [&](Index row) {
+        return row / height_ * slab_stride_ + row % height_ * element();
+    };
+    for (std::size_t row = 0; row < opposite.size(); ++row) {
+        const auto mine = static_cast<Index>(row);
+        if (mine > opposite[row]) continue;
+        pairs_.push_back(at(mine));
+        pairs_.push_back(at(opposite[row]));
+    }
+    while (rows_in_slab() % lanes() != 0)
+        for (int i = 0; i < 2; ++i) pairs_.push_back(pairs_[pairs_.size() - 2]);
 }
 
 /// Point x of row y is multiplied by the power x * f of the transform's root, where f is the
@@ -151,6 +179,10 @@ template <class T>
 void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
                                  microkernels::PanelRange back, const T* spectrum, T* buffer,
                                  const microkernels::Ahead& ahead) const {
+    if (plan_.paired)
+        return table_.convolve_pairs(slab, layout_, pairs_.data() + 2 * begin, end - begin, there,
+                                     back, *rows_.length, rows_.factors.data(),
+                                     spectrum + 2 * begin * plan_.width, buffer);
     table_.convolve_rows(slab + begin * element(), layout_, end - begin, there, back, *rows_.length,
                          rows_.factors.data(), spectrum + 2 * begin * plan_.width, twist_of(begin),
                          buffer, ahead);
@@ -159,6 +191,10 @@ void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
 template <class T>
 void TileFrame<T>::rows_forward(const T* slab, Index begin, Index end, Index there,
                                 T* spectrum) const {
+    if (plan_.paired)
+        return table_.forward_pairs(slab, layout_, pairs_.data() + 2 * begin, end - begin, there,
+                                    *rows_.length, rows_.factors.data(),
+                                    spectrum + 2 * begin * plan_.width);
     table_.forward_rows(slab + begin * element(), layout_, end - begin, there, *rows_.length,
                         rows_.factors.data(), twist_of(begin), spectrum + 2 * begin * plan_.width);
 }
@@ -238,12 +274,13 @@ void TileFrame<T>::back(const T* image, const T* spectrum, T* tile, T* buffer) c
 
 template <class E, class T>
 void round_spectrum(const E* from, Index from_lanes, T* to, Index to_lanes, Index rows, Index width,
-                    double scale, const Context& context) {
+                    double scale, const Context& context, Index from_rows) {
     const Index lanes = std::max(from_lanes, to_lanes);
     const Index group = lanes * std::max<Index>(1, task_points / (lanes * width));
     parallel_for((rows + group - 1) / group, context, [&](Index task, int) {
         for (Index r = task * group; r < std::min(rows, (task + 1) * group); ++r) {
-            const E* source = from + r / from_lanes * 2 * from_lanes * width + r % from_lanes;
+            const Index s = from_rows > 0 ? std::min(r, from_rows - 1) : r;
+            const E* source = from + s / from_lanes * 2 * from_lanes * width + s % from_lanes;
             T* place = to + r / to_lanes * 2 * to_lanes * width + r % to_lanes;
             for (Index x = 0; x < width; ++x, source += 2 * from_lanes, place += 2 * to_lanes) {
                 place[0] = static_cast<T>(static_cast<double>(source[0]) * scale);
@@ -254,11 +291,11 @@ void round_spectrum(const E* from, Index from_lanes, T* to, Index to_lanes, Inde
 }
 
 template void round_spectrum(const float*, Index, float*, Index, Index, Index, double,
-                             const Context&);
+                             const Context&, Index);
 template void round_spectrum(const double*, Index, float*, Index, Index, Index, double,
-                             const Context&);
+                             const Context&, Index);
 template void round_spectrum(const double*, Index, double*, Index, Index, Index, double,
-                             const Context&);
+                             const Context&, Index);
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<float>&);
 template TilePlan plan_tile(const TileShape&, const microkernels::TransformTable<double>&);
 template class TileFrame<float>;

@@ -20,6 +20,7 @@ namespace faltung {
 struct TilePlan {
     bool good = false;
     bool fold = false, columns = false;
+    bool paired = false;   // real columns, two in a complex one; the rows are whole all the same
     bool quarter = false;  // of a fold: convolved modulo x^n = i, as a real line of 2 n samples is
     std::vector<Index> column_lengths;  // slabs' axes first, y last
     std::vector<Index> column_valid;
@@ -31,10 +32,11 @@ template <class T>
 TilePlan plan_tile(const TileShape& shape, const microkernels::TransformTable<T>& table);
 
 /// A spectrum of `rows` x `width` points as TileFrame<E> leaves it, times `scale`, as TileFrame<T>
-/// would. They may differ in how many rows a vector holds.
+/// would. They may differ in how many rows a vector holds; the last of `from_rows`, if told, stands
+/// for those behind it.
 template <class E, class T>
 void round_spectrum(const E* from, Index from_lanes, T* to, Index to_lanes, Index rows, Index width,
-                    double scale, const Context& context);
+                    double scale, const Context& context, Index from_rows = 0);
 
 template <class T>
 class TileFrame {
@@ -48,8 +50,10 @@ public:
     std::size_t buffer_numbers() const {
         return static_cast<std::size_t>(2 * lanes() * plan_.width + spare);
     }
-    /// Places of the spectrum: [slab][y][x], or [slab][y] for columns.
-    Index spectrum_places() const { return slabs_ * height_ * (plan_.columns ? 1 : plan_.width); }
+    /// Places of the spectrum: [slab][y][x], or [slab][y] for columns; [pair][x] of paired ones.
+    Index spectrum_places() const {
+        return slabs_in_rows() * rows_in_slab() * (plan_.columns ? 1 : plan_.width);
+    }
     /// Numbers that the microkernels want of it: the rows in groups of `lanes`, of each group the
     /// real and the imaginary parts of place after place; of columns, pairs.
     std::size_t spectrum_numbers() const { return 2 * static_cast<std::size_t>(spectrum_places()); }
@@ -64,6 +68,8 @@ public:
         return row(tile, y_row) + x / lanes() * layout_.panel + x % lanes();
     }
     Index height() const { return height_; }
+    /// Columns of the array that a panel holds.
+    Index panel_columns() const { return plan_.paired ? 2 * lanes() : lanes(); }
     Index lanes() const { return table_.lanes; }
     Index element() const { return 2 * lanes(); }
     const microkernels::TileLayout& layout() const { return layout_; }
@@ -84,12 +90,18 @@ public:
     void back(const T* image, const T* spectrum, T* tile, T* buffer) const;
 
     // The steps of convolve() for some panels, or some rows (whole groups of `lanes`), of a slab.
-    // Rows: only the first `there` panels hold anything, only the panels `back` are wanted.
+    // Rows: only the first `there` panels hold anything, only the panels `back` are wanted. Paired
+    // columns have one slab of rows, as many as there are pairs of opposite frequencies.
     void columns_forward(T* slab, Index begin, Index end) const;
     void columns_back(T* slab, Index begin, Index end) const;
     void rows_convolve(T* slab, Index begin, Index end, Index there, microkernels::PanelRange back,
                        const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
     void rows_forward(const T* slab, Index begin, Index end, Index there, T* spectrum) const;
+
+    Index slabs_in_rows() const { return plan_.paired ? 1 : slabs_; }
+    Index rows_in_slab() const {
+        return plan_.paired ? static_cast<Index>(pairs_.size()) / 2 : height_;
+    }
 
     // Of the axes that count slabs, slowest first.
     Index slabs() const { return slabs_; }
@@ -109,6 +121,7 @@ private:
 
     void transform_slabs(T* tile, bool forward) const;
     void lay_twist();
+    void lay_pairs();
     Index twist_numbers() const { return (lanes() + layout_.panels) * element(); }
     const T* twist_of(Index row) const {
         return twist_ ? twist_->template as<T>() + row / lanes() * twist_numbers() : nullptr;
@@ -120,7 +133,8 @@ private:
     AxisPlan rows_{};
     Index slabs_ = 1, height_ = 0, slab_stride_ = 0, panels_back_ = 0;
     microkernels::TileLayout layout_{};
-    std::optional<Workspace> twist_;  // for the rows; transform_table.hpp has its layout
+    std::vector<std::ptrdiff_t> pairs_;  // places of rows of opposite frequencies
+    std::optional<Workspace> twist_;     // for the rows; transform_table.hpp has its layout
 };
 
 }  // namespace faltung

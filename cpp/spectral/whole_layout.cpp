@@ -54,11 +54,13 @@ public:
             const bool part = hop[a] < axis.out;
             axis.out = hop[a];
             const bool may_be_periodic =
-                !part && !folded && own_length(axis.x, whole_panels, table_) == axis.x;
+                !part && own_length(axis.x, whole_panels && !folded, table_) == axis.x;
             // Windows of a part read beyond the array; nothing is cut off there.
-            const Span span = make_span(axis, part ? Boundary::edge : problem_.boundary,
-                                        may_be_periodic, folded ? 2 : 1, round);
+            const Boundary boundary = part ? Boundary::edge : problem_.boundary;
+            Span span = make_span(axis, boundary, may_be_periodic, 1, round);
+            if (folded && !span.periodic) span = make_span(axis, boundary, false, 2, round);
             if (!found) return false;
+            if (folded) shape.paired = span.periodic;
             if (last)
                 shape.span = span;
             else

@@ -41,12 +41,14 @@ TilePlan plan_whole_tile(const GridShape& shape, const microkernels::Table& tabl
     };
     const int last = shape.columns.size() - 1;
     for (int a = 0; a <= last; ++a) {
-        const Index length = shape.columns[a].length / (a == last && shape.upright ? 2 : 1);
-        if (!serves(length, a == last)) return plan;
+        const bool folded = a == last && shape.upright && !shape.paired;
+        const Index length = shape.columns[a].length / (folded ? 2 : 1);
+        if (!serves(length, a == last && !shape.paired)) return plan;
         plan.column_lengths.push_back(length);
     }
     plan.column_valid = plan.column_lengths;
     plan.width = plan.width_valid = shape.span.length;
+    plan.paired = shape.paired;
     plan.good = serves(plan.width, false);
     return plan;
 }
@@ -87,7 +89,7 @@ WholeTile<T>::WholeTile(const GridShape& shape, const TilePlan& plan,
         slab_step_[static_cast<std::size_t>(a)] = step;
         step *= shape.columns[a].length;
     }
-    if (!real()) return;
+    if (!folded()) return;
     const Roots root(4 * frame_.height());
     for (Index y = 0; y < frame_.height(); ++y) {
         const Complex factor = root.rounded<T>(-y);
@@ -116,7 +118,8 @@ std::size_t WholeTile<T>::worker_bytes() const {
 
 template <class T>
 microkernels::PanelRange WholeTile<T>::panels_back() const {
-    return {shape_.span.wanted_begin() / frame_.lanes(), panels_of(shape_.span.wanted_end())};
+    return {shape_.span.wanted_begin() / frame_.panel_columns(),
+            panels_of(shape_.span.wanted_end())};
 }
 
 /// body(number, piece) for every piece of the panels, for each of `slabs` numbers.
@@ -124,7 +127,8 @@ template <class T>
 template <class Body>
 void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, const Pass& pass,
                               Body&& body) const {
-    const Index at_once = panels_at_once_, lanes = frame_.lanes();
+    const Index at_once = panels_at_once_, lanes = frame_.lanes(),
+                columns = frame_.panel_columns();
     const Index pieces = (panels.end - panels.begin + at_once - 1) / at_once;
     const Index items = slabs * pieces;
     const Index group = std::max<Index>(1, task_points / (at_once * lanes * frame_.height()));
@@ -137,8 +141,8 @@ void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, cons
                                       nullptr,
                                       first,
                                       count,
-                                      first * lanes,
-                                      count * lanes,
+                                      first * columns,
+                                      count * columns,
                                       scratch,
                                       scratch + 2 * most_panels * lanes,
                                       {frame_.layout().panel, count}});
@@ -151,6 +155,7 @@ template <class T>
 bool WholeTile<T>::put_rows(const Piece& piece, Index y, Index rows, const T* a, const T* b,
                             Index stride) const {
     T* const to = piece.data + y * frame_.element();
+    if (shape_.paired) return frame_.table().pair(to, piece.layout, rows, a, stride);
     if (real())
         return frame_.table().fold(to, piece.layout, rows, a, b, stride, twist_.data() + 2 * y);
     microkernels::Glance<T> seen[2]{};
@@ -189,7 +194,7 @@ bool WholeTile<T>::gather(const Source& source, const Piece& piece) const {
     bool moderate = true;
     for (Index y = 0; y < height; ++y) {
         const T* a = row(y, piece.a);
-        moderate &= put_rows(piece, y, 1, a, real() ? row(y + height, piece.b) : nullptr, 0);
+        moderate &= put_rows(piece, y, 1, a, folded() ? row(y + height, piece.b) : nullptr, 0);
     }
     return moderate;
 }
@@ -267,11 +272,11 @@ void WholeTile<T>::along_slabs(int axis, bool forward, const Extents& begin, con
 /// body(slab, begin, end, scratch) for groups of rows of every slab.
 template <class T>
 template <class Body>
-void WholeTile<T>::for_row_groups(Index slabs, const Pass& pass, Body&& body) const {
-    const Index lanes = frame_.lanes(), height = frame_.height();
+void WholeTile<T>::for_row_groups(const Pass& pass, Body&& body) const {
+    const Index lanes = frame_.lanes(), height = frame_.rows_in_slab();
     const Index rows = lanes * std::max<Index>(1, task_points / (lanes * frame_.plan().width));
     const Index groups = (height + rows - 1) / rows;
-    parallel_for(slabs * groups, pass.context, [&](Index task, int worker) {
+    parallel_for(frame_.slabs_in_rows() * groups, pass.context, [&](Index task, int worker) {
         const Index begin = task % groups * rows;
         body(task / groups, begin, std::min(height, begin + rows),
              reinterpret_cast<T*>(pass.scratch(worker)));
@@ -287,9 +292,11 @@ Spectrum<T> WholeTile<T>::spectrum(const PlacedKernel& kernel, const Context& co
     forward(feed, have, shape_.span.kernel_points(), false, pass);
 
     const Index width = frame_.plan().width, there = panels_of(shape_.span.kernel_points());
-    Spectrum<T> result(frame_.slabs() * frame_.height() * width);
-    const T scale = static_cast<T>(1 / static_cast<double>(result.points()));
-    for_row_groups(frame_.slabs(), pass, [&](Index number, Index begin, Index end, T*) {
+    Spectrum<T> result(frame_.spectrum_places());
+    const auto places = static_cast<double>(frame_.slabs() * frame_.height() * width);
+    // Pairs come out doubled here and when they are convolved.
+    const T scale = static_cast<T>((shape_.paired ? 0.25 : 1) / places);
+    for_row_groups(pass, [&](Index number, Index begin, Index end, T*) {
         T* const to = numbers_of(result.data()) + number * 2 * frame_.height() * width;
         frame_.rows_forward(slab(pass, number), begin, end, there, to);
         for (Index i = 2 * begin * width; i < 2 * end * width; ++i) to[i] *= scale;
@@ -299,10 +306,11 @@ Spectrum<T> WholeTile<T>::spectrum(const PlacedKernel& kernel, const Context& co
 
 template <class T>
 Spectrum<T> WholeTile<T>::rounded(const Spectrum<double>& exact, const Context& context) const {
-    Spectrum<T> result(exact.points());
+    Spectrum<T> result(frame_.spectrum_places());
     round_spectrum(numbers_of(static_cast<const std::complex<double>*>(exact.data())),
                    levels_.transform_f64.lanes, numbers_of(result.data()), frame_.lanes(),
-                   frame_.slabs() * frame_.height(), frame_.plan().width, 1.0, context);
+                   frame_.spectrum_places() / frame_.plan().width, frame_.plan().width, 1.0,
+                   context, exact.points() / frame_.plan().width);
     return result;
 }
 
@@ -323,7 +331,7 @@ void WholeTile<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& dra
     const Index there = panels_of(shape_.span.have), width = frame_.plan().width;
     const microkernels::PanelRange back = panels_back();
     const T* const by = numbers_of(static_cast<const Complex*>(spectrum.data()));
-    for_row_groups(frame_.slabs(), pass, [&](Index number, Index first, Index last, T* buffer) {
+    for_row_groups(pass, [&](Index number, Index first, Index last, T* buffer) {
         frame_.rows_convolve(slab(pass, number), first, last, there, back,
                              by + number * 2 * frame_.height() * width, buffer, {});
     });
@@ -372,7 +380,9 @@ void WholeTile<T>::take_rows(const Piece& piece, Index panel, Index panels, Inde
     const microkernels::TileLayout layout{frame_.layout().panel, panels};
     const T* const from = piece.data + panel * layout.panel + y * frame_.element();
     if (rows == 0 || panels == 0) return;
-    if (real()) {
+    if (shape_.paired) {
+        if (a) frame_.table().unpair(from, layout, rows, a, stride);
+    } else if (real()) {
         if (a || b) frame_.table().unfold(from, layout, rows, twist_.data() + 2 * y, a, b, stride);
     } else if (a) {
         const T* const planes[2] = {from, from + frame_.lanes()};
@@ -410,7 +420,7 @@ void WholeTile<T>::scatter(Drain<T>& drain, const Extents& slab_at, const Piece&
     const Index height = frame_.height();
     for (Index j = 0; j < column.out; ++j) {
         const Index place = column.place(j);
-        const bool low = place < height;
+        const bool low = shape_.paired || place < height;
         take_rows(piece, 0, piece.panels, low ? place : place - height, 1, low ? piece.a : nullptr,
                   low ? nullptr : piece.a, 0);
         at[at.size() - 1] = j;
@@ -435,50 +445,58 @@ template <class T>
 bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
                                     const Piece& piece) const {
     const Span &row = shape_.span, &column = upright();
-    if (row.step != 1 || row.periodic || column.step != 1 || column.periodic) return false;
+    for (const Span* axis : {&row, &column})
+        if (axis->step != 1 || axis->out > axis->length) return false;
     Extents at = slab_at;
     at.push_back(0);
     Index stride = 0;
     T* const plane = drain.plane_in_place(at.data(), stride);
     if (!plane) return false;
 
-    const Index height = frame_.height(), lanes = frame_.lanes();
-    const Index top = column.offset, bottom = column.offset + column.out;
-    // rows that hold outputs in both halves, in one of them
-    const auto wanted = [&](Index y) { return top <= y && y < bottom; };
+    const Index height = frame_.height(), columns = frame_.panel_columns();
+    // rows that hold outputs, of a folded block in both halves or in one of them
+    const auto high_of = [&](Index y) { return folded() ? column.output_at(y + height) : -1; };
+    const auto follows = [](Index first, Index run, Index next) {
+        return first < 0 ? next < 0 : next == first + run;
+    };
     for (Index y = 0; y < height;) {
-        const bool low = wanted(y), high = real() && wanted(y + height);
-        Index end = y + 1;
-        while (end < height && wanted(end) == low && (real() && wanted(end + height)) == high)
-            ++end;
-        const auto line = [&](Index at_y, Index x) {
-            return plane + (at_y - top) * stride + (x - row.offset) * per();
+        const Index low = column.output_at(y), high = high_of(y);
+        Index rows = 1;
+        while (y + rows < height && follows(low, rows, column.output_at(y + rows)) &&
+               follows(high, rows, high_of(y + rows)))
+            ++rows;
+        const auto line = [&](Index at_row, Index at_column) {
+            return at_row < 0 ? nullptr : plane + at_row * stride + at_column * per();
         };
-        for (Index p = 0; (low || high) && p < piece.panels;) {
-            const Index x = piece.column + p * lanes;
-            const auto whole = [&](Index begin) {
-                return begin >= row.offset && begin + lanes <= row.offset + row.out;
+        for (Index p = 0; (low >= 0 || high >= 0) && p < piece.panels;) {
+            const Index x = piece.column + p * columns, first = row.output_at(x);
+            // output `first + run` and those behind it, of a whole panel
+            const auto whole = [&](Index run) {
+                const Index begin = x + run, last = begin + columns - 1;
+                return last < row.length && first >= 0 && row.output_at(begin) == first + run &&
+                       row.output_at(last) == first + run + columns - 1;
             };
             Index count = 0;
-            while (p + count < piece.panels && whole(x + count * lanes)) ++count;
+            while (p + count < piece.panels && whole(count * columns)) ++count;
             if (count > 0) {
-                take_rows(piece, p, count, y, end - y, low ? line(y, x) : nullptr,
-                          high ? line(y + height, x) : nullptr, stride);
+                take_rows(piece, p, count, y, rows, line(low, first), line(high, first), stride);
                 p += count;
                 continue;
             }
-            const Index first = std::max(x, row.offset),
-                        last = std::min(x + lanes, row.offset + row.out);
-            for (Index r = y; r < end && first < last; ++r) {
-                take_rows(piece, p, 1, r, 1, low ? piece.a : nullptr, high ? piece.b : nullptr, 0);
-                if (low)
-                    std::copy_n(piece.a + (first - x) * per(), (last - first) * per(),
-                                line(r, first));
-                if (high) std::copy_n(piece.b + (first - x), last - first, line(r + height, first));
+            for (Index r = 0; r < rows; ++r) {
+                T *const a = line(low < 0 ? low : low + r, 0),
+                  *const b = line(high < 0 ? high : high + r, 0);
+                take_rows(piece, p, 1, y + r, 1, a ? piece.a : nullptr, b ? piece.b : nullptr, 0);
+                for (Index i = 0; i < columns && x + i < row.length; ++i) {
+                    const Index j = row.output_at(x + i);
+                    if (j < 0) continue;
+                    if (a) std::copy_n(piece.a + i * per(), per(), a + j * per());
+                    if (b) b[j] = piece.b[i];
+                }
             }
             ++p;
         }
-        y = end;
+        y += rows;
     }
     return true;
 }

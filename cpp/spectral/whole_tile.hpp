@@ -2,7 +2,8 @@
 // groups of rows are shared by the workers: columns on the way in (and other slow axes), rows there
 // and back between them, columns on the way out. Only panels and slabs that hold samples are read
 // and transformed, only those that hold outputs are transformed back. A real block is folded along
-// the axis of the columns: its second half becomes the imaginary part of the first.
+// the axis of the columns: its second half becomes the imaginary part of the first. Folding makes
+// that axis negacyclic, so where it is periodic, pairs of columns are made complex ones instead.
 #pragma once
 
 #include "spectral/block.hpp"
@@ -31,11 +32,12 @@ private:
     struct Run;
 
     bool real() const { return shape_.row == Row::real; }
+    bool folded() const { return real() && !shape_.paired; }
     Index per() const { return real() ? 1 : 2; }  // numbers per sample
     const Span& upright() const { return shape_.columns.back(); }
     int slab_axes() const { return shape_.columns.size() - 1; }
     Index panels_of(Index positions) const {
-        return (positions + frame_.lanes() - 1) / frame_.lanes();
+        return (positions + frame_.panel_columns() - 1) / frame_.panel_columns();
     }
     microkernels::PanelRange panels_back() const;
     T* tile(const Pass& pass) const { return reinterpret_cast<T*>(pass.block); }
@@ -55,7 +57,7 @@ private:
                      microkernels::PanelRange panels, const Pass& pass) const;
     Index slab_block(int axis) const;
     template <class Body>
-    void for_row_groups(Index slabs, const Pass& pass, Body&& body) const;
+    void for_row_groups(const Pass& pass, Body&& body) const;
     void backward(Drain<T>& drain, const Pass& pass) const;
     void scatter(Drain<T>& drain, const Extents& at, const Piece& piece) const;
     bool scatter_in_place(Drain<T>& drain, const Extents& at, const Piece& piece) const;
