@@ -7,6 +7,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/half.hpp"
 
@@ -86,93 +87,173 @@ bool copy_rows(const ArrayView& view, T* to) {
     return true;
 }
 
-/// The sum of squares, in parts that a compiler puts side by side.
+/// The taps of a real view where they stand, if that is as the arithmetic wants them, one beside
+/// the other from the first to the last or (`reversed`) the other way round; else null.
 template <class T>
-double squares_of(const Taps<T>& taps) {
-    constexpr std::size_t lanes = 8;
+const T* plain_memory(const ArrayView& view, bool& reversed) {
+    if (view.dtype != plain_dtype<T>) return nullptr;
+    Index step = static_cast<Index>(sizeof(T));
+    for (int a = view.rank() - 1; a >= 0; --a) {
+        if (view.shape[a] == 1) continue;
+        if (step == static_cast<Index>(sizeof(T))) reversed = view.strides[a] < 0;
+        if (view.strides[a] != (reversed ? -step : step)) return nullptr;
+        step *= view.shape[a];
+    }
+    const std::byte* first = view.data;
+    if (reversed) first -= step - static_cast<Index>(sizeof(T));
+    return reinterpret_cast<const T*>(first);
+}
+
+/// What a look at some taps finds.
+struct Seen {
+    Index not_zero = 0;
+    double squares = 0;
+    bool constant = true;
+};
+
+/// Of `count` taps at `real`, where `imag` may be null; the first ones of all are those at 0 of
+/// `all_real` and `all_imag`. Sums in parts that a compiler puts side by side.
+template <class T>
+Seen look(const T* re, const T* im, Index count, const T* all_re, const T* all_im) {
+    constexpr Index lanes = 8;
+    Seen seen;
     double sums[lanes] = {};
-    const T* at = taps.data();
-    std::size_t left = taps.size();
-    for (; left >= lanes; left -= lanes, at += lanes)
-        for (std::size_t l = 0; l < lanes; ++l) {
-            const double value = static_cast<double>(at[l]);
-            sums[l] += value * value;
-        }
-    for (std::size_t l = 0; l < left; ++l)
-        sums[l] += static_cast<double>(at[l]) * static_cast<double>(at[l]);
-    return std::accumulate(sums, sums + lanes, 0.0);
-}
-
-template <class T>
-Index count_not_zero(const KernelPlanes<T>& planes) {
-    const T *re = planes.real.data(), *im = planes.imag.data();
-    const auto count = static_cast<Index>(planes.real.size());
-    Index found = 0;
+    const auto square = [](T tap) {
+        const double value = static_cast<double>(tap);
+        return value * value;
+    };
+    for (const T* at : {re, im}) {
+        if (!at) continue;
+        const Index whole = count / lanes * lanes;
+        for (Index i = 0; i < whole; i += lanes)
+            for (Index l = 0; l < lanes; ++l) sums[l] += square(at[i + l]);
+        for (Index i = whole; i < count; ++i) sums[i - whole] += square(at[i]);
+        const T first = at == re ? all_re[0] : all_im[0];
+        seen.constant =
+            seen.constant && std::all_of(at, at + count, [&](T tap) { return tap == first; });
+    }
+    seen.squares = std::accumulate(sums, sums + lanes, 0.0);
     if (!im)
-        for (Index i = 0; i < count; ++i) found += re[i] != 0 ? 1 : 0;
+        for (Index i = 0; i < count; ++i) seen.not_zero += re[i] != 0 ? 1 : 0;
     else
-        for (Index i = 0; i < count; ++i) found += (re[i] != 0) | (im[i] != 0) ? 1 : 0;
-    return found;
-}
-
-template <class T>
-bool all_the_same(const Taps<T>& taps) {
-    return std::all_of(taps.begin(), taps.end(), [&](T tap) { return tap == taps[0]; });
+        for (Index i = 0; i < count; ++i) seen.not_zero += (re[i] != 0) | (im[i] != 0) ? 1 : 0;
+    return seen;
 }
 
 /// Whether all taps are finite, and their l2 norm: relative to the largest, so that no square
 /// overflows or vanishes.
 template <class T>
-std::pair<bool, double> careful_norm(const KernelPlanes<T>& planes) {
+std::pair<bool, double> careful_norm(const T* real, const T* imag, Index count) {
     bool finite = true;
     double largest = 0, squares = 0;
-    for (const Taps<T>* plane : {&planes.real, &planes.imag})
-        for (const T tap : *plane) {
-            finite = finite && std::isfinite(static_cast<double>(tap));
-            largest = std::max(largest, std::abs(static_cast<double>(tap)));
+    for (const T* taps : {real, imag})
+        for (Index i = 0; taps && i < count; ++i) {
+            finite = finite && std::isfinite(static_cast<double>(taps[i]));
+            largest = std::max(largest, std::abs(static_cast<double>(taps[i])));
         }
     if (largest == 0) return {finite, 0};
-    for (const Taps<T>* plane : {&planes.real, &planes.imag})
-        for (const T tap : *plane) {
-            const double part = static_cast<double>(tap) / largest;
+    for (const T* taps : {real, imag})
+        for (Index i = 0; taps && i < count; ++i) {
+            const double part = static_cast<double>(taps[i]) / largest;
             squares += part * part;
         }
     return {finite, largest * std::sqrt(squares)};
 }
 
+constexpr Index chunk = Index{1} << 16;  // taps looked at or copied by one task
+
+/// body(begin, end) for chunks of `count`.
+template <class Body>
+void in_chunks(Index count, const KernelCare& care, Body&& body) {
+    const auto one = [&](Index i) { body(i * chunk, std::min(count, (i + 1) * chunk)); };
+    const Index chunks = (count + chunk - 1) / chunk;
+    if (care.for_all && chunks > 1) return care.for_all(chunks, one);
+    for (Index i = 0; i < chunks; ++i) one(i);
+}
+
+template <class T>
+void copy_plain(const T* from, bool reversed, Index count, T* to, const KernelCare& care) {
+    in_chunks(count, care, [&](Index begin, Index end) {
+        if (!reversed) {
+            std::copy(from + begin, from + end, to + begin);
+            return;
+        }
+        const T* last = from + count - 1;
+        for (Index i = begin; i < end; ++i) to[i] = last[-i];
+    });
+}
+
 }  // namespace
 
-Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool conjugate)
+Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool conjugate,
+               const KernelCare& care)
     : shape_(view.shape), complex_(problem.complex_kernel) {
+    constexpr Index worth_borrowing = Index{1} << 18;  // taps
     with_arithmetic(problem.arithmetic, [&]<class T>(T) {
         const Index count = product(shape_);
-        KernelPlanes<T> planes;
-        planes.real = Taps<T>(count);
-        if (complex_) planes.imag = Taps<T>(count);
-
         ArrayView walk = view;
         for (int a = 0; flip && a < view.rank(); ++a) {
             walk.data += (shape_[a] - 1) * view.strides[a];
             walk.strides[a] = -view.strides[a];
         }
-        if (complex_ || !copy_rows(walk, planes.real.data())) {
-            std::size_t i = 0;
-            for_each_element(walk, [&](const std::byte* address) {
-                const Tap<T> tap = read_tap<T>(view.dtype, address);
-                planes.real[i] = tap.real;
-                if (complex_) planes.imag[i] = conjugate ? -tap.imag : tap.imag;
-                ++i;
-            });
+        const T* const plain = complex_ ? nullptr : plain_memory<T>(walk, reversed_);
+        KernelPlanes<T> planes;
+        if (plain && care.borrow && count >= worth_borrowing) {
+            borrowed_ = plain;
+            look_at(plain, static_cast<const T*>(nullptr), care);
+        } else {
+            planes.real = Taps<T>(count);
+            if (complex_) planes.imag = Taps<T>(count);
+            if (plain) {
+                copy_plain(plain, reversed_, count, planes.real.data(), care);
+            } else if (complex_ || !copy_rows(walk, planes.real.data())) {
+                std::size_t i = 0;
+                for_each_element(walk, [&](const std::byte* address) {
+                    const Tap<T> tap = read_tap<T>(view.dtype, address);
+                    planes.real[i] = tap.real;
+                    if (complex_) planes.imag[i] = conjugate ? -tap.imag : tap.imag;
+                    ++i;
+                });
+            }
+            look_at(static_cast<const T*>(planes.real.data()),
+                    static_cast<const T*>(planes.imag.data()), care);
         }
-        not_zero_ = count_not_zero(planes);
-        constant_ = all_the_same(planes.real) && all_the_same(planes.imag);
-        constexpr double least = 1e-200, most = 1e200;  // sums of squares that lost nothing
-        const double squares = squares_of(planes.real) + squares_of(planes.imag);
-        if (squares >= least && squares <= most)
-            norm_ = std::sqrt(squares);
-        else
-            std::tie(finite_, norm_) = careful_norm(planes);
         planes_ = std::move(planes);
+    });
+}
+
+/// Counts and sums in chunks, which are added in order, whoever looked at them.
+template <class T>
+void Kernel::look_at(const T* real, const T* imag, const KernelCare& care) {
+    const Index count = product(shape_);
+    std::vector<Seen> parts(static_cast<std::size_t>((count + chunk - 1) / chunk));
+    in_chunks(count, care, [&](Index begin, Index end) {
+        parts[static_cast<std::size_t>(begin / chunk)] =
+            look(real + begin, imag ? imag + begin : nullptr, end - begin, real, imag);
+    });
+    double squares = 0;
+    for (const Seen& part : parts) {
+        not_zero_ += part.not_zero;
+        squares += part.squares;
+        constant_ = constant_ && part.constant;
+    }
+    constexpr double least = 1e-200, most = 1e200;  // sums of squares that lost nothing
+    if (squares >= least && squares <= most)
+        norm_ = std::sqrt(squares);
+    else
+        std::tie(finite_, norm_) = careful_norm(real, imag, count);
+}
+
+void Kernel::copy_borrowed() const {
+    std::call_once(copied_, [&] {
+        std::visit(
+            [&]<class T>(KernelPlanes<T>& planes) {
+                const Index count = product(shape_);
+                Taps<T> taps(count);
+                copy_plain(static_cast<const T*>(borrowed_), reversed_, count, taps.data(), {});
+                planes.real = std::move(taps);
+            },
+            planes_);
     });
 }
 

@@ -88,10 +88,10 @@ std::size_t Plan::bytes() const {
 }
 
 Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Request& request,
-              double most_tile_bytes) {
+              double most_tile_bytes, const KernelCare& care) {
     Weighed weighed;
     weighed.kernel =
-        std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip);
+        std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip, care);
     const Kernel& kernel = *weighed.kernel;
     Traits traits;
     traits.finite_kernel = kernel.finite();
@@ -120,19 +120,25 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
 }
 
 std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& kernel_view,
-                                       const Request& request, const Context& context) {
+                                       const Request& request, const Context& context,
+                                       bool borrows) {
     Problem problem = asked;
     const microkernels::Table& level = current_level();
 
     // 1. the kernel, and the choice
-    auto [kernel, terms, choice] = weigh(problem, kernel_view, request);
+    const KernelCare care{borrows, [&](Index count, const std::function<void(Index)>& body) {
+                              parallel_for(count, context, [&](Index i, int) { body(i); });
+                          }};
+    auto [kernel, terms, choice] = weigh(problem, kernel_view, request,
+                                         std::numeric_limits<double>::infinity(), care);
     auto plan = std::make_shared<Plan>();
     plan->level = &level;
     plan->choice = std::move(choice);
     const Prediction& taken = plan->choice.taken();
     if (taken.arithmetic != problem.arithmetic) {
         problem.arithmetic = taken.arithmetic;
-        kernel = std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip);
+        kernel =
+            std::make_shared<const Kernel>(problem, kernel_view, request.flip, !request.flip, care);
     }
     plan->problem = asked;
 
@@ -179,7 +185,10 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
     canonicalise(problem, x, kernel, out);
     if (request.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
-    const auto make = [&] { return build_plan(problem, kernel, request, context); };
+    // A remembered plan outlives the kernel's memory; others do not.
+    const auto make = [&](bool borrows) {
+        return build_plan(problem, kernel, request, context, borrows);
+    };
     std::shared_ptr<const Plan> plan;
     if (static_cast<std::size_t>(product(kernel.shape)) * size_of(kernel.dtype) <=
         PlanCache::most_kernel_bytes)
@@ -190,9 +199,9 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
                                           .kernel_dtype = kernel.dtype,
                                           .factors = false,
                                           .kernel = packed_bytes(kernel)},
-                                         make);
+                                         [&] { return make(false); });
     else
-        plan = make();
+        plan = make(true);
     run_plan(*plan, x, out, context);
 }
 

@@ -34,11 +34,14 @@ struct Weighed {
 };
 /// A transformed tile may have `most_tile_bytes`.
 Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& request,
-              double most_tile_bytes = std::numeric_limits<double>::infinity());
+              double most_tile_bytes = std::numeric_limits<double>::infinity(),
+              const KernelCare& care = {});
 
-/// Chooses and prepares. `kernel` belongs to the canonical `problem`.
+/// Chooses and prepares. `kernel` belongs to the canonical `problem`; a plan that `borrows` may read
+/// it for as long as it lives.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
-                                       const Request& request, const Context& context);
+                                       const Request& request, const Context& context,
+                                       bool borrows = false);
 
 /// What a plan for a C-contiguous x would take; nothing is prepared.
 Choice choice_for(const Request& request, const ArrayView& k);

@@ -101,12 +101,6 @@ private:
     Workspace memory_;
 };
 
-/// The reversed kernel laid out from the origin, folded into the lengths: kernel_points() per axis.
-/// `imag` may be null.
-struct PlacedKernel {
-    const double *real = nullptr, *imag = nullptr;
-};
-
 /// The loops of a level for T.
 template <class T>
 const microkernels::SpectrumTable<T>& loops_of(const microkernels::Table& table) {
@@ -125,8 +119,9 @@ public:
     virtual std::size_t block_bytes() const = 0;
     virtual std::size_t worker_bytes() const = 0;
 
-    /// A real kernel, or a complex one for Row::complex and Row::flat.
-    virtual Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const = 0;
+    /// Of the reversed kernel from the origin on, kernel_points() per axis, folded into the lengths:
+    /// a real one, or a complex one for Row::complex and Row::flat.
+    virtual Spectrum<T> spectrum(Feed<T>& kernel, const Context& context) const = 0;
 
     /// The spectrum that this transform's counterpart in float64 made, rounded once.
     virtual Spectrum<T> rounded(const Spectrum<double>& exact, const Context&) const {

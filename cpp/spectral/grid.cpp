@@ -5,7 +5,6 @@
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/box_tuples.hpp"
-#include "spectral/kernel_feed.hpp"
 #include "spectral/roots.hpp"
 
 namespace faltung {
@@ -296,9 +295,8 @@ void Grid<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
 }
 
 template <class T>
-Spectrum<T> Grid<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {
+Spectrum<T> Grid<T>::spectrum(Feed<T>& feed, const Context& context) const {
     const Pass pass(*this, context);
-    KernelFeed<T> feed(shape_, kernel);
     const int axes = shape_.columns.size();
     const Index per_row = shape_.row == Row::flat ? 1 : points_;
     Spectrum<T> result(shape_.rows() * per_row);

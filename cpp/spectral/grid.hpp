@@ -19,7 +19,7 @@ public:
 
     std::size_t block_bytes() const override;
     std::size_t worker_bytes() const override;
-    Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const override;
+    Spectrum<T> spectrum(Feed<T>& feed, const Context& context) const override;
     void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
              const Context& context) const override;
 

@@ -18,10 +18,11 @@ void in_chunks(Index count, const Context& context, Body&& body) {
 
 }  // namespace
 
-/// All samples, scrubbed, in `memory`.
+/// The feed's first `count` samples, scrubbed, in `memory`.
 template <class T>
-const T* LongLine<T>::staged(Feed<T>& feed, T* memory, const Context& context) const {
-    in_chunks(shape_.span.have, context, [&](Index begin, Index end) {
+const T* LongLine<T>::staged(Feed<T>& feed, Index count, T* memory,
+                             const Context& context) const {
+    in_chunks(count, context, [&](Index begin, Index end) {
         T* here = memory + begin * per();
         const T* numbers = feed.line(nullptr, begin, end, here);
         if (numbers != here) std::copy_n(numbers, (end - begin) * per(), here);
@@ -53,7 +54,7 @@ void LongLine<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drai
     const T* samples = feed.in_place();
     if (!samples || !forward(samples, span.have, pass)) {
         const Workspace memory(static_cast<std::size_t>(span.have * per()) * sizeof(T));
-        forward(staged(feed, memory.as<T>(), context), span.have, pass);
+        forward(staged(feed, span.have, memory.as<T>(), context), span.have, pass);
     }
     middle(spectrum, pass);
     drain.begin(context);
@@ -66,22 +67,14 @@ void LongLine<T>::run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drai
 }
 
 template <class T>
-Spectrum<T> LongLine<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {
+Spectrum<T> LongLine<T>::spectrum(Feed<T>& kernel, const Context& context) const {
     const Pass pass(*this, context);
     const Index points = shape_.span.kernel_points();
-    if (std::is_same_v<T, double> && shape_.row == Row::real) {
-        forward(reinterpret_cast<const T*>(kernel.real), points, pass);
+    if (const T* taps = kernel.in_place()) {
+        forward(taps, points, pass);
     } else {
         const Workspace memory(static_cast<std::size_t>(points * per()) * sizeof(T));
-        T* const numbers = memory.as<T>();
-        in_chunks(points, context, [&](Index begin, Index end) {
-            for (Index i = begin; i < end; ++i) {
-                numbers[i * per()] = static_cast<T>(kernel.real[i]);
-                if (per() == 2)
-                    numbers[2 * i + 1] = kernel.imag ? static_cast<T>(kernel.imag[i]) : T(0);
-            }
-        });
-        forward(numbers, points, pass);
+        forward(staged(kernel, points, memory.as<T>(), context), points, pass);
     }
     Spectrum<T> result(shape_.row_points());
     keep(result, pass);

@@ -10,7 +10,7 @@ namespace faltung {
 template <class T>
 class LongLine : public BlockTransform<T> {
 public:
-    Spectrum<T> spectrum(const PlacedKernel& kernel, const Context& context) const final;
+    Spectrum<T> spectrum(Feed<T>& kernel, const Context& context) const final;
     void run(const Spectrum<T>& spectrum, Feed<T>& feed, Drain<T>& drain,
              const Context& context) const final;
 
@@ -36,7 +36,7 @@ protected:
     GridShape shape_;
 
 private:
-    const T* staged(Feed<T>& feed, T* memory, const Context& context) const;
+    const T* staged(Feed<T>& feed, Index count, T* memory, const Context& context) const;
     void deliver(T* outputs, Drain<T>& drain, const Context& context) const;
 };
 

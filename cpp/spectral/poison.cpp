@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "spectral/kernel_feed.hpp"
 #include "spectral/place_kernel.hpp"
 
 namespace faltung {
@@ -210,8 +211,8 @@ void Poison<T>::classify(const KernelPlanes<T>& planes, const Context& context) 
         ArrayDrain drain(shape_, counts);
         const Workspace placed(static_cast<std::size_t>(shape_.kernel_points()) * sizeof(double));
         place_kernel(shape_, of_tap, placed.as<double>(), context);
-        transform->run(transform->spectrum({placed.as<double>(), nullptr}, context), feed, drain,
-                       context);
+        PlacedFeed<double> kernel(shape_, placed.as<double>(), nullptr);
+        transform->run(transform->spectrum(kernel, context), feed, drain, context);
         return counts;
     };
     const auto one = [](auto) { return 1.0; };

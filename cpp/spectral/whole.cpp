@@ -12,6 +12,7 @@
 #include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/block_levels.hpp"
+#include "spectral/kernel_feed.hpp"
 #include "spectral/long_tile.hpp"
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
@@ -97,34 +98,41 @@ private:
     const Spectrum<T>& prepared(const Context& context) const {
         const std::lock_guard lock(mutex_);
         if (!spectrum_) {
-            const KernelPlanes<T>& planes = kernel_->planes<T>();
-            const std::size_t bytes =
-                static_cast<std::size_t>(layout_.shape.kernel_points()) * sizeof(double);
-            const Workspace real(bytes), imag(planes.imag.empty() ? 0 : bytes);
-            const auto place = [&](const Taps<T>& plane, const Workspace& to) {
-                place_kernel(
-                    layout_.shape,
-                    [&](Index t) {
-                        return static_cast<double>(plane[static_cast<std::size_t>(t)]);
-                    },
-                    to.as<double>(), context);
-            };
-            place(planes.real, real);
-            if (!planes.imag.empty()) place(planes.imag, imag);
-            const PlacedKernel kernel{real.as<double>(),
-                                      planes.imag.empty() ? nullptr : imag.as<double>()};
             // A small kernel is transformed in float64 and rounded once. One about as large as the
             // array costs as much as the array, and is no worse off in float32 than the samples
             // are; nor may a large block be there twice.
             if (std::is_same_v<T, double> || layout_.shape.kernel_points() > large_kernel ||
                 layout_.shape.points() > large_block) {
-                spectrum_.emplace(transform_->spectrum(kernel, context));
+                spectrum_.emplace(spectrum_by(*transform_, context));
             } else {
                 const auto precise = make_block_transform<double>(layout_.shape, table_, engine_);
-                spectrum_.emplace(transform_->rounded(precise->spectrum(kernel, context), context));
+                spectrum_.emplace(transform_->rounded(spectrum_by(*precise, context), context));
             }
         }
         return *spectrum_;
+    }
+
+    template <class E>
+    Spectrum<E> spectrum_by(const BlockTransform<E>& transform, const Context& context) const {
+        const GridShape& shape = layout_.shape;
+        if (!folds(shape)) {
+            KernelFeed<E, T> feed(shape, kernel_->stored<T>());
+            return transform.spectrum(feed, context);
+        }
+        const KernelPlanes<T>& planes = kernel_->planes<T>();
+        const std::size_t bytes = static_cast<std::size_t>(shape.kernel_points()) * sizeof(double);
+        const Workspace real(bytes), imag(planes.imag.empty() ? 0 : bytes);
+        const auto place = [&](const Taps<T>& plane, const Workspace& to) {
+            place_kernel(
+                shape,
+                [&](Index t) { return static_cast<double>(plane[static_cast<std::size_t>(t)]); },
+                to.as<double>(), context);
+        };
+        place(planes.real, real);
+        if (!planes.imag.empty()) place(planes.imag, imag);
+        PlacedFeed<E> feed(shape, real.as<double>(),
+                           planes.imag.empty() ? nullptr : imag.as<double>());
+        return transform.spectrum(feed, context);
     }
 
     /// The levels of a block whose samples span too much for one transform; else none.

@@ -6,7 +6,6 @@
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/box_tuples.hpp"
-#include "spectral/kernel_feed.hpp"
 #include "spectral/roots.hpp"
 
 namespace faltung {
@@ -284,12 +283,13 @@ void WholeTile<T>::for_row_groups(const Pass& pass, Body&& body) const {
 }
 
 template <class T>
-Spectrum<T> WholeTile<T>::spectrum(const PlacedKernel& kernel, const Context& context) const {
+Spectrum<T> WholeTile<T>::spectrum(Feed<T>& feed, const Context& context) const {
     const Pass pass(*this, context);
-    KernelFeed<T> feed(shape_, kernel);
     Extents have(shape_.columns.size(), 0);
+    Index stride = 0;
+    const bool in_place = feed.plane_in_place(have.data(), stride) != nullptr;
     for (int a = 0; a < have.size(); ++a) have[a] = shape_.columns[a].kernel_points();
-    forward(feed, have, shape_.span.kernel_points(), false, pass);
+    forward(feed, have, shape_.span.kernel_points(), in_place, pass);
 
     const Index width = frame_.plan().width, there = panels_of(shape_.span.kernel_points());
     Spectrum<T> result(frame_.spectrum_places());
