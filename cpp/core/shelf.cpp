@@ -38,20 +38,42 @@ Shelf::Block Shelf::take(std::size_t bytes) {
 }
 
 void Shelf::put(Block block) {
-    if (block.bytes > terms_.most_kept) return release_aligned(block.data);
     std::vector<Block> leaving;
     {
         const std::lock_guard lock(mutex_);
+        if (holds_ == 0 && block.bytes > terms_.most_kept) return release_aligned(block.data);
         blocks_.push_back({block, false});
         kept_ += block.bytes;
         if (terms_.reclaimable) leaving = offer_old_ones();
-        while (kept_ > terms_.most_kept) {
-            leaving.push_back(blocks_.front().block);
-            kept_ -= blocks_.front().block.bytes;
-            blocks_.erase(blocks_.begin());
-        }
+        if (holds_ == 0) drop_beyond_most(leaving);
     }
     for (const Block& old : leaving) release_aligned(old.data);
+}
+
+void Shelf::hold() {
+    const std::lock_guard lock(mutex_);
+    ++holds_;
+}
+
+void Shelf::release() {
+    std::vector<Block> leaving;
+    {
+        const std::lock_guard lock(mutex_);
+        if (--holds_ == 0) drop_beyond_most(leaving);
+    }
+    for (const Block& old : leaving) release_aligned(old.data);
+}
+
+/// The largest first where one alone is too much, then the oldest.
+void Shelf::drop_beyond_most(std::vector<Block>& leaving) {
+    const auto drop = [&](std::size_t i) {
+        leaving.push_back(blocks_[i].block);
+        kept_ -= blocks_[i].block.bytes;
+        blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(i));
+    };
+    for (std::size_t i = blocks_.size(); i-- > 0;)
+        if (blocks_[i].block.bytes > terms_.most_kept) drop(i);
+    while (kept_ > terms_.most_kept) drop(0);
 }
 
 /// Answers those that the system does not take as an offer.

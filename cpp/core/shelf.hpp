@@ -38,6 +38,11 @@ public:
 
     void clear();
 
+    /// Until as many release()s, whatever is put stays, so that steps of one call can hand blocks
+    /// to each other that are too large to be kept between calls.
+    void hold();
+    void release();
+
 private:
     struct Kept {
         Block block;
@@ -45,11 +50,13 @@ private:
     };
 
     std::vector<Block> offer_old_ones();
+    void drop_beyond_most(std::vector<Block>& leaving);
 
     const Terms terms_;
     std::mutex mutex_;
     std::vector<Kept> blocks_;  // oldest first
     std::size_t kept_ = 0;
+    int holds_ = 0;
 };
 
 }  // namespace faltung

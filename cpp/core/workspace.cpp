@@ -35,6 +35,9 @@ Workspace::~Workspace() {
 Workspace::Workspace(Workspace&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
+KeptWorkspaces::KeptWorkspaces() { shelf().hold(); }
+KeptWorkspaces::~KeptWorkspaces() { shelf().release(); }
+
 void trim_workspaces() { shelf().clear(); }
 
 }  // namespace faltung

@@ -29,6 +29,16 @@ private:
     std::size_t bytes_ = 0;
 };
 
+/// While it lives, blocks of any size that are given back stay for the next borrower: the steps of
+/// one call.
+class KeptWorkspaces {
+public:
+    KeptWorkspaces();
+    ~KeptWorkspaces();
+    KeptWorkspaces(const KeptWorkspaces&) = delete;
+    KeptWorkspaces& operator=(const KeptWorkspaces&) = delete;
+};
+
 /// Gives every kept block back to the system.
 void trim_workspaces();
 

@@ -68,6 +68,7 @@ private:
                 levels.push_back(levels_of(block, x, context));
                 if (too_many(levels.back())) return false;
             }
+            const KeptWorkspaces kept;  // the kernel's block is the first one's of the array
             const Spectrum<T>& spectrum = prepared(context);
             for (Index block = 0; block < layout_.blocks; ++block)
                 run_block(block, levels[static_cast<std::size_t>(block)], spectrum, x, out,
