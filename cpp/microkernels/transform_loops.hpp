@@ -106,6 +106,13 @@ FALTUNG_INLINE void convolve_panel(T* data, Size stride, const Steps<T>& s, cons
         convolve_from<same, 0>(data, stride, s, spectrum);
 }
 
+/// `inner` panels whose elements alternate, all with one spectrum.
+template <class T>
+FALTUNG_INLINE void convolve_each(T* data, Size inner, const Steps<T>& s, const T* spectrum) {
+    for (Size i = 0; i < inner; ++i)
+        convolve_panel<false>(data + i * element<T>, inner * element<T>, s, spectrum);
+}
+
 template <class T>
 void forward(T* data, Size stride, Size count, Size distance, const TransformLength& length,
              const T* twiddles) {
@@ -240,17 +247,17 @@ FALTUNG_INLINE void fetch(const Ahead& ahead, Size begin, Size end) {
 
 template <class T>
 void convolve_rows(T* tile, const TileLayout& layout, Size rows, Size panels_there, PanelRange back,
-                   const TransformLength& length, const T* twiddles, const T* spectrum,
+                   const TransformLength& length, Size inner, const T* twiddles, const T* spectrum,
                    const T* twist, T* buffer, const Ahead& ahead) {
     const Steps<T> steps(length, twiddles);
     const Size panel = length.n * element<T>;
     for (Size y = 0; y < rows; y += lanes<T>) {
         T* group = tile + y * element<T>;
-        rows_to_panel(group, layout, panels_there, length.n, buffer, twist);
+        rows_to_panel(group, layout, panels_there, length.n * inner, buffer, twist);
         fetch(ahead, y, y + lanes<T> / 2);
-        convolve_panel<false>(buffer, element<T>, steps, spectrum);
+        convolve_each(buffer, inner, steps, spectrum);
         fetch(ahead, y + lanes<T> / 2, y + lanes<T>);
-        panel_to_rows(buffer, length.n, group, layout, back, twist);
+        panel_to_rows(buffer, length.n * inner, group, layout, back, twist);
         spectrum += panel;
         if (twist) twist += twist_numbers<T>(layout);
     }
@@ -270,13 +277,13 @@ void forward_rows(const T* tile, const TileLayout& layout, Size rows, Size panel
 
 template <class T>
 void convolve_pairs(T* tile, const TileLayout& layout, const Size* places, Size rows,
-                    Size panels_there, PanelRange back, const TransformLength& length,
+                    Size panels_there, PanelRange back, const TransformLength& length, Size inner,
                     const T* twiddles, const T* spectrum, T* buffer) {
     const Steps<T> steps(length, twiddles);
     for (Size y = 0; y < rows; y += lanes<T>, places += 2 * lanes<T>) {
-        pairs_to_panel(tile, layout, places, panels_there, length.n, buffer);
-        convolve_panel<false>(buffer, element<T>, steps, spectrum);
-        panel_to_pairs(buffer, length.n, tile, layout, places, back);
+        pairs_to_panel(tile, layout, places, panels_there, length.n * inner, buffer);
+        convolve_each(buffer, inner, steps, spectrum);
+        panel_to_pairs(buffer, length.n * inner, tile, layout, places, back);
         spectrum += length.n * element<T>;
     }
 }

@@ -89,11 +89,12 @@ struct TransformTable {
     /// `twist` (or null) multiplies what goes in, and its conjugate what comes out: a long line
     /// that was folded into a tile. Of each `lanes` rows it holds vectors with a number per row:
     /// `lanes` fine ones, then a coarse one per panel; element e has fine[e % lanes] * coarse[e /
-    /// lanes]. Fetches `ahead`.
+    /// lanes]. Fetches `ahead`. A row may be `inner` (else 1) rows, number by number in turn: each
+    /// is convolved, and `buffer` so much larger.
     void (*convolve_rows)(T* tile, const TileLayout& layout, std::ptrdiff_t rows,
                           std::ptrdiff_t panels_there, PanelRange back,
-                          const TransformLength& length, const T* twiddles, const T* spectrum,
-                          const T* twist, T* buffer, const Ahead& ahead);
+                          const TransformLength& length, std::ptrdiff_t inner, const T* twiddles,
+                          const T* spectrum, const T* twist, T* buffer, const Ahead& ahead);
     /// Transforms along the rows; leaves 2 * n * rows numbers in `out`, one transposed panel per
     /// `lanes` rows.
     void (*forward_rows)(const T* tile, const TileLayout& layout, std::ptrdiff_t rows,
@@ -142,8 +143,8 @@ struct TransformTable {
     /// What comes out is doubled forward.
     void (*convolve_pairs)(T* tile, const TileLayout& layout, const std::ptrdiff_t* places,
                            std::ptrdiff_t rows, std::ptrdiff_t panels_there, PanelRange back,
-                           const TransformLength& length, const T* twiddles, const T* spectrum,
-                           T* buffer);
+                           const TransformLength& length, std::ptrdiff_t inner, const T* twiddles,
+                           const T* spectrum, T* buffer);
     void (*forward_pairs)(const T* tile, const TileLayout& layout, const std::ptrdiff_t* places,
                           std::ptrdiff_t rows, std::ptrdiff_t panels_there,
                           const TransformLength& length, const T* twiddles, T* out);

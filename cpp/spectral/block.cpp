@@ -56,7 +56,7 @@ bool GridShape::is_long() const {
 }
 
 double GridShape::points() const {
-    double total = static_cast<double>(row_points());
+    double total = static_cast<double>(row_points() * inner);
     for (const Span& axis : columns) total *= static_cast<double>(axis.length);
     return upright ? total / 2 : total;
 }

@@ -37,6 +37,9 @@ struct GridShape {
     bool upright = false;
     /// Or rather, that axis being periodic: its columns are real and come in pairs.
     bool paired = false;
+    /// Samples per position of the row, each convolved by itself with the same spectrum; made of
+    /// WholeTile's transforms alone, which then makes no spectra.
+    Index inner = 1;
 
     Index row_points() const;   // complex numbers in a transformed row
     Index numbers_in() const;   // that one line of samples holds

@@ -1,5 +1,6 @@
 #include "spectral/survey.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "parallel/parallel_for.hpp"
@@ -63,6 +64,17 @@ bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& f
     return false;
 }
 
+/// One of the samples that each of `positions` holds, `per` numbers each.
+template <class T>
+const T* sample_of(const T* line, Index which, Index inner, Index positions, Index per, T* to) {
+    line += which * per;
+    if (per == 1)
+        for (Index i = 0; i < positions; ++i) to[i] = line[i * inner];
+    else
+        for (Index i = 0; i < positions; ++i) std::copy_n(line + i * inner * per, per, to + i * per);
+    return to;
+}
+
 }  // namespace
 
 Index surroundings(const GridShape& shape) {
@@ -80,30 +92,43 @@ bool spans_too_much(const GridShape& shape, Index numbers, Feed<T>& feed,
 
     const Index have = shape.span.have, per = shape.row == Row::real ? 1 : 2;
     if (have == 0) return false;
+    const Index inner = shape.inner;
     const Index piece = std::min(have, task_samples), pieces = (have + piece - 1) / piece;
-    const Index group = std::max<Index>(1, task_samples / piece);
+    const Index group = std::max<Index>(1, task_samples / (piece * inner));
     const Index items = lines * pieces, place = std::min(place_in(shape), have * per);
-    std::vector<Squares> seen(static_cast<std::size_t>((items + group - 1) / group));
-    parallel_for(static_cast<Index>(seen.size()), context, [&](Index task, int) {
-        Squares& mine = seen[static_cast<std::size_t>(task)];
-        std::vector<T> space(static_cast<std::size_t>(piece * per));
+    const Index tasks = (items + group - 1) / group;
+    std::vector<Squares> seen(static_cast<std::size_t>(tasks * inner));
+    parallel_for(tasks, context, [&](Index task, int) {
+        std::vector<T> space(static_cast<std::size_t>(piece * per * inner)), apart;
+        if (inner > 1) apart.resize(static_cast<std::size_t>(piece * per));
         for (Index item = task * group; item < std::min(items, (task + 1) * group); ++item) {
             const Index begin = item % pieces * piece, end = std::min(have, begin + piece);
-            const T* from =
+            const T* const line =
                 feed.line(line_at(shape, item / pieces).data(), begin, end, space.data());
             const Index count = (end - begin) * per;
-            for (Index i = 0; i < count; i += place)
-                mine.add(static_cast<double>(loops.squares(from + i, std::min(place, count - i))),
-                         i + place <= count);
+            for (Index s = 0; s < inner; ++s) {
+                const T* const from =
+                    inner > 1 ? sample_of(line, s, inner, end - begin, per, apart.data()) : line;
+                Squares& mine = seen[static_cast<std::size_t>(task * inner + s)];
+                for (Index i = 0; i < count; i += place)
+                    mine.add(
+                        static_cast<double>(loops.squares(from + i, std::min(place, count - i))),
+                        i + place <= count);
+            }
         }
     });
-    Squares all;
-    for (const Squares& part : seen) {  // in order, whoever found them
-        all.total += part.total;
-        all.least = std::min(all.least, part.least);
+    for (Index s = 0; s < inner; ++s) {
+        Squares all;
+        for (Index task = 0; task < tasks; ++task) {  // in order, whoever found them
+            const Squares& part = seen[static_cast<std::size_t>(task * inner + s)];
+            all.total += part.total;
+            all.least = std::min(all.least, part.least);
+        }
+        if (too_much(all.total, static_cast<double>(lines * have * per), all.least,
+                     static_cast<double>(place)))
+            return true;
     }
-    return too_much(all.total, static_cast<double>(lines * have * per), all.least,
-                    static_cast<double>(place));
+    return false;
 }
 
 template bool spans_too_much(const GridShape&, Index, Feed<float>&,

@@ -66,11 +66,11 @@ TileFrame<T>::TileFrame(const TilePlan& plan, const microkernels::TransformTable
     // Panels a little more than a round number apart, slabs an odd number of cache lines: no two
     // neighbours compete for the same sets.
     constexpr Index in_line = line_bytes / static_cast<Index>(sizeof(T));
-    layout_.panels = (plan.width + panel_columns() - 1) / panel_columns();
+    layout_.panels = (plan.width * plan.inner + panel_columns() - 1) / panel_columns();
     layout_.panel = height_ * element() + (height_ >= 64 ? 18 * in_line : 0);
     slab_stride_ = layout_.panels * layout_.panel;
     if (slabs_ > 1) slab_stride_ += (slab_stride_ / in_line) % 2 == 0 ? in_line : 0;
-    panels_back_ = (plan.width_valid + panel_columns() - 1) / panel_columns();
+    panels_back_ = (plan.width_valid * plan.inner + panel_columns() - 1) / panel_columns();
 
     if (plan.columns) return;
     rows_.length = find_length(table, plan.width);
@@ -181,10 +181,10 @@ void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
                                  const microkernels::Ahead& ahead) const {
     if (plan_.paired)
         return table_.convolve_pairs(slab, layout_, pairs_.data() + 2 * begin, end - begin, there,
-                                     back, *rows_.length, rows_.factors.data(),
+                                     back, *rows_.length, plan_.inner, rows_.factors.data(),
                                      spectrum + 2 * begin * plan_.width, buffer);
     table_.convolve_rows(slab + begin * element(), layout_, end - begin, there, back, *rows_.length,
-                         rows_.factors.data(), spectrum + 2 * begin * plan_.width, twist_of(begin),
+                         plan_.inner, rows_.factors.data(), spectrum + 2 * begin * plan_.width, twist_of(begin),
                          buffer, ahead);
 }
 

@@ -25,6 +25,7 @@ struct TilePlan {
     std::vector<Index> column_lengths;  // slabs' axes first, y last
     std::vector<Index> column_valid;
     Index width = 0;  // of x
+    Index inner = 1;  // rows in each row, number by number in turn, when it is convolved
     Index width_valid = 0;
 };
 
@@ -48,7 +49,7 @@ public:
         return static_cast<std::size_t>(slab_stride_ * slabs_ + spare);
     }
     std::size_t buffer_numbers() const {
-        return static_cast<std::size_t>(2 * lanes() * plan_.width + spare);
+        return static_cast<std::size_t>(2 * lanes() * plan_.width * plan_.inner + spare);
     }
     /// Places of the spectrum: [slab][y][x], or [slab][y] for columns; [pair][x] of paired ones.
     Index spectrum_places() const {

@@ -38,15 +38,18 @@ public:
           table_(table),
           engine_(engine),
           layout_(lay_out(problem, table, engine, memory)),
-          transform_(make_block_transform<T>(layout_.shape, table, engine)) {}
+          transform_(make_block_transform<T>(layout_.shape, table, engine)),
+          together_(all_lanes_together(memory)) {}
 
     void run(const ArrayView& x, const ArrayView& out, const Context& context) const override {
         if (layout_.blocks == 0) return;
+        if (together_ && transformed_together(x, out, context)) return;
         if (!transformed(x, out, context)) tiles()->run(x, out, context);
     }
 
     std::size_t workspace_bytes() const override {
-        return transform_->block_bytes() + transform_->worker_bytes();
+        const BlockTransform<T>& larger = together_ ? *together_ : *transform_;
+        return larger.block_bytes() + larger.worker_bytes();
     }
 
 private:
@@ -54,6 +57,70 @@ private:
     class BlockDrain;
 
     using Levels = std::vector<MagnitudeLevel<T>>;
+
+    /// A transform for all lanes of a block at once, where they fit into memory and caches: lanes
+    /// that lie side by side are not sorted apart then.
+    std::unique_ptr<const BlockTransform<T>> all_lanes_together(double memory) const {
+        constexpr double most_row_bytes = 2 << 20;  // of a group of rows
+        const Index inner = problem_.inner;
+        GridShape shape = layout_.shape;
+        if (inner == 1 || shape.row == Row::flat || engine_ != TransformEngine::own) return nullptr;
+        for (int a = 0; a < problem_.axes.size(); ++a) {
+            const Axis& axis = problem_.axes[a];
+            if (axis.k > 1 && (axis.step > 1 || layout_.hop[a] < axis.out)) return nullptr;
+        }
+        for (const Span& axis : shape.columns)
+            if (axis.out > axis.length) return nullptr;
+        if (shape.span.step > 1 || shape.span.out > shape.span.length) return nullptr;
+        // of all lanes, and of the kernel
+        const double points = shape.points() * static_cast<double>(inner + 1);
+        if (points * 2 * sizeof(T) > memory) return nullptr;
+        shape.inner = inner;
+        const TilePlan plan = plan_whole_tile(shape, table_);
+        const double row = static_cast<double>(plan.width * inner * transforms_of<T>(table_).lanes);
+        if (!plan.good || row * 2 * sizeof(T) > most_row_bytes) return nullptr;
+        return std::make_unique<WholeTile<T>>(shape, plan, table_);
+    }
+
+    /// False where the results do not stand: some lane is not finite, or spans too much, or they
+    /// cannot be written where they belong.
+    bool transformed_together(const ArrayView& x, const ArrayView& out,
+                              const Context& context) const {
+        const Index blocks = layout_.blocks / layout_.lanes;
+        const auto spans = [&](Index block, const Context& mine) {
+            if (problem_.sample_bound > 0 || !reaches_further()) return false;
+            BlockFeed feed(*this, block, x, nullptr);
+            const GridShape inside = feed.keep_inside();
+            return spans_too_much(inside, 0, feed, loops_of<T>(table_), mine) ||
+                   feed.immoderate();
+        };
+        const auto run_one = [&](Index block, const Spectrum<T>& spectrum, const Context& mine) {
+            Poison<T> none(layout_.shape, table_);
+            BlockFeed feed(*this, block, x, nullptr);
+            BlockDrain drain(*this, block, out, none, true);
+            const Extents first(layout_.shape.columns.size(), 0);
+            Index stride = 0;
+            if (!drain.plane_in_place(first.data(), stride)) return false;
+            together_->run(spectrum, feed, drain, mine);
+            return !feed.immoderate();
+        };
+        if (blocks >= std::max(2, context.workers) &&
+            together_->block_bytes() + together_->worker_bytes() <= small_block) {
+            const Spectrum<T>& spectrum = prepared(context);
+            std::atomic<bool> good{true};
+            parallel_for(blocks, context, [&](Index block, int) {
+                if (good && (spans(block, Context{}) || !run_one(block, spectrum, Context{})))
+                    good = false;
+            });
+            return good;
+        }
+        for (Index block = 0; block < blocks; ++block)
+            if (spans(block, context)) return false;
+        const Spectrum<T>& spectrum = prepared(context);
+        for (Index block = 0; block < blocks; ++block)
+            if (!run_one(block, spectrum, context)) return false;
+        return true;
+    }
 
     /// False where the results do not stand, because some block has more levels than tiles are
     /// worth.
@@ -140,7 +207,7 @@ private:
     Levels levels_of(Index block, const ArrayView& x, const Context& context) const {
         if (problem_.sample_bound > 0 || !reaches_further()) return {};  // integers are rounded
         Poison<T> unused(layout_.shape, table_);
-        BlockFeed feed(*this, block, x, unused);
+        BlockFeed feed(*this, block, x, &unused);
         const GridShape inside = feed.keep_inside();
         if (!spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context)) return {};
         return BlockLevels<T>(inside, problem_.complex_samples).of(feed, feed.numbers(), context);
@@ -149,7 +216,7 @@ private:
     void run_block(Index block, Levels levels, const Spectrum<T>& spectrum, const ArrayView& x,
                    const ArrayView& out, const Context& context) const {
         Poison<T> poison(layout_.shape, table_);
-        BlockFeed feed(*this, block, x, poison);
+        BlockFeed feed(*this, block, x, &poison);
         BlockDrain drain(*this, block, out, poison);
         const BlockLevels<T> by_level(layout_.shape, problem_.complex_samples);
         if (levels.empty()) {
@@ -195,7 +262,7 @@ private:
     const microkernels::Table& table_;
     TransformEngine engine_;
     Layout layout_;
-    std::unique_ptr<const BlockTransform<T>> transform_;
+    std::unique_ptr<const BlockTransform<T>> transform_, together_;
     mutable std::mutex mutex_;
     mutable std::optional<Spectrum<T>> spectrum_;
     mutable std::unique_ptr<Executor> tiles_;
@@ -204,11 +271,15 @@ private:
 template <class T>
 class Whole<T>::BlockFeed final : public Feed<T> {
 public:
-    BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>& poison)
+    /// Without `poison`, of all lanes together.
+    BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>* poison)
         : whole_(whole),
-          place_(whole.layout_.place_of(block, whole.problem_)),
-          reader_(whole.lane_problem(), whole.lane_view(x, place_.lane), whole.table_),
+          place_(whole.layout_.place_of(poison ? block : block * whole.layout_.lanes,
+                                        whole.problem_)),
+          reader_(poison ? whole.lane_problem() : whole.problem_,
+                  whole.lane_view(x, place_.lane), whole.table_),
           poison_(poison),
+          inner_(poison ? 1 : whole.problem_.inner),
           origin_(place_.output) {
         const PerAxis<Axis>& axes = whole.problem_.axes;
         const Layout& layout = whole.layout_;
@@ -226,13 +297,16 @@ public:
         if (layout.shape.row == Row::flat) {
             count = piece(where.begin(), numbers);
         } else {
-            count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2);
+            count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2) * inner_;
             const Index from = origin_.back() + begin, to = origin_.back() + end;
             const T* here = reader_.in_place(where.begin(), from, to);
             if (here && loops_of<T>(whole_.table_).moderate(here, count)) return here;
             reader_.read(where.begin(), from, to, numbers);
         }
-        poison_.scrub(at, begin, numbers, count);
+        if (poison_)
+            poison_->scrub(at, begin, numbers, count);
+        else if (!loops_of<T>(whole_.table_).moderate(numbers, count))
+            immoderate_ = true;
         return numbers;
     }
 
@@ -240,6 +314,7 @@ public:
     /// Answers what the block looks like then.
     GridShape keep_inside() {
         GridShape shape = whole_.layout_.shape;
+        shape.inner = inner_;
         if (whole_.problem_.boundary != Boundary::zero) return shape;
         const auto clip = [&](int axis, Span& span) {
             Index& begin = origin_[axis];
@@ -262,7 +337,10 @@ public:
         return layout.shape.row == Row::flat ? (end - begin) * whole_.problem_.lanes() : 0;
     }
 
-    void restart() override { poison_.forget(); }
+    void restart() override { poison_->forget(); }
+
+    /// Of all lanes together: whether some number was not finite, or too large.
+    bool immoderate() const { return immoderate_; }
 
     const T* in_place() override { return row_in_place(origin_); }
 
@@ -316,17 +394,21 @@ private:
     const Whole& whole_;
     Layout::Place place_;
     LineReader<T> reader_;
-    Poison<T>& poison_;
+    Poison<T>* poison_;
+    Index inner_;
+    std::atomic<bool> immoderate_{false};
     Extents origin_;  // of the block's samples
 };
 
 template <class T>
 class Whole<T>::BlockDrain final : public Drain<T> {
 public:
-    BlockDrain(const Whole& whole, Index block, const ArrayView& out, Poison<T>& poison)
+    BlockDrain(const Whole& whole, Index block, const ArrayView& out, Poison<T>& poison,
+               bool together = false)
         : whole_(whole),
-          place_(whole.layout_.place_of(block, whole.problem_)),
-          writer_(whole.lane_problem(), whole.lane_view(out, place_.lane), whole.table_),
+          place_(whole.layout_.place_of(together ? block * whole.layout_.lanes : block,
+                                        whole.problem_)),
+          writer_(together ? whole.problem_ : whole.lane_problem(), whole.lane_view(out, place_.lane), whole.table_),
           poison_(poison) {}
 
     void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }

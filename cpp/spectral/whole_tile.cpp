@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
 
 #include "core/error.hpp"
 #include "parallel/parallel_for.hpp"
@@ -48,6 +49,7 @@ TilePlan plan_whole_tile(const GridShape& shape, const microkernels::Table& tabl
     plan.column_valid = plan.column_lengths;
     plan.width = plan.width_valid = shape.span.length;
     plan.paired = shape.paired;
+    plan.inner = shape.inner;
     plan.good = serves(plan.width, false);
     return plan;
 }
@@ -58,7 +60,7 @@ struct WholeTile<T>::Piece {
     Index slab;
     T* data;                // of its first panel
     Index first, panels;    // which they are
-    Index column, columns;  // positions along the row
+    Index column, columns;  // samples along the row
     T *a, *b;               // scratch for a row of them each
     microkernels::TileLayout layout;
 };
@@ -105,10 +107,18 @@ Index WholeTile<T>::slab_block(int axis) const {
     return std::clamp<Index>(static_cast<Index>(gathered_bytes / row), 1, rows_at_once);
 }
 
+/// A row of a piece, and of the positions that it cuts through.
+template <class T>
+Index WholeTile<T>::scratch_row() const {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    const Index cut = 2 * shape_.inner * per();
+    return 2 * most_panels * frame_.lanes() + (cut + line - 1) / line * line;
+}
+
 template <class T>
 std::size_t WholeTile<T>::worker_bytes() const {
-    std::size_t numbers = std::max(frame_.buffer_numbers(),
-                                   static_cast<std::size_t>(4 * most_panels * frame_.lanes()));
+    std::size_t numbers =
+        std::max(frame_.buffer_numbers(), static_cast<std::size_t>(2 * scratch_row()));
     for (int a = 0; a < slab_axes(); ++a)
         numbers = std::max(numbers, static_cast<std::size_t>(shape_.columns[a].length *
                                                              slab_block(a) * frame_.element()));
@@ -117,7 +127,7 @@ std::size_t WholeTile<T>::worker_bytes() const {
 
 template <class T>
 microkernels::PanelRange WholeTile<T>::panels_back() const {
-    return {shape_.span.wanted_begin() / frame_.panel_columns(),
+    return {row_samples(shape_.span.wanted_begin()) / frame_.panel_columns(),
             panels_of(shape_.span.wanted_end())};
 }
 
@@ -143,7 +153,7 @@ void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, cons
                                       first * columns,
                                       count * columns,
                                       scratch,
-                                      scratch + 2 * most_panels * lanes,
+                                      scratch + scratch_row(),
                                       {frame_.layout().panel, count}});
         }
     });
@@ -169,7 +179,8 @@ bool WholeTile<T>::put_rows(const Piece& piece, Index y, Index rows, const T* a,
 template <class T>
 bool WholeTile<T>::gather(const Source& source, const Piece& piece) const {
     const Index height = frame_.height();
-    const Index begin = piece.column, end = std::min(piece.column + piece.columns, source.row_have);
+    const Index begin = piece.column,
+                end = std::min(piece.column + piece.columns, row_samples(source.row_have));
     if (source.plane && end - begin == piece.columns) {
         const Index low = std::min(source.have, height), high = source.have - low;
         const T* const from = source.plane + begin * per();
@@ -180,11 +191,17 @@ bool WholeTile<T>::gather(const Source& source, const Piece& piece) const {
         return put_rows(piece, low, height - low, nullptr, nullptr, 0) && moderate;
     }
     Extents at = source.at;
+    const Index inner = shape_.inner;
+    const auto from_line = [&](const Extents& where, T* numbers) {
+        const Index first = begin / inner, last = (end + inner - 1) / inner;
+        return source.feed.line(where.data(), first, last, numbers) +
+               (begin - row_samples(first)) * per();
+    };
     const auto row = [&](Index y, T* numbers) -> const T* {
         if (y >= source.have) return nullptr;
         at[at.size() - 1] = y;
         const T* found = source.plane ? source.plane + y * source.stride + begin * per()
-                                      : source.feed.line(at.data(), begin, end, numbers);
+                                      : from_line(at, numbers);
         if (end - begin == piece.columns) return found;
         if (found != numbers) std::copy_n(found, (end - begin) * per(), numbers);
         std::fill(numbers + (end - begin) * per(), numbers + piece.columns * per(), T(0));
@@ -400,6 +417,7 @@ struct WholeTile<T>::Run {
 template <class T>
 void WholeTile<T>::scatter(Drain<T>& drain, const Extents& slab_at, const Piece& piece) const {
     if (scatter_in_place(drain, slab_at, piece)) return;
+    if (shape_.inner > 1) throw std::logic_error("results of several samples stand in place");
     const Span &row = shape_.span, &column = upright();
     std::vector<Run> runs;
     const auto inside = [&](Index j) {
@@ -453,7 +471,12 @@ bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
     T* const plane = drain.plane_in_place(at.data(), stride);
     if (!plane) return false;
 
-    const Index height = frame_.height(), columns = frame_.panel_columns();
+    const Index height = frame_.height(), columns = frame_.panel_columns(), inner = shape_.inner;
+    const Index length = row_samples(row.length);
+    const auto sample_at = [&](Index x) {
+        const Index j = row.output_at(x / inner);
+        return j < 0 ? j : row_samples(j) + x % inner;
+    };
     // rows that hold outputs, of a folded block in both halves or in one of them
     const auto high_of = [&](Index y) { return folded() ? column.output_at(y + height) : -1; };
     const auto follows = [](Index first, Index run, Index next) {
@@ -469,12 +492,12 @@ bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
             return at_row < 0 ? nullptr : plane + at_row * stride + at_column * per();
         };
         for (Index p = 0; (low >= 0 || high >= 0) && p < piece.panels;) {
-            const Index x = piece.column + p * columns, first = row.output_at(x);
-            // output `first + run` and those behind it, of a whole panel
+            const Index x = piece.column + p * columns, first = sample_at(x);
+            // sample `first + run` and those behind it, of a whole panel
             const auto whole = [&](Index run) {
                 const Index begin = x + run, last = begin + columns - 1;
-                return last < row.length && first >= 0 && row.output_at(begin) == first + run &&
-                       row.output_at(last) == first + run + columns - 1;
+                return last < length && first >= 0 && sample_at(begin) == first + run &&
+                       sample_at(last) == first + run + columns - 1;
             };
             Index count = 0;
             while (p + count < piece.panels && whole(count * columns)) ++count;
@@ -487,8 +510,8 @@ bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
                 T *const a = line(low < 0 ? low : low + r, 0),
                   *const b = line(high < 0 ? high : high + r, 0);
                 take_rows(piece, p, 1, y + r, 1, a ? piece.a : nullptr, b ? piece.b : nullptr, 0);
-                for (Index i = 0; i < columns && x + i < row.length; ++i) {
-                    const Index j = row.output_at(x + i);
+                for (Index i = 0; i < columns && x + i < length; ++i) {
+                    const Index j = sample_at(x + i);
                     if (j < 0) continue;
                     if (a) std::copy_n(piece.a + i * per(), per(), a + j * per());
                     if (b) b[j] = piece.b[i];

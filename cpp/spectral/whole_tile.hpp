@@ -34,10 +34,12 @@ private:
     bool real() const { return shape_.row == Row::real; }
     bool folded() const { return real() && !shape_.paired; }
     Index per() const { return real() ? 1 : 2; }  // numbers per sample
+    Index row_samples(Index positions) const { return positions * shape_.inner; }
+    Index scratch_row() const;  // numbers
     const Span& upright() const { return shape_.columns.back(); }
     int slab_axes() const { return shape_.columns.size() - 1; }
     Index panels_of(Index positions) const {
-        return (positions + frame_.panel_columns() - 1) / frame_.panel_columns();
+        return (row_samples(positions) + frame_.panel_columns() - 1) / frame_.panel_columns();
     }
     microkernels::PanelRange panels_back() const;
     T* tile(const Pass& pass) const { return reinterpret_cast<T*>(pass.block); }
