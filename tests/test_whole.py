@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bounds import assert_answer
 from cases import Case, operands, truth
+from script import output_of
 
 import faltung
 
@@ -141,6 +142,149 @@ def test_wrapped_lengths_that_arrays_often_have(level, dtype, n):
         expected += k[place] * np.roll(x.astype(expected.dtype), shift, (0, 1))
     tolerance = 4e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(actual, expected, atol=tolerance)
+
+
+WRAPPED = [
+    ((48, 64), (48, 64)),
+    ((48, 40), (5, 3)),  # an odd number of panels
+    ((100, 60), (99, 61)),  # rows of one frequency that fill no register; a row that is padded
+    ((32, 47), (9, 9)),
+    ((12, 16, 20), (12, 16, 20)),  # opposite frequencies in different slabs
+    ((2, 24, 3, 48), (7, 9)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("shape", "kernel"), WRAPPED, ids=str)
+def test_periodic_columns_in_pairs(level, dtype, shape, kernel):
+    """Of real arrays: no column is padded, whatever is read, whatever is finite."""
+    rng = np.random.default_rng(7)
+    axes = (1, 3) if len(shape) == 4 else None
+    x = rng.standard_normal(shape).astype(dtype)
+    k = rng.standard_normal(kernel).astype(dtype)
+    tolerance = 3e-5 if dtype == "float32" else 1e-12
+    for mode in ("same", "full"):
+        for stride in (1, 3):
+            options = {"axes": axes, "boundary": "wrap", "stride": stride}
+            expected = faltung.convolve(x, k, mode, "direct", **options)
+            actual = faltung.convolve(x, k, mode, "fft", **options)
+            np.testing.assert_allclose(actual, expected, atol=tolerance * np.abs(expected).max())
+    x.flat[x.size // 3], x.flat[7] = np.nan, np.inf
+    expected = faltung.convolve(x, k, "same", "direct", axes=axes, boundary="wrap")
+    actual = faltung.convolve(x, k, "same", "fft", axes=axes, boundary="wrap")
+    there = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~there], expected[~there])
+    if there.any():
+        largest = np.abs(expected[there]).max()
+        np.testing.assert_allclose(actual[there], expected[there], atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_periodic_columns_take_no_more_memory_than_the_array(dtype):
+    x = np.ones((1000, 1200), dtype)
+    plan = faltung.plan(x, x.shape, "same", "fft", boundary="wrap", x_dtype=dtype)
+    assert plan.workspace_bytes < 1.3 * x.nbytes  # twice as much were they padded
+
+
+CHANNELS = [
+    Case((37, 41, 3), (9, 12), (0, 1)),
+    Case((60, 70, 4), (31, 20), (0, 1)),
+    Case((48, 64, 2), (5, 50), (0, 1)),
+    Case((2, 40, 30, 5), (17, 9), (1, 2)),  # a batch of them
+    Case((12, 9, 21, 3), (5, 9, 6), (0, 1, 2)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "uint8"])
+@pytest.mark.parametrize("boundary", ["zero", "mirror", "wrap"])
+def test_channels_together(level, dtype, boundary):
+    """Channels that lie side by side are transformed at once, converted or as they stand."""
+    dtype = np.dtype(dtype)
+    taps = dtype if dtype.kind == "f" else np.dtype("float32")
+    for case in CHANNELS:
+        x, k = operands(case, dtype, taps, False)
+        for mode in ("full", "same", "valid"):
+            expected = truth("convolve", case, dtype, taps, mode, boundary, False)
+            actual = faltung.convolve(x, k, mode, "fft", axes=case.axes, boundary=boundary)
+            assert_answer(actual, expected, "fft", dtype, taps)
+
+
+def test_channels_take_memory_together():
+    k = np.ones((101, 101), np.float32)
+    of_one = faltung.plan(k, (400, 500), method="fft").workspace_bytes
+    of_three = faltung.plan(k, (400, 500, 3), method="fft", axes=(0, 1)).workspace_bytes
+    assert of_three > 2.5 * of_one
+
+
+@pytest.mark.parametrize("spoilt", [np.nan, np.inf, 1e37])
+def test_a_channel_that_cannot_be_transformed_with_the_others(spoilt):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((80, 90, 3)).astype("float32")
+    k = rng.standard_normal((31, 33)).astype("float32")
+    x[40, 50, 1] = spoilt
+    expected = [
+        faltung.convolve(np.ascontiguousarray(x[..., c]), k, "same", "fft") for c in range(3)
+    ]
+    actual = faltung.convolve(x, k, "same", "fft", axes=(0, 1))
+    for c in range(3):
+        np.testing.assert_allclose(actual[..., c], expected[c], rtol=1e-5, atol=1e-4)
+
+
+def test_a_faint_channel_beside_a_bright_one():
+    """What is bright in one channel drowns nothing in the others."""
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((200, 210, 3)).astype("float32")
+    x[..., 1] *= 1e6
+    x[:20, :20, 2] *= 1e7  # but in its own
+    k = rng.standard_normal((31, 33)).astype("float32")
+    actual = faltung.convolve(x, k, "same", "fft", axes=(0, 1))
+    expected = faltung.convolve(x.astype("float64"), k.astype("float64"), axes=(0, 1), mode="same")
+    for c in range(3):
+        faint = np.s_[100:, 100:, c]
+        error = np.abs(actual[faint] - expected[faint]).max()
+        assert error < 1e-5 * np.abs(expected[faint]).max()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(700, 500), (400_000,)], ids=str)
+def test_large_kernels_are_read_where_they_stand(dtype, shape):
+    """In one call; a plan copies them. Whichever way they lie in memory, and of whichever dtype."""
+    rng = np.random.default_rng(10)
+    x = rng.standard_normal(shape).astype(dtype)
+    base = rng.integers(-9, 9, shape).astype(dtype)
+    kept = base.copy()
+    rows = np.repeat(base, 2, axis=0)[::2]
+    for call in (faltung.convolve, faltung.correlate):
+        for k in (base, base[::-1], np.flip(base), rows, base.astype("int16")):
+            given = np.ascontiguousarray(k)
+            expected = call(x, given[..., ::-1][..., ::-1].astype("float64"), "same", "fft")
+            actual = call(x, k, "same", "fft")
+            scale = 2e-6 if dtype == "float32" else 1e-13
+            np.testing.assert_allclose(actual, expected, atol=scale * np.abs(expected).max())
+            if call is faltung.convolve:
+                plan = faltung.plan(k, shape, "same", "fft", x_dtype=dtype)
+                np.testing.assert_array_equal(plan(x), actual)
+    np.testing.assert_array_equal(base, kept)
+
+
+def test_a_large_kernel_is_not_copied():
+    """One call needs room for the two spectra and the result."""
+    source = """
+        import resource
+        import numpy as np
+        import faltung
+
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+        rng = np.random.default_rng(1)
+        x, k = rng.standard_normal((2, 3000, 3000), np.float32)
+        faltung.convolve(x[:300, :300].copy(), k[:200, :200].copy(), "same", "fft")
+        before = peak()
+        y = faltung.convolve(x, k, "same", "fft", boundary="wrap")
+        print((peak() - before - y.nbytes / 2**20) / (x.nbytes / 2**20))
+    """
+    assert float(output_of(source, timeout=120)) < 2.5
 
 
 @pytest.mark.parametrize("n", [17_000, 20_000, 30_000, 45_000])
