@@ -22,69 +22,87 @@ S read_as(const std::byte* at) {
     return value;
 }
 
-/// One tap: real and imaginary part in the arithmetic type. Integers pass through 64 bits, never
-/// through a float.
-template <class T>
-struct Tap {
-    T real, imag;
-};
-
 /// What the arithmetic's numbers are in memory.
 template <class T>
 constexpr DType plain_dtype = std::is_same_v<T, float>    ? DType::float32
                               : std::is_same_v<T, double> ? DType::float64
                                                           : DType::int64;
 
-template <class T>
-Tap<T> read_tap(DType dtype, const std::byte* at) {
-    switch (dtype) {
-        case DType::boolean: return {static_cast<T>(read_as<std::uint8_t>(at) != 0), T{}};
-        case DType::int8: return {static_cast<T>(read_as<std::int8_t>(at)), T{}};
-        case DType::int16: return {static_cast<T>(read_as<std::int16_t>(at)), T{}};
-        case DType::int32: return {static_cast<T>(read_as<std::int32_t>(at)), T{}};
-        case DType::int64: return {static_cast<T>(read_as<std::int64_t>(at)), T{}};
-        case DType::uint8: return {static_cast<T>(read_as<std::uint8_t>(at)), T{}};
-        case DType::uint16: return {static_cast<T>(read_as<std::uint16_t>(at)), T{}};
-        case DType::uint32: return {static_cast<T>(read_as<std::uint32_t>(at)), T{}};
-        case DType::uint64: return {static_cast<T>(read_as<std::uint64_t>(at)), T{}};
-        case DType::float16:
-            return {static_cast<T>(half_to_float(read_as<std::uint16_t>(at))), T{}};
-        case DType::float32: return {static_cast<T>(read_as<float>(at)), T{}};
-        case DType::float64: return {static_cast<T>(read_as<double>(at)), T{}};
-        case DType::complex64:
-            return {static_cast<T>(read_as<float>(at)),
-                    static_cast<T>(read_as<float>(at + sizeof(float)))};
-        case DType::complex128:
-            return {static_cast<T>(read_as<double>(at)),
-                    static_cast<T>(read_as<double>(at + sizeof(double)))};
-    }
-    return {};
+/// Taps of one row, `stride` bytes apart. Integers pass through 64 bits, never through a float.
+struct Row {
+    const std::byte* first;
+    Index stride, count;
+};
+
+/// value(address) of every tap of the row; a stride that is known is worth a loop of its own.
+template <class S, class T, class Value>
+void read_each(const Row& row, T* to, Value&& value) {
+    constexpr auto size = static_cast<Index>(sizeof(S));
+    if (row.stride == size)
+        for (Index i = 0; i < row.count; ++i) to[i] = value(row.first + i * size);
+    else
+        for (Index i = 0; i < row.count; ++i) to[i] = value(row.first + i * row.stride);
 }
 
-/// Rows that stand in memory as the arithmetic wants them, forwards or backwards. False, and
-/// nothing done, where they do not.
+/// Into `real`, and where there is one into `imag`, whose sign `conjugate` turns.
 template <class T>
-bool copy_rows(const ArrayView& view, T* to) {
-    constexpr auto size = static_cast<Index>(sizeof(T));
+void read_row(DType dtype, const Row& row, bool conjugate, T* real, T* imag) {
+    const auto reals = [&]<class S>(S) {
+        read_each<S>(row, real, [](const std::byte* at) { return static_cast<T>(read_as<S>(at)); });
+    };
+    const auto pairs = [&]<class S>(S sign) {
+        struct Pair {
+            S re, im;
+        };
+        read_each<Pair>(row, real,
+                        [](const std::byte* at) { return static_cast<T>(read_as<S>(at)); });
+        if (imag)
+            read_each<Pair>(row, imag, [&](const std::byte* at) {
+                return static_cast<T>(sign * read_as<S>(at + sizeof(S)));
+            });
+    };
+    if (imag && !is_complex(dtype)) std::fill(imag, imag + row.count, T{});
+    switch (dtype) {
+        case DType::boolean:
+            return read_each<std::uint8_t>(row, real, [](const std::byte* at) {
+                return static_cast<T>(read_as<std::uint8_t>(at) != 0);
+            });
+        case DType::int8: return reals(std::int8_t{});
+        case DType::int16: return reals(std::int16_t{});
+        case DType::int32: return reals(std::int32_t{});
+        case DType::int64: return reals(std::int64_t{});
+        case DType::uint8: return reals(std::uint8_t{});
+        case DType::uint16: return reals(std::uint16_t{});
+        case DType::uint32: return reals(std::uint32_t{});
+        case DType::uint64: return reals(std::uint64_t{});
+        case DType::float16:
+            return read_each<std::uint16_t>(row, real, [](const std::byte* at) {
+                return static_cast<T>(half_to_float(read_as<std::uint16_t>(at)));
+            });
+        case DType::float32: return reals(float{});
+        case DType::float64: return reals(double{});
+        case DType::complex64: return pairs(conjugate ? -1.0F : 1.0F);
+        case DType::complex128: return pairs(conjugate ? -1.0 : 1.0);
+    }
+}
+
+/// All taps of a view in C order.
+template <class T>
+void read_taps(const ArrayView& view, bool conjugate, T* real, T* imag) {
     const int last = view.rank() - 1;
-    if (view.dtype != plain_dtype<T> || last < 0 || std::abs(view.strides[last]) != size)
-        return false;
-    const Index count = view.shape[last];
-    const bool backwards = view.strides[last] < 0;
     ArrayView rows = view;
-    rows.shape[last] = 1;
+    Row row{nullptr, 0, 1};
+    if (last >= 0) {
+        row.stride = view.strides[last];
+        row.count = view.shape[last];
+        rows.shape[last] = 1;
+    }
     for_each_element(rows, [&](const std::byte* address) {
-        const auto bytes = static_cast<std::size_t>(count * size);
-        if (backwards) {
-            const std::byte* first = address - (count - 1) * size;
-            for (Index i = 0; i < count; ++i)
-                std::memcpy(to + count - 1 - i, first + i * size, sizeof(T));
-        } else {
-            std::memcpy(to, address, bytes);
-        }
-        to += count;
+        row.first = address;
+        read_row(view.dtype, row, conjugate, real, imag);
+        real += row.count;
+        if (imag) imag += row.count;
     });
-    return true;
 }
 
 /// The taps of a real view where they stand, if that is as the arithmetic wants them, one beside
@@ -206,14 +224,8 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
             if (complex_) planes.imag = Taps<T>(count);
             if (plain) {
                 copy_plain(plain, reversed_, count, planes.real.data(), care);
-            } else if (complex_ || !copy_rows(walk, planes.real.data())) {
-                std::size_t i = 0;
-                for_each_element(walk, [&](const std::byte* address) {
-                    const Tap<T> tap = read_tap<T>(view.dtype, address);
-                    planes.real[i] = tap.real;
-                    if (complex_) planes.imag[i] = conjugate ? -tap.imag : tap.imag;
-                    ++i;
-                });
+            } else {
+                read_taps(walk, conjugate, planes.real.data(), planes.imag.data());
             }
             look_at(static_cast<const T*>(planes.real.data()),
                     static_cast<const T*>(planes.imag.data()), care);
