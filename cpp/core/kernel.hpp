@@ -1,5 +1,5 @@
-// The kernel, prepared: converted to the arithmetic, flipped and conjugated as asked, in C order. It
-// is a copy, unless a large one may be left where it stands for one call.
+// The kernel, prepared: converted to the arithmetic, flipped and conjugated as asked, in C order.
+// It is a copy, unless a large one may be left where it stands for one call.
 #pragma once
 
 #include <functional>

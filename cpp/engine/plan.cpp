@@ -129,8 +129,8 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
     const KernelCare care{borrows, [&](Index count, const std::function<void(Index)>& body) {
                               parallel_for(count, context, [&](Index i, int) { body(i); });
                           }};
-    auto [kernel, terms, choice] = weigh(problem, kernel_view, request,
-                                         std::numeric_limits<double>::infinity(), care);
+    auto [kernel, terms, choice] =
+        weigh(problem, kernel_view, request, std::numeric_limits<double>::infinity(), care);
     auto plan = std::make_shared<Plan>();
     plan->level = &level;
     plan->choice = std::move(choice);

@@ -37,8 +37,8 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel, const Request& re
               double most_tile_bytes = std::numeric_limits<double>::infinity(),
               const KernelCare& care = {});
 
-/// Chooses and prepares. `kernel` belongs to the canonical `problem`; a plan that `borrows` may read
-/// it for as long as it lives.
+/// Chooses and prepares. `kernel` belongs to the canonical `problem`; a plan that `borrows` may
+/// read it for as long as it lives.
 std::shared_ptr<const Plan> build_plan(const Problem& problem, const ArrayView& kernel,
                                        const Request& request, const Context& context,
                                        bool borrows = false);

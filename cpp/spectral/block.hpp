@@ -122,8 +122,8 @@ public:
     virtual std::size_t block_bytes() const = 0;
     virtual std::size_t worker_bytes() const = 0;
 
-    /// Of the reversed kernel from the origin on, kernel_points() per axis, folded into the lengths:
-    /// a real one, or a complex one for Row::complex and Row::flat.
+    /// Of the reversed kernel from the origin on, kernel_points() per axis, folded into the
+    /// lengths: a real one, or a complex one for Row::complex and Row::flat.
     virtual Spectrum<T> spectrum(Feed<T>& kernel, const Context& context) const = 0;
 
     /// The spectrum that this transform's counterpart in float64 made, rounded once.

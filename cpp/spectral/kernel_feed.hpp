@@ -85,7 +85,8 @@ private:
 
     void put(Index tap, E* number) const {
         number[0] = static_cast<E>(taps_.real[tap]);
-        if (shape_.row != Row::real) number[1] = taps_.imag ? static_cast<E>(taps_.imag[tap]) : E(0);
+        if (shape_.row != Row::real)
+            number[1] = taps_.imag ? static_cast<E>(taps_.imag[tap]) : E(0);
     }
 
     const GridShape& shape_;

@@ -20,8 +20,7 @@ void in_chunks(Index count, const Context& context, Body&& body) {
 
 /// The feed's first `count` samples, scrubbed, in `memory`.
 template <class T>
-const T* LongLine<T>::staged(Feed<T>& feed, Index count, T* memory,
-                             const Context& context) const {
+const T* LongLine<T>::staged(Feed<T>& feed, Index count, T* memory, const Context& context) const {
     in_chunks(count, context, [&](Index begin, Index end) {
         T* here = memory + begin * per();
         const T* numbers = feed.line(nullptr, begin, end, here);

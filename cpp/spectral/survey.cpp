@@ -71,7 +71,8 @@ const T* sample_of(const T* line, Index which, Index inner, Index positions, Ind
     if (per == 1)
         for (Index i = 0; i < positions; ++i) to[i] = line[i * inner];
     else
-        for (Index i = 0; i < positions; ++i) std::copy_n(line + i * inner * per, per, to + i * per);
+        for (Index i = 0; i < positions; ++i)
+            std::copy_n(line + i * inner * per, per, to + i * per);
     return to;
 }
 

@@ -184,8 +184,8 @@ void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
                                      back, *rows_.length, plan_.inner, rows_.factors.data(),
                                      spectrum + 2 * begin * plan_.width, buffer);
     table_.convolve_rows(slab + begin * element(), layout_, end - begin, there, back, *rows_.length,
-                         plan_.inner, rows_.factors.data(), spectrum + 2 * begin * plan_.width, twist_of(begin),
-                         buffer, ahead);
+                         plan_.inner, rows_.factors.data(), spectrum + 2 * begin * plan_.width,
+                         twist_of(begin), buffer, ahead);
 }
 
 template <class T>

@@ -91,8 +91,7 @@ private:
             if (problem_.sample_bound > 0 || !reaches_further()) return false;
             BlockFeed feed(*this, block, x, nullptr);
             const GridShape inside = feed.keep_inside();
-            return spans_too_much(inside, 0, feed, loops_of<T>(table_), mine) ||
-                   feed.immoderate();
+            return spans_too_much(inside, 0, feed, loops_of<T>(table_), mine) || feed.immoderate();
         };
         const auto run_one = [&](Index block, const Spectrum<T>& spectrum, const Context& mine) {
             Poison<T> none(layout_.shape, table_);
@@ -274,10 +273,10 @@ public:
     /// Without `poison`, of all lanes together.
     BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>* poison)
         : whole_(whole),
-          place_(whole.layout_.place_of(poison ? block : block * whole.layout_.lanes,
-                                        whole.problem_)),
-          reader_(poison ? whole.lane_problem() : whole.problem_,
-                  whole.lane_view(x, place_.lane), whole.table_),
+          place_(
+              whole.layout_.place_of(poison ? block : block * whole.layout_.lanes, whole.problem_)),
+          reader_(poison ? whole.lane_problem() : whole.problem_, whole.lane_view(x, place_.lane),
+                  whole.table_),
           poison_(poison),
           inner_(poison ? 1 : whole.problem_.inner),
           origin_(place_.output) {
@@ -408,7 +407,8 @@ public:
         : whole_(whole),
           place_(whole.layout_.place_of(together ? block * whole.layout_.lanes : block,
                                         whole.problem_)),
-          writer_(together ? whole.problem_ : whole.lane_problem(), whole.lane_view(out, place_.lane), whole.table_),
+          writer_(together ? whole.problem_ : whole.lane_problem(),
+                  whole.lane_view(out, place_.lane), whole.table_),
           poison_(poison) {}
 
     void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }

@@ -136,8 +136,7 @@ template <class T>
 template <class Body>
 void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, const Pass& pass,
                               Body&& body) const {
-    const Index at_once = panels_at_once_, lanes = frame_.lanes(),
-                columns = frame_.panel_columns();
+    const Index at_once = panels_at_once_, lanes = frame_.lanes(), columns = frame_.panel_columns();
     const Index pieces = (panels.end - panels.begin + at_once - 1) / at_once;
     const Index items = slabs * pieces;
     const Index group = std::max<Index>(1, task_points / (at_once * lanes * frame_.height()));
@@ -507,8 +506,8 @@ bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
                 continue;
             }
             for (Index r = 0; r < rows; ++r) {
-                T *const a = line(low < 0 ? low : low + r, 0),
-                  *const b = line(high < 0 ? high : high + r, 0);
+                T *const a = line(low < 0 ? low : low + r, 0), *const b = line(
+                                                                   high < 0 ? high : high + r, 0);
                 take_rows(piece, p, 1, y + r, 1, a ? piece.a : nullptr, b ? piece.b : nullptr, 0);
                 for (Index i = 0; i < columns && x + i < length; ++i) {
                     const Index j = sample_at(x + i);
