@@ -238,16 +238,21 @@ Kernel::Kernel(const Problem& problem, const ArrayView& view, bool flip, bool co
 template <class T>
 void Kernel::look_at(const T* real, const T* imag, const KernelCare& care) {
     const Index count = product(shape_);
-    std::vector<Seen> parts(static_cast<std::size_t>((count + chunk - 1) / chunk));
-    in_chunks(count, care, [&](Index begin, Index end) {
-        parts[static_cast<std::size_t>(begin / chunk)] =
-            look(real + begin, imag ? imag + begin : nullptr, end - begin, real, imag);
-    });
     double squares = 0;
-    for (const Seen& part : parts) {
+    const auto add = [&](const Seen& part) {
         not_zero_ += part.not_zero;
         squares += part.squares;
         constant_ = constant_ && part.constant;
+    };
+    if (count <= chunk) {
+        add(look(real, imag, count, real, imag));
+    } else {
+        std::vector<Seen> parts(static_cast<std::size_t>((count + chunk - 1) / chunk));
+        in_chunks(count, care, [&](Index begin, Index end) {
+            parts[static_cast<std::size_t>(begin / chunk)] =
+                look(real + begin, imag ? imag + begin : nullptr, end - begin, real, imag);
+        });
+        for (const Seen& part : parts) add(part);
     }
     constexpr double least = 1e-200, most = 1e200;  // sums of squares that lost nothing
     if (squares >= least && squares <= most)
