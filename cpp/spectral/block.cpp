@@ -1,5 +1,6 @@
 #include "spectral/block.hpp"
 
+#include "spectral/column_tile.hpp"
 #include "spectral/grid.hpp"
 #include "spectral/long_row.hpp"
 #include "spectral/long_tile.hpp"
@@ -42,7 +43,7 @@ Index GridShape::pitch(std::size_t size) const {
 Index GridShape::rows() const {
     Index total = 1;
     for (const Span& axis : columns) total *= axis.length;
-    return upright ? total / 2 : total;
+    return upright && row != Row::flat ? total / 2 : total;
 }
 
 Index GridShape::kernel_points() const {
@@ -58,7 +59,7 @@ bool GridShape::is_long() const {
 double GridShape::points() const {
     double total = static_cast<double>(row_points() * inner);
     for (const Span& axis : columns) total *= static_cast<double>(axis.length);
-    return upright ? total / 2 : total;
+    return upright && row != Row::flat ? total / 2 : total;
 }
 
 template <class T>
@@ -68,6 +69,8 @@ std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& s
     if (engine == TransformEngine::own) {
         const TilePlan plan = plan_whole_tile(shape, table);
         if (plan.good) return std::make_unique<WholeTile<T>>(shape, plan, table);
+        const TilePlan columns = plan_column_tile(shape, table);
+        if (columns.good) return std::make_unique<ColumnTile<T>>(shape, columns, table);
     }
     if (!shape.is_long()) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
     if (engine == TransformEngine::own) {

@@ -176,6 +176,13 @@ void TileFrame<T>::columns_back(T* slab, Index begin, Index end) const {
 }
 
 template <class T>
+void TileFrame<T>::columns_convolve(T* slab, Index begin, Index end, const T* spectrum) const {
+    const AxisPlan& y = columns_.back();
+    table_.convolve(slab + begin * layout_.panel, element(), end - begin, layout_.panel, *y.length,
+                    y.factors.data(), spectrum);
+}
+
+template <class T>
 void TileFrame<T>::rows_convolve(T* slab, Index begin, Index end, Index there,
                                  microkernels::PanelRange back, const T* spectrum, T* buffer,
                                  const microkernels::Ahead& ahead) const {
@@ -215,13 +222,11 @@ void TileFrame<T>::slabs_back(int axis, T* data, Index stride, Index count, Inde
 template <class T>
 void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
                             const microkernels::Ahead& ahead) const {
-    const AxisPlan& y = columns_.back();
     transform_slabs(tile, true);
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
         if (plan_.columns) {
-            table_.convolve(slab, element(), layout_.panels, layout_.panel, *y.length,
-                            y.factors.data(), spectrum + 2 * s * height_);
+            columns_convolve(slab, 0, layout_.panels, spectrum + 2 * s * height_);
         } else {
             columns_forward(slab, 0, layout_.panels);
             rows_convolve(slab, 0, height_, layout_.panels, {0, panels_back_},

@@ -95,6 +95,7 @@ public:
     // columns have one slab of rows, as many as there are pairs of opposite frequencies.
     void columns_forward(T* slab, Index begin, Index end) const;
     void columns_back(T* slab, Index begin, Index end) const;
+    void columns_convolve(T* slab, Index begin, Index end, const T* spectrum) const;
     void rows_convolve(T* slab, Index begin, Index end, Index there, microkernels::PanelRange back,
                        const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
     void rows_forward(const T* slab, Index begin, Index end, Index there, T* spectrum) const;

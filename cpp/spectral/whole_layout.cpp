@@ -10,7 +10,8 @@
 namespace faltung {
 namespace {
 
-constexpr Index flat_bytes = Index{1} << 19;  // of a flat row's columns in one block
+constexpr Index flat_bytes = Index{1} << 19;      // of a flat row's columns in one block
+constexpr Index flat_own_bytes = Index{1} << 21;  // whose panels are transformed one by one
 /// A point of the library's transforms costs so many of our own.
 constexpr double library_slowdown = 2;
 
@@ -129,6 +130,24 @@ private:
     int upright_ = -1;
 };
 
+/// A flat shape's only columns, folded to a length of our own, where a real kernel and their length
+/// allow it.
+void fold_columns(const Problem& problem, const microkernels::Table& table, GridShape& shape) {
+    if (shape.columns.size() != 1 || problem.complex_kernel) return;
+    for (const Axis& axis : problem.axes) {
+        if (axis.k == 1) continue;
+        bool found = true;
+        const Span span = make_span(axis, problem.boundary, false, 2, [&](Index n) {
+            const Index length = own_length(n, false, table);
+            found = length > 0;
+            return std::max<Index>(length, 1);
+        });
+        if (!found) return;
+        shape.columns[0] = span;
+        shape.upright = true;
+    }
+}
+
 Index parts_of(const Axis& axis, Index hop) { return (axis.out + hop - 1) / hop; }
 
 }  // namespace
@@ -183,12 +202,15 @@ Layout lay_out(const Problem& problem, const microkernels::Table& table, Transfo
         }
     } else {
         layout.shape.row = Row::flat;
+        if (engine == TransformEngine::own) fold_columns(problem, table, layout.shape);
         double column = static_cast<double>(size_of(problem.arithmetic));
         for (const Span& axis : layout.shape.columns) column *= static_cast<double>(axis.length);
         // Pieces of less than 512 bytes would be all latency.
         const Index least = static_cast<Index>(512 / size_of(problem.arithmetic));
-        const Index numbers =
-            std::max(least, static_cast<Index>(static_cast<double>(flat_bytes) / column));
+        const Index numbers = std::max(
+            least,
+            static_cast<Index>(
+                static_cast<double>(layout.shape.upright ? flat_own_bytes : flat_bytes) / column));
         layout.piece = std::clamp<Index>(numbers / problem.lanes(), 1, row.out);
         layout.lanes = (row.out + layout.piece - 1) / layout.piece;
         layout.shape.width = (layout.piece * problem.lanes() + 1) / 2;
