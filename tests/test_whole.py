@@ -287,6 +287,48 @@ def test_a_large_kernel_is_not_copied():
     assert float(output_of(source, timeout=120)) < 2.5
 
 
+COLUMNS = [
+    Case((48, 70), (5,), 0),
+    Case((100, 64), (90,), 0),  # whole registers, read and written where they stand
+    Case((5, 48, 32), (20,), 1),
+    Case((20, 30, 17), (31,), 1),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int16"])
+@pytest.mark.parametrize("boundary", ["zero", "mirror", "wrap"])
+def test_columns_alone(level, tile_engine, dtype, boundary):
+    dtype = np.dtype(dtype)
+    taps = np.dtype("float32") if dtype.kind == "c" else dtype
+    for case in COLUMNS:
+        x, k = operands(case, dtype, taps, False)
+        for mode in ("full", "same", "valid"):
+            if not case.fits(mode):
+                continue
+            expected = truth("convolve", case, dtype, taps, mode, boundary, False)
+            actual = faltung.convolve(x, k, mode, "fft", axes=case.axes, boundary=boundary)
+            assert_answer(actual, expected, "fft", dtype, taps)
+            stepped = faltung.convolve(
+                x, k, mode, "fft", axes=case.axes, boundary=boundary, stride=3
+            )
+            thirds = np.moveaxis(np.moveaxis(actual, case.axes, 0)[::3], 0, case.axes)
+            np.testing.assert_allclose(stepped, thirds, atol=2e-6 * np.abs(actual).max())
+
+
+@pytest.mark.parametrize("width", [32, 37])
+def test_columns_that_are_not_finite(level, width):
+    """Poison one column, and no other."""
+    rng = np.random.default_rng(11)
+    x, k = rng.standard_normal((300, width)).astype("float32"), rng.standard_normal(40)
+    x[100, 3], x[200, 30], x[250, 5] = np.nan, np.inf, 1e37
+    actual = faltung.convolve(x, k.astype("float32"), "same", "fft", axes=0)
+    expected = faltung.convolve(x, k.astype("float32"), "same", "direct", axes=0)
+    there = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~there], expected[~there])
+    others = np.delete(np.arange(width), [3, 5, 30])
+    np.testing.assert_allclose(actual[:, others], expected[:, others], atol=1e-4)
+
+
 @pytest.mark.parametrize("n", [17_000, 20_000, 30_000, 45_000])
 def test_columns_longer_than_the_caches(level, n):
     rng = np.random.default_rng(n)

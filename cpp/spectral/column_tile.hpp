@@ -28,8 +28,13 @@ private:
 
     const Span& column() const { return shape_.columns.back(); }
     Index row_numbers() const { return frame_.layout().panels * frame_.lanes(); }
-    void gather(Feed<T>& feed, Index have, const Pass& pass) const;
+    T* row(const Pass& pass, Index y) const {
+        return frame_.row(reinterpret_cast<T*>(pass.block), y);
+    }
+    bool gather(Feed<T>& feed, Index have, bool in_place, const Pass& pass) const;
     void scatter(Drain<T>& drain, const Pass& pass) const;
+    template <class Body>
+    void for_rows(Index rows, const Pass& pass, Body&& body) const;
 
     GridShape shape_;
     TileFrame<T> frame_;

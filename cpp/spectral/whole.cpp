@@ -12,6 +12,7 @@
 #include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/block_levels.hpp"
+#include "spectral/column_tile.hpp"
 #include "spectral/kernel_feed.hpp"
 #include "spectral/long_tile.hpp"
 #include "spectral/place_kernel.hpp"
@@ -349,6 +350,9 @@ public:
         const Index rows = layout.shape.columns.back().have;
         Extents where = coordinates(at);
         where[axis] = origin_[axis];
+        if (layout.shape.row == Row::flat &&
+            (whole_.problem_.axes.back().step > 1 || numbers() < 2 * layout.shape.width))
+            return nullptr;
         if (rows < 1 || where[axis] < 0 || where[axis] + rows > whole_.problem_.axes[axis].x)
             return nullptr;
         const T* const first = row_in_place(where);
@@ -368,8 +372,13 @@ private:
     }
 
     const T* row_in_place(const Extents& where) const {
-        const Index begin = origin_.back();
-        return reader_.in_place(where.begin(), begin, begin + whole_.layout_.shape.span.have);
+        const Layout& layout = whole_.layout_;
+        Index begin = origin_.back(), have = layout.shape.span.have;
+        if (layout.shape.row == Row::flat) {
+            begin = whole_.problem_.axes.back().first + place_.lane * layout.piece;
+            have = layout.piece;
+        }
+        return reader_.in_place(where.begin(), begin, begin + have);
     }
 
     Index piece(const Index* where, T* numbers) {
@@ -478,7 +487,11 @@ private:
     }
 
     T* row_in_place(const Extents& where) const {
-        const Index begin = place_.output.back(), end = begin + whole_.layout_.shape.span.out;
+        const Layout& layout = whole_.layout_;
+        const bool flat = layout.shape.row == Row::flat;
+        const Index begin = flat ? place_.lane * layout.piece : place_.output.back();
+        const Index end = begin + (flat ? layout.piece : layout.shape.span.out);
+        if (flat && layout.piece * whole_.problem_.lanes() < 2 * layout.shape.width) return nullptr;
         if (!poison_.empty() || end > whole_.problem_.axes.back().out) return nullptr;
         return writer_.in_place(where.begin(), begin, end);
     }
@@ -495,6 +508,7 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table, d
     const Layout layout = lay_out(problem, table, TransformEngine::own, memory);
     WholeWork work;
     work.own = plan_whole_tile(layout.shape, table).good ||
+               plan_column_tile(layout.shape, table).good ||
                (layout.shape.is_long() && plan_long_tile(layout.shape.row_points(), table).good);
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
