@@ -100,6 +100,11 @@ class TestExactIntegers:
             (np.array([2**63, 2**63], np.uint64), np.array([1, 1], np.uint64)),
             (np.array([3]), np.array([2**62])),
             (np.full((2, 2), 2**40), np.full((2, 2), 2**22)),
+            # narrow samples too
+            (np.array([3], np.uint8), np.array([2**62])),
+            (np.array([3, -3], np.int8), np.full(3, 2**62)),
+            (np.ones(9, np.uint16), np.full(5, 2**63, np.uint64)),
+            (np.ones(9, bool), np.array([2**63 - 1, 1])),
         ],
         ids=str,
     )
@@ -107,6 +112,14 @@ class TestExactIntegers:
         for call in (faltung.convolve, faltung.correlate):
             with pytest.raises(OverflowError, match="int64"):
                 call(x, k)
+        with pytest.raises(OverflowError, match="int64"):
+            faltung.plan(k, x.shape, x_dtype=x.dtype)(x)
+        with pytest.raises(OverflowError, match="int64"):
+            faltung.filter_bank(x, k[np.newaxis])
+
+    def test_narrow_samples_are_looked_at_before_they_are_refused(self):
+        x, k = np.array([2, 1, 0], np.uint8), np.array([2**61, -(2**60)])
+        assert_exact(faltung.convolve(x, k), oracle.convolve(x, k))
 
     def test_the_data_decide_not_the_dtype(self):
         # int64 could hold anything; these numbers are small

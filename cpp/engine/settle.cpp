@@ -22,8 +22,9 @@ void settle_integers(Problem& problem, const std::function<SampleRange()>& look,
     SampleRange samples = with_constant(range_of(problem.x_dtype));
     Fit fit = exact_fit(samples, taps, problem.unsigned_result);
     // wide types say little of what they hold: small numbers take a faster road, so look at the
-    // samples
-    if (fit != Fit::f32 && look && size_of(problem.x_dtype) >= 4) {
+    // samples; and whatever the type is, where its range would be too large
+    const bool may_help = fit != Fit::f32 && size_of(problem.x_dtype) >= 4;
+    if (look && (may_help || fit == Fit::none)) {
         samples = with_constant(look());
         fit = exact_fit(samples, taps, problem.unsigned_result);
         if (fit == Fit::none)
