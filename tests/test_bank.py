@@ -169,6 +169,19 @@ def test_layouts(rng, method):
     assert np.abs(rounded - (expected * 100).round().clip(0, 255)).max() <= 1
 
 
+@pytest.mark.parametrize("method", ["auto", "direct", "separable", "fft", "overlap_save"])
+def test_layouts_whose_axes_are_equally_long(rng, method):
+    x, kernels = rng.random((40, 40)), rng.random((3, 5, 5))
+    if method == "separable":
+        kernels = rng.random((3, 5, 1)) * rng.random((3, 1, 5))
+    bank = faltung.filter_bank_plan(kernels, x.shape, method=method)
+    for view in (x, x.T, x[::-1].T, x):
+        expected = [faltung.convolve(view.copy("C"), k, "same", "direct") for k in kernels]
+        np.testing.assert_allclose(bank(view), expected, atol=1e-12)
+        maps = faltung.filter_bank(view, kernels, method=method)
+        np.testing.assert_allclose(maps, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["auto", "direct", "overlap_save"])
 def test_workers_change_nothing(rng, method):
     x, kernels = rng.random((500, 400), dtype="f4"), rng.random((4, 20, 20), dtype="f4")
@@ -180,7 +193,14 @@ def test_workers_change_nothing(rng, method):
 
 def test_no_kernels_and_no_batch(rng):
     assert faltung.filter_bank(rng.random((5, 6)), np.zeros((0, 3, 3))).shape == (0, 5, 6)
-    assert faltung.filter_bank(np.zeros((0, 6)), np.ones((2, 3)), axes=1).shape == (2, 0, 6)
+    for method in ("auto", "direct", "separable", "fft", "overlap_save"):
+        for shape, axis in [((0, 6), 1), ((6, 0), 0), ((6, 0, 3), 0)]:
+            for dtype in ("f8", "F", "u1"):
+                bank = faltung.filter_bank_plan(
+                    np.ones((2, 3)), shape, method=method, axes=axis, x_dtype=dtype
+                )
+                assert bank(np.zeros(shape, dtype)).shape == (2, *shape)
+                assert "2 kernels" in bank.explain()
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,13 @@ class TestLags:
             faltung.correlate(self.x, self.k, lags=(-4, 4)),
         )
 
+    def test_the_mode_says_nothing(self):
+        x = self.x[:5]  # shorter than k
+        for mode in MODES:
+            np.testing.assert_array_equal(
+                faltung.correlate(x, self.k, mode, lags=4), faltung.correlate(x, self.k, lags=4)
+            )
+
     def test_full_is_every_lag_that_touches(self):
         every = faltung.correlate(self.x, self.k, lags=(-6, 39))
         np.testing.assert_allclose(every, faltung.correlate(self.x, self.k), rtol=0, atol=1e-14)

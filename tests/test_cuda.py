@@ -368,8 +368,15 @@ def test_plan(cp):
                 actual = plan(array)
                 assert type(actual) is type(array)
                 assert_close(cp.asnumpy(actual), expected, on_device, np.dtype(np.float32))
+    square = numbers((30, 30), np.float32)
+    for view in (square, square.T):  # one problem, but not one kernel
+        plan = faltung.plan(k, view.shape, "same", device="cuda")
+        for again in (view, view.T, view):
+            expected = oracle.convolve(again, k, "same")
+            assert_close(cp.asnumpy(plan(again)), expected, "auto", np.dtype(np.float32))
+    assert faltung.plan(k, (30, 0, 30), "same", axes=(0, 2), device="cuda").explain()
     with pytest.raises(TypeError, match="this plan is for float32"):
-        plan(cp.zeros(x.shape))
+        faltung.plan(k, x.shape, device="cuda")(cp.zeros(x.shape))
     with pytest.raises(ValueError, match="must have shape"):
         plan(cp.zeros((3, 3), np.float32))
 

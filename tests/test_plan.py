@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
 import oracle
@@ -120,6 +121,28 @@ class TestCall:
         expected = oracle.convolve(x, k, "same")
         for arranged in (np.asfortranarray(x), np.flip(x).copy()[::-1, ::-1], x.astype(">f4")):
             assert_answer(plan(arranged), expected, method, np.float32, k.dtype)
+
+    @pytest.mark.parametrize(("shape", "axes"), [((20, 20), None), ((9, 9, 9), (0, 2))])
+    def test_layouts_whose_axes_are_equally_long(self, method, shape, axes):
+        # the problem is then the same for all of them, and the kernel has to be turned with x
+        k = outer((3, 3), np.dtype("float64"), 1)
+        plan = faltung.plan(k, shape, "same", method, axes=axes)
+        x = numbers(shape, np.dtype("float64"))
+        for order in 2 * list(permutations(range(x.ndim))):
+            view = x.transpose(order)
+            expected = oracle.convolve(view, k, "same", axes=axes)
+            assert_answer(plan(view), expected, method, x.dtype, k.dtype)
+
+    @pytest.mark.parametrize(
+        ("shape", "axes"), [((17, 0), 0), ((0, 17), 1), ((17, 0, 4), 0), ((9, 9, 0), (0, 1))]
+    )
+    @pytest.mark.parametrize("dtype", ["float64", "complex64", "uint8"])
+    def test_an_empty_batch(self, method, shape, axes, dtype):
+        k = np.ones((3,) * np.size(axes), np.uint8)
+        plan = faltung.plan(k, shape, "same", method, axes=axes, x_dtype=dtype)
+        assert plan(np.zeros(shape, dtype)).shape == shape
+        assert plan.method in plan.explain()
+        assert plan.workspace_bytes >= 0
 
     def test_out(self, method):
         plan, x, _ = prepared(method=method)

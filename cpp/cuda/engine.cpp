@@ -298,10 +298,12 @@ std::shared_ptr<const Plan> PreparedKernel::find_or_make(const TypedView& x, con
     finish(c);
     general = c.general;
     const std::lock_guard lock(mutex_);
-    for (const auto& [problem, plan] : plans_)
-        if (problem == c.problem) return plan;
-    plans_.emplace_back(c.problem, plan_on_host(request_, c, kernel_type_, device_, stream));
-    return plans_.back().second;
+    for (const Prepared& known : plans_)
+        if (known.problem == c.problem && known.kernel_strides == c.kernel.strides)
+            return known.plan;
+    plans_.push_back({c.problem, c.kernel.strides,
+                      plan_on_host(request_, c, kernel_type_, device_, stream)});
+    return plans_.back().plan;
 }
 
 void PreparedKernel::run(const TypedView& x, const TypedView& out, cudaStream_t stream) const {

@@ -37,7 +37,7 @@ public:
     void run(const TypedView& x, const TypedView& out, cudaStream_t stream) const;
     const Request& request() const { return request_; }
     /// The plan for C-contiguous arrays.
-    const Plan& plan() const { return *plans_.front().second; }
+    const Plan& plan() const { return *plans_.front().plan; }
     int device() const { return device_; }
 
 private:
@@ -50,7 +50,13 @@ private:
     Storage kernel_type_;
     int device_;
     mutable std::mutex mutex_;
-    mutable std::vector<std::pair<Problem, std::shared_ptr<const Plan>>> plans_;
+    /// The problem alone does not say which of the kernel's axes went where.
+    struct Prepared {
+        Problem problem;
+        Extents kernel_strides;
+        std::shared_ptr<const Plan> plan;
+    };
+    mutable std::vector<Prepared> plans_;
 };
 
 /// A strided array of the device as a packed one of the host, of the same type. Waits for the

@@ -55,8 +55,9 @@ PreparedBank::PreparedBank(Request request, const ArrayView& kernels)
     ArrayView out = absent_view(request_, request_.problem.out_dtype, true);
     double shared_seconds = 0;
     for (Index k = 0; k < count(); ++k) {
-        if (request_.exact_integers) {
-            alone_.push_back(k);  // each call settles what they are computed in
+        // each call settles what integers are computed in; an empty batch asks for nothing
+        if (request_.exact_integers || request_.problem.outputs() == 0) {
+            alone_.push_back(k);
             continue;
         }
         if (!may_share) {
@@ -146,10 +147,11 @@ std::shared_ptr<const PreparedBank::Layout> PreparedBank::layout_for(const Array
     {
         const std::lock_guard lock(mutex_);
         for (const auto& known : layouts_)
-            if (known->problem == problem) return known;
+            if (known->problem == problem && known->kernel_strides == view.strides) return known;
     }
     auto layout = std::make_shared<Layout>();
     layout->problem = problem;
+    layout->kernel_strides = view.strides;
     layout->tile = tile_override().tile.value_or(tile_for(problem, view));
     const std::size_t bytes = bank_kernel_bytes(problem, layout->tile);
     layout->part = std::clamp<std::size_t>(most_spectra / bytes, 1, together_.size());

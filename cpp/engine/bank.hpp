@@ -35,6 +35,7 @@ private:
     /// The kernels that share, prepared for one memory layout of x.
     struct Layout {
         Problem problem;
+        Extents kernel_strides;  // which of a kernel's axes went where
         Extents tile;
         std::size_t part;                        // kernels whose spectra are held at a time
         std::unique_ptr<const BankTiles> first;  // the first part; the others are made by each call

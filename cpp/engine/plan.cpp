@@ -304,7 +304,8 @@ ArrayView absent_view(const Request& request, DType dtype, bool of_result) {
 namespace {
 
 /// The canonical problem of a C-contiguous x, and the kernel that belongs to it.
-std::pair<Problem, ArrayView> expected(const Request& request, const ArrayView& k) {
+std::pair<Problem, ArrayView> expected(const Request& asked, const ArrayView& k) {
+    const Request request = asked.with_some_batch();
     ArrayView x = absent_view(request, request.problem.x_dtype, false);
     ArrayView out = absent_view(request, request.problem.out_dtype, true);
     ArrayView kernel = request.spread(k);
@@ -324,7 +325,8 @@ Choice choice_for(const Request& request, const ArrayView& k) {
 PreparedKernel::PreparedKernel(Request request, const ArrayView& k)
     : request_(std::move(request)), kernel_(k) {
     const auto [problem, kernel] = expected(request_, kernel_);
-    usual_ = build_plan(problem, kernel, request_, {.workers = default_workers()});
+    usual_ = {kernel.strides,
+              build_plan(problem, kernel, request_, {.workers = default_workers()})};
 }
 
 std::shared_ptr<const Plan> PreparedKernel::plan_for(ArrayView& x, ArrayView& out,
@@ -334,18 +336,15 @@ std::shared_ptr<const Plan> PreparedKernel::plan_for(ArrayView& x, ArrayView& ou
     canonicalise(problem, x, kernel, out);
     if (request_.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
 
-    if (usual_->problem == problem) return usual_;
-    std::shared_ptr<const Plan> plan;
+    if (usual_.serves(problem, kernel)) return usual_.plan;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& known : others_)
-            if (known->problem == problem) plan = known;
+        for (const Prepared& known : others_)
+            if (known.serves(problem, kernel)) return known.plan;
     }
-    if (!plan) {
-        plan = build_plan(problem, kernel, request_, context);
-        const std::lock_guard lock(mutex_);
-        others_.push_back(plan);
-    }
+    std::shared_ptr<const Plan> plan = build_plan(problem, kernel, request_, context);
+    const std::lock_guard lock(mutex_);
+    others_.push_back({kernel.strides, plan});
     return plan;
 }
 

@@ -71,14 +71,25 @@ public:
                                          const Context& context) const;
     const Request& request() const { return request_; }
     /// The plan for a C-contiguous x.
-    const Plan& plan() const { return *usual_; }
+    const Plan& plan() const { return *usual_.plan; }
 
 private:
+    /// The problem alone does not say which of the kernel's axes went where: of a square image that
+    /// is transposed it is the same.
+    struct Prepared {
+        Extents kernel_strides;  // of the canonical kernel
+        std::shared_ptr<const Plan> plan;
+
+        bool serves(const Problem& problem, const ArrayView& kernel) const {
+            return plan->problem == problem && kernel_strides == kernel.strides;
+        }
+    };
+
     Request request_;
     ArrayView kernel_;
-    std::shared_ptr<const Plan> usual_;  // for a C-contiguous x
+    Prepared usual_;  // for a C-contiguous x
     mutable std::mutex mutex_;
-    mutable std::vector<std::shared_ptr<const Plan>> others_;
+    mutable std::vector<Prepared> others_;
 };
 
 }  // namespace faltung

@@ -10,6 +10,13 @@ Extents Request::out_shape() const {
     return shape;
 }
 
+Request Request::with_some_batch() const {
+    Request request = *this;
+    for (Axis& axis : request.problem.axes)
+        if (axis.x == 0) axis.x = axis.out = 1;
+    return request;
+}
+
 ArrayView Request::spread(const ArrayView& k) const {
     const int rank = problem.axes.size();
     ArrayView view{
@@ -58,7 +65,8 @@ Request make_request(const RequestFields& fields) {
     for (Index extent : fields.x_shape) problem.axes.push_back({.x = extent, .out = extent});
     for (int a = 0; a < fields.axes.size(); ++a) {
         const int name = fields.axes[a];
-        problem.axes[name] = make_axis(fields.x_shape[name], fields.k_shape[a], fields.mode, name,
+        const Mode mode = fields.lags ? Mode::full : fields.mode;  // lags take its place
+        problem.axes[name] = make_axis(fields.x_shape[name], fields.k_shape[a], mode, name,
                                        fields.strides[a], fields.dilations[a]);
     }
     if (fields.lags) {
