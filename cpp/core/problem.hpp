@@ -83,6 +83,9 @@ Axis make_axis(Index x, Index k, Mode mode, int name, Index step = 1, Index dila
 struct ArrayView;
 void canonicalise(Problem& problem, ArrayView& x, ArrayView& kernel, ArrayView& out);
 
+/// Every number of a canonical x, of whose channels its view has but the first.
+ArrayView with_channels(const Problem& problem, const ArrayView& x);
+
 }  // namespace faltung
 
 template <>

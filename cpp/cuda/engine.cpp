@@ -80,6 +80,8 @@ Case canonical_case(const Request& request, const TypedView& x, const ArrayView&
     return found;
 }
 
+TypedView every_sample(const Case& c) { return {with_channels(c.problem, c.x.view), c.x.type}; }
+
 void finish(Case& c) {
     c.general = general_geometry(c.problem, c.x.view, c.out.view, c.x.type, c.out.type);
 }
@@ -238,7 +240,7 @@ void run_once(const Request& request, const TypedView& x, const KernelArray& k,
     }
     if (request.exact_integers)
         settle_integers(
-            c.problem, [&] { return range_on_device(c.x, stream); }, tap_sums(c.kernel));
+            c.problem, [&] { return range_on_device(every_sample(c), stream); }, tap_sums(c.kernel));
     finish(c);
     if (on_device) {
         // freed in the stream's order, after what uses it
@@ -292,7 +294,7 @@ std::shared_ptr<const Plan> PreparedKernel::find_or_make(const TypedView& x, con
     Case c = canonical_case(request_, x, kernel_view_, out);
     if (request_.exact_integers) {
         std::function<SampleRange()> look;
-        if (x.view.data) look = [&] { return range_on_device(c.x, stream); };
+        if (x.view.data) look = [&] { return range_on_device(every_sample(c), stream); };
         settle_integers(c.problem, look, tap_sums(c.kernel));
     }
     finish(c);

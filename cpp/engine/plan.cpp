@@ -59,9 +59,9 @@ double whole_memory(const Problem& problem, bool asked) {
     return asked ? unlimited_memory : transform_memory(problem);
 }
 
-/// For settle_integers: how to look at the samples of x.
-std::function<SampleRange()> samples_of(const ArrayView& x) {
-    return [&x] { return range_of(x); };
+/// For settle_integers: how to look at the samples of a canonical x.
+std::function<SampleRange()> samples_of(const Problem& problem, const ArrayView& x) {
+    return [&problem, &x] { return range_of(with_channels(problem, x)); };
 }
 
 PassWork passes_of(const Problem& problem, const Terms& terms) {
@@ -183,7 +183,7 @@ void run_once(const Request& request, ArrayView x, const ArrayView& k, ArrayView
     Problem problem = request.problem;
     ArrayView kernel = request.spread(k);
     canonicalise(problem, x, kernel, out);
-    if (request.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
+    if (request.exact_integers) settle_integers(problem, samples_of(problem, x), tap_sums(kernel));
 
     // A remembered plan outlives the kernel's memory; others do not.
     const auto make = [&](bool borrows) {
@@ -260,7 +260,7 @@ void run_factors(const Request& request, ArrayView x, const std::vector<ArrayVie
     for (int f = 0; f < request.kernel_axes.size(); ++f)
         order.shape[request.kernel_axes[f]] = given[static_cast<std::size_t>(f)].shape[0];
     canonicalise(problem, x, order, out);
-    if (request.exact_integers) settle_integers(problem, samples_of(x), outer_sums(given));
+    if (request.exact_integers) settle_integers(problem, samples_of(problem, x), outer_sums(given));
 
     PlanCache::Key key{.problem = problem,
                        .flip = request.flip,
@@ -334,7 +334,7 @@ std::shared_ptr<const Plan> PreparedKernel::plan_for(ArrayView& x, ArrayView& ou
     Problem problem = request_.problem;
     ArrayView kernel = request_.spread(kernel_);
     canonicalise(problem, x, kernel, out);
-    if (request_.exact_integers) settle_integers(problem, samples_of(x), tap_sums(kernel));
+    if (request_.exact_integers) settle_integers(problem, samples_of(problem, x), tap_sums(kernel));
 
     if (usual_.serves(problem, kernel)) return usual_.plan;
     {
