@@ -126,6 +126,26 @@ class TestExactIntegers:
         x, k = np.arange(-500, 500), np.arange(100)
         assert_exact(faltung.convolve(x, k), oracle.convolve(x, k))
 
+    @pytest.mark.parametrize("method", METHODS)
+    def test_every_channel_is_looked_at(self, method):
+        k = np.full((3, 3), 1001)
+        for channel in range(3):
+            for dtype in (np.int64, np.int32, np.uint32):
+                x = np.zeros((20, 21, 3), dtype)
+                x[..., channel] = 12345
+                want = oracle.convolve(x, k, "same", axes=(0, 1))
+                for actual in (
+                    faltung.convolve(x, k, "same", method, axes=(0, 1)),
+                    faltung.plan(k, x.shape, "same", axes=(0, 1), x_dtype=dtype)(x),
+                    faltung.filter_bank(x, k[np.newaxis], "same", method, axes=(0, 1))[0],
+                    faltung._api.separable(x, [k[0], k[0] // 1001], (0, 1)),
+                ):
+                    assert_exact(actual, want)
+            x = np.zeros((20, 21, 3), np.int64)
+            x[..., channel] = 2**60
+            with pytest.raises(OverflowError):
+                faltung.convolve(x, k, method=method, axes=(0, 1))
+
     def test_the_constant_counts(self):
         with pytest.raises(OverflowError):
             faltung.convolve([1], [1, 1, 1], boundary="constant", cval=2**62)
@@ -201,6 +221,25 @@ class TestOutputDtype:
         actual = faltung.convolve(x, k, method=method, dtype=np.float32)
         assert actual.dtype == np.float32
         np.testing.assert_array_equal(actual, oracle.convolve(x, k).value)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+    def test_integers_to_floats_are_whole(self, level, method, dtype, rng):
+        # sums of some thousands come out of a transform a little beside whole numbers
+        for shape, taps in (((600,), (200,)), ((90, 80), (21, 17))):
+            x = rng.integers(0, 200, shape, np.uint8)
+            k = np.ones(taps, np.int8) if method == "separable" else rng.integers(-9, 9, taps)
+            expected = oracle.convolve(x, k).value
+            actual = faltung.convolve(x, k, method=method, dtype=dtype)
+            np.testing.assert_array_equal(actual, expected)
+            assert not np.signbit(actual.real[expected == 0]).any()
+            apart = np.zeros((*expected.shape, 2), dtype)[..., 0]
+            faltung.convolve(x, k, method=method, dtype=dtype, out=apart)
+            np.testing.assert_array_equal(apart, expected)
+        bank = rng.integers(-9, 9, (2, 25, 25), np.int8)
+        image = rng.integers(0, 200, (100, 90), np.uint8)
+        maps = faltung.filter_bank(image, bank, dtype=dtype)
+        expected = [oracle.convolve(image, k, "same").value for k in bank]
+        np.testing.assert_array_equal(maps, expected)
 
     def test_float16_is_computed_in_float32(self):
         # every partial sum beyond 2048 would stop growing in float16

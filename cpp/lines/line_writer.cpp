@@ -1,6 +1,7 @@
 #include "lines/line_writer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -10,12 +11,13 @@ namespace faltung {
 
 template <class T>
 LineWriter<T>::LineWriter(const Problem& problem, const ArrayView& out,
-                          const microkernels::Table& table)
+                          const microkernels::Table& table, bool transformed)
     : data_(out.data),
       layout_{problem.inner * numbers_in(problem.out_dtype),
               static_cast<Index>(size_of(real_dtype(problem.out_dtype)))},
       stride_(out.strides.back()),
-      outer_(problem.axes.size() - 1) {
+      outer_(problem.axes.size() - 1),
+      rounds_(transformed && problem.sample_bound > 0 && !is_integer(problem.out_dtype)) {
     if (problem.complex_samples != is_complex(problem.out_dtype))
         throw std::logic_error("complex samples and a real result, or the other way round");
     for (int a = 0; a < outer_; ++a) strides_[a] = out.strides[a];
@@ -44,8 +46,30 @@ std::byte* LineWriter<T>::place(const Index* at, Index begin) const {
 
 template <class T>
 void LineWriter<T>::write(const Index* at, Index begin, Index end, const T* line) const {
+    if (begin >= end) return;
+    if constexpr (std::is_floating_point_v<T>)
+        if (rounds_) return write_rounded(at, begin, end, line);
+    store(at, begin, end, line);
+}
+
+template <class T>
+void LineWriter<T>::write_rounded(const Index* at, Index begin, Index end, const T* line) const {
+    if constexpr (std::is_floating_point_v<T>) {
+        constexpr Index most = chunk_bytes / sizeof(T);
+        T whole[most];
+        const Index room = std::max<Index>(1, most / layout_.count);
+        for (Index from = begin; from < end; from += room) {
+            const Index to = std::min(from + room, end), count = (to - from) * layout_.count;
+            for (Index i = 0; i < count; ++i) whole[i] = std::rint(line[i]) + T{0};  // no -0
+            store(at, from, to, whole);
+            line += count;
+        }
+    }
+}
+
+template <class T>
+void LineWriter<T>::store(const Index* at, Index begin, Index end, const T* line) const {
     const Index positions = end - begin;
-    if (positions <= 0) return;
     std::byte* to = place(at, begin);
     if constexpr (unconverted<T>) {
         if (stride_ != layout_.size()) return scatter(line, layout_, positions, to, stride_);
@@ -70,7 +94,7 @@ void LineWriter<T>::write(const Index* at, Index begin, Index end, const T* line
 
 template <class T>
 T* LineWriter<T>::in_place(const Index* at, Index begin, Index) const {
-    return same_ && stride_ == layout_.size() ? reinterpret_cast<T*>(place(at, begin)) : nullptr;
+    return same_ && !rounds_ && stride_ == layout_.size() ? reinterpret_cast<T*>(place(at, begin)) : nullptr;
 }
 
 template class LineWriter<float>;

@@ -13,7 +13,9 @@ namespace faltung {
 template <class T>
 class LineWriter {
 public:
-    LineWriter(const Problem& problem, const ArrayView& out, const microkernels::Table& table);
+    /// Lines that come out of a transform and should be whole numbers are nearly so, and become it.
+    LineWriter(const Problem& problem, const ArrayView& out, const microkernels::Table& table,
+               bool transformed = false);
 
     void write(const Index* at, Index begin, Index end, const T* line) const;
 
@@ -22,6 +24,8 @@ public:
     T* in_place(const Index* at, Index begin, Index end) const;
 
 private:
+    void write_rounded(const Index* at, Index begin, Index end, const T* line) const;
+    void store(const Index* at, Index begin, Index end, const T* line) const;
     std::byte* place(const Index* at, Index begin) const;
 
     typename microkernels::ConvertRows<T>::Store store_ = nullptr;
@@ -30,6 +34,7 @@ private:
     Index stride_;
     int outer_;                // axes before the last
     bool same_;                // out holds T itself
+    bool rounds_;              // to whole numbers, which storing does not do by itself
     Index strides_[max_rank];  // of the outer axes
 };
 

@@ -417,7 +417,7 @@ public:
           place_(whole.layout_.place_of(together ? block * whole.layout_.lanes : block,
                                         whole.problem_)),
           writer_(together ? whole.problem_ : whole.lane_problem(),
-                  whole.lane_view(out, place_.lane), whole.table_),
+                  whole.lane_view(out, place_.lane), whole.table_, true),
           poison_(poison) {}
 
     void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }
