@@ -301,6 +301,55 @@ def test_out():
             call(x, out=np.empty((3, 3)))
 
 
+def test_out_and_dtype_are_what_convolve_takes():
+    x = samples((23, 31))
+    for name in filters.__all__:
+        call = getattr(filters, name)
+        swapped = np.empty(x.shape, ">f8")
+        assert call(x, out=swapped) is swapped
+        assert_array_equal(swapped, call(x))
+        closed = np.empty_like(x)
+        closed.flags.writeable = False
+        for error, words, options in [
+            (TypeError, "out is a list", {"out": [1.0]}),
+            (TypeError, "out is a MaskedArray", {"out": np.ma.zeros(x.shape)}),
+            (TypeError, "out has dtype float32", {"out": x.astype("f4")}),
+            (ValueError, "out is read-only", {"out": closed}),
+            (TypeError, "dtype has dtype", {"dtype": "S9"}),
+            (TypeError, "dtype has dtype", {"dtype": object}),
+            (TypeError, "dtype has dtype", {"dtype": np.longdouble}),
+            (TypeError, "dtype has dtype", {"dtype": "M8[s]"}),
+        ]:
+            with pytest.raises(error, match=words):
+                call(x, **options)
+        with pytest.raises(TypeError, match="x has dtype"):
+            call(x.astype(np.longdouble))
+
+
+def test_a_complex_answer_does_not_lose_its_imaginary_part():
+    x = samples((9, 11)) * 1j
+    for name in ("gaussian", "laplace", "gaussian_laplace", "unsharp"):
+        for dtype in (float, int, bool):
+            with pytest.raises(TypeError, match="the result is complex"):
+                getattr(filters, name)(x, dtype=dtype)
+    for name in ("sobel", "gaussian_gradient_magnitude"):  # magnitudes are real
+        assert getattr(filters, name)(x).dtype == np.float64
+        assert getattr(filters, name)(x, dtype="f4").dtype == np.float32
+        assert getattr(filters, name)(x, dtype="F").dtype == np.complex64
+
+
+def test_bools_are_rounded_by_every_filter():
+    for value, expected in [(0.3, False), (0.7, True), (-2.0, False), (np.nan, False)]:
+        flat = np.full((5, 6), value)
+        for name in ("gaussian", "sharpen", "unsharp"):
+            assert_array_equal(getattr(filters, name)(flat, dtype=bool), expected, err_msg=name)
+
+
+def test_half_precision_is_computed_in_single():
+    flat = np.full((7, 8), 40000, np.float16)
+    assert_array_equal(filters.unsharp(flat, amount=3), flat)
+
+
 def test_workers_change_nothing():
     x = samples((200, 300))
     assert_array_equal(filters.gaussian(x, 2, workers=1), filters.gaussian(x, 2, workers=2))

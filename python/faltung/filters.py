@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung import _api, kernels
-from faltung._arguments import Array, as_array, chosen_axes
+from faltung._arguments import Array, as_array, chosen_axes, served
 from faltung._kernel_parts import (
     PREWITT,
     SCHARR,
@@ -409,7 +409,7 @@ def unsharp(
     amount = finite("amount", amount, least=-np.inf)
     result = call.working(gaussian_factors(sigma, len(call.axes), truncate=truncate))
     result *= -amount
-    result += (1.0 + amount) * call.x
+    result += (1.0 + amount) * call.x.astype(result.dtype, copy=False)
     return call.deliver(result, out)
 
 
@@ -453,11 +453,12 @@ class _Call:
             raise TypeError(f"x must hold numbers, not {self.x.dtype}")
         self.axes = chosen_axes(axes, self.x.ndim)
         self.boundary, self.cval, self.workers = boundary, cval, workers
-        if dtype is not None:
-            self.dtype = np.dtype(dtype)
+        self.asked = dtype is not None
+        if self.asked:
+            self.dtype = served(np.dtype(dtype), "dtype")
         else:
-            inexact = self.x.dtype.kind in "fc"
-            self.dtype = self.x.dtype.newbyteorder("=") if inexact else np.dtype(np.float64)
+            samples = served(self.x.dtype, "x")
+            self.dtype = samples if samples.kind in "fc" else np.dtype(np.float64)
         # Weights in single precision where neither the samples nor the answer hold more.
         single = _fits_single(self.x.dtype) and _fits_single(self.dtype)
         self.weights = np.dtype(np.float32 if single else np.float64)
@@ -498,25 +499,24 @@ class _Call:
         squares = _squared(self.working(parts[0]))
         for factors in parts[1:]:
             squares += _squared(self.working(factors))
+        if self.dtype.kind == "c" and not self.asked:
+            self.dtype = self.dtype.type(0).real.dtype
         return self.deliver(np.sqrt(squares, out=squares), out)
 
     def deliver(self, result: Array, out: Array | None) -> Array:
-        """`result` in the dtype asked for, in `out` if there is one."""
-        if self.dtype.kind in "biu":
-            result = _saturated(result, self.dtype)
-        elif result.dtype.kind == "f" and self.dtype.kind == "c":
-            result = result.astype(self.dtype.type(0).real.dtype, copy=False)
-        else:
-            result = result.astype(self.dtype, copy=False)
-        if out is None:
+        """`result` in the dtype due, in `out` if there is one: what one tap of one makes of it."""
+        if out is None and result.dtype == self.dtype:
             return result
-        if out.shape != result.shape or out.dtype != result.dtype:
-            raise ValueError(
-                f"out must have shape {result.shape} and dtype {result.dtype}, "
-                f"not {out.shape} and {out.dtype}"
-            )
-        np.copyto(out, result)
-        return out
+        return _api.convolve(
+            result,
+            np.ones(1, result.real.dtype),
+            "same",
+            "direct",
+            axes=self.axes[0],
+            out=out,
+            dtype=self.dtype,
+            workers=self.workers,
+        )
 
     def _separable(self, factors: list[Array], out: Array | None, dtype: np.dtype[Any]) -> Array:
         return _api.separable(
@@ -546,15 +546,3 @@ def _squared(values: Array) -> Array:
     squares: Array = np.square(values.real)
     squares += np.square(values.imag)
     return squares
-
-
-def _saturated(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Rounded half to even and kept within the integers of `dtype`."""
-    if dtype.kind == "b":
-        return values.astype(bool)
-    limits = np.iinfo(dtype)
-    rounded = np.nan_to_num(np.rint(values.real), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    below = np.nextafter(float(limits.max) + 1.0, 0.0)  # limits.max itself may not be a float64
-    result: Array = np.clip(rounded, limits.min, below).astype(dtype)
-    result[rounded >= float(limits.max)] = limits.max
-    return result
