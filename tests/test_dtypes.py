@@ -241,6 +241,17 @@ class TestOutputDtype:
         expected = [oracle.convolve(image, k, "same").value for k in bank]
         np.testing.assert_array_equal(maps, expected)
 
+    @pytest.mark.parametrize("size", [3, 3000, 2**55])
+    def test_integers_to_complex_are_real(self, method, size):
+        if size > 2**40 and method in ("fft", "overlap_save"):
+            pytest.skip("not exact in float64")
+        x, k = np.array([1, -2, 3, 4]) * size, np.array([1, 3, -2])
+        options = {"boundary": "constant", "cval": 5}
+        expected = oracle.convolve(x, k, **options).value
+        actual = faltung.convolve(x, k, method=method, dtype=complex, **options)
+        np.testing.assert_array_equal(actual, expected)
+        assert not actual.imag.any()
+
     def test_float16_is_computed_in_float32(self):
         # every partial sum beyond 2048 would stop growing in float16
         x = np.ones(6000, np.float16)

@@ -47,7 +47,7 @@ LineReader<T>::LineReader(const Problem& problem, const ArrayView& x,
         if constexpr (unconverted<T>)
             outside_[0] = outside_[1] = constant_byte(problem).value();
         else if constexpr (std::is_same_v<T, std::int64_t>)
-            outside_[0] = outside_[1] = problem.cval.integer;
+            outside_[0] = problem.cval.integer, outside_[1] = 0;
         else
             outside_[0] = static_cast<T>(problem.cval.real),
             outside_[1] = static_cast<T>(problem.cval.imag);
