@@ -211,6 +211,47 @@ def test_difference():
     assert series.difference(y.astype("f4")).dtype == np.float32
 
 
+def test_whole_numbers_do_not_wrap_around():
+    for dtype in (np.int8, np.uint8, np.int16, np.int32, np.uint32):
+        ends = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max, np.iinfo(dtype).min], dtype)
+        expected = [int(ends[1]) - int(ends[0]), int(ends[0]) - int(ends[1])]
+        steps = series.difference(ends)
+        assert steps.dtype == np.int64
+        assert steps.tolist() == expected
+        assert series.integrate(steps, ends[:1]).tolist() == ends.tolist()
+    sums = series.integrate(np.array([100, 100], np.int8), np.array([0], np.int8))
+    assert sums.tolist() == [0, 100, 200]
+    low, high = -(2**63), 2**63 - 1
+    assert series.difference([0, high]).tolist() == [high]
+    assert series.integrate([high], [0]).tolist() == [0, high]
+    for call in (
+        lambda: series.difference([low, high]),
+        lambda: series.difference([high, low]),
+        lambda: series.difference([0, high, 0], 2),
+        lambda: series.integrate([high, 1], [0]),
+        lambda: series.integrate([low, -1], [0]),
+        lambda: series.integrate([2**62, 2**62, -(2**62)], [0]),
+        lambda: series.difference(np.array([2**63], np.uint64)),
+        lambda: series.integrate([1], np.array([2**63], np.uint64)),
+    ):
+        with pytest.raises(OverflowError, match="int64 does not hold"):
+            call()
+
+
+def test_half_precision_is_widened():
+    sums = series.integrate(np.ones(5000, np.float16), np.zeros(1, np.float16))
+    assert sums.dtype == np.float32
+    assert sums[-1] == 5000
+
+
+def test_a_complex_past_makes_a_complex_series():
+    x = samples(9)
+    real = series.arma(x, [0.5, -0.2], [0.3], past=[1.0, 2.0], past_x=[3.0])
+    turned = series.arma(x * 0, [0.5, -0.2], [0.3], past=[3.0, -1.0], past_x=[2.0])
+    both = series.arma(x, [0.5, -0.2], [0.3], past=[1.0 + 3j, 2.0 - 1j], past_x=[3.0 + 2j])
+    assert_allclose(both, real + 1j * turned)
+
+
 # White data
 
 
@@ -221,6 +262,16 @@ def test_standardize():
     assert_allclose(z.std(0), [1, 1, 0, 1], rtol=1e-9)
     assert_allclose(series.standardize(x.T, 1), z.T)
     assert_allclose(series.standardize(x, (0, 1)).std(), 1)
+
+
+def test_standardize_at_the_ends_of_the_range():
+    z = np.array([-1, 0, 1]) * np.sqrt(1.5)
+    for scale in (1e-37, 1e30):
+        x = np.array([1, 2, 3], np.float32) * np.float32(scale)
+        assert_allclose(series.standardize(x), z, atol=1e-5)
+    hurt = series.standardize(np.array([[1.0, 2], [np.nan, 3], [3, 5]]))
+    assert np.isnan(hurt[:, 0]).all()
+    assert np.isfinite(hurt[:, 1]).all()
 
 
 def mixed(n=400, d=6, seed=0):
@@ -315,6 +366,11 @@ X = np.arange(12.0)
         (lambda: series.moving_average(X, []), ValueError, "weights"),
         (lambda: series.moving_average(X, [1, -1]), ValueError, "their sum must not be zero"),
         (lambda: series.moving_average(X, [[1]]), ValueError, "weights must be a line"),
+        (lambda: series.moving_average(X, [1j, 1]), TypeError, "weights must be real"),
+        (lambda: series.moving_average(X, np.ma.ones(3)), TypeError, "weights is a masked array"),
+        (lambda: series.arma(X, [0.5j], ()), TypeError, "ar must be real"),
+        (lambda: series.yule_walker([1, np.nan, 3], 1), ValueError, "x must be finite"),
+        (lambda: series.yule_walker(np.full(1001, 0.1), 1), ValueError, "x must vary"),
         (lambda: series.moving_average(X, 2, axis=1), ValueError, "axis must be from -1 to 0"),
         (lambda: series.moving_average([], 2), ValueError, "x must not be empty"),
         (lambda: series.autoregressive(X, [np.nan]), ValueError, "finite"),

@@ -31,7 +31,8 @@ def standardize(data: npt.ArrayLike, axis: int | Sequence[int] = 0) -> Array:
     Returns
     -------
     ndarray
-        Of the shape of `data`. What does not vary becomes 0.
+        Of the shape of `data`. What does not vary becomes 0; where there is NaN or an infinity, all
+        that shares its mean is NaN.
 
     Raises
     ------
@@ -43,10 +44,13 @@ def standardize(data: npt.ArrayLike, axis: int | Sequence[int] = 0) -> Array:
     if values.size == 0:
         raise ValueError(f"data must not be empty; its shape is {values.shape}")
     centred = values - values.mean(axes, keepdims=True)
-    spread = np.sqrt(np.mean(np.square(np.abs(centred)), axes, keepdims=True))
+    # by the largest first, whose square may leave the range of numbers
+    largest = np.abs(centred).max(axes, keepdims=True)
+    relative = np.abs(centred) / np.where(largest > 0, largest, 1)
+    spread = largest * np.sqrt(np.mean(np.square(relative), axes, keepdims=True))
     # a spread of rounding errors is none
-    least = 8 * np.finfo(spread.dtype).eps * np.abs(values).max(axes, keepdims=True)
-    return np.asarray(np.where(spread > least, centred / np.where(spread > least, spread, 1), 0))
+    flat = spread <= 8 * np.finfo(spread.dtype).eps * np.abs(values).max(axes, keepdims=True)
+    return np.asarray(np.where(flat, 0, centred / np.where(flat, 1, spread)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,7 +100,8 @@ def moving_average(
     Raises
     ------
     TypeError, ValueError
-        Where weights are not one-dimensional, or sum to zero, or as `faltung.convolve`.
+        Where weights are not real, finite and one-dimensional, or sum to zero, or as
+        `faltung.convolve`.
 
     Examples
     --------
@@ -208,7 +209,7 @@ def arma(
         c.
     past, past_x : array_like, optional
         Values of y and of x before the first, in the order of time; the last p and q along `axis`
-        count. Zeros unless given.
+        count. Zeros unless given. Where one of them is complex, so is the answer.
     axis : int, optional
         Along which time runs.
     workers : int, optional
@@ -231,6 +232,8 @@ def arma(
     samples, axis = _series(x, axis)
     phi, theta = _coefficients(ar, "ar"), _coefficients(ma, "ma")
     constant = finite("constant", constant, least=-np.inf)
+    if any(one is not None and np.iscomplexobj(one) for one in (past, past_x)):
+        samples = samples.astype(np.result_type(samples, np.complex64), copy=False)
     real = samples.real.dtype
     driving = samples
     if theta.size:
@@ -312,7 +315,7 @@ def yule_walker(x: npt.ArrayLike, order: int) -> Autoregression:
     Raises
     ------
     TypeError, ValueError
-        Where `x` is not one real series, is too short, or does not vary.
+        Where `x` is not one real series, is not finite, is too short, or does not vary.
 
     References
     ----------
@@ -322,8 +325,11 @@ def yule_walker(x: npt.ArrayLike, order: int) -> Autoregression:
     order = count("order", order)
     if order >= values.size:
         raise ValueError(f"order must be less than the {values.size} values of x, not {order}")
+    if not np.isfinite(values).all():
+        raise ValueError("x must be finite")
     r = autocovariance(values, order)
-    if not r[0] > 0:
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(values).max()
+    if not r[0] > rounding**2:
         raise ValueError("x must vary: all its values are the same")
     phi = np.zeros(order)
     variance = r[0]
@@ -360,13 +366,15 @@ def difference(x: npt.ArrayLike, order: int = 1, *, lag: int = 1, axis: int = -1
     Returns
     -------
     ndarray
-        Shorter than `x` by ``order * lag`` along `axis`; of its dtype, where that is inexact or a
-        signed integer, else int64.
+        Shorter than `x` by ``order * lag`` along `axis`; of its dtype, where that is inexact
+        (float16 gives float32), else int64.
 
     Raises
     ------
     TypeError, ValueError
         Where `x` holds no numbers or is too short.
+    OverflowError
+        Where int64 does not hold a difference.
     """
     values, axis = _whole_or_inexact(x, axis)
     order, lag = count("order", order, least=0), count("lag", lag)
@@ -375,7 +383,11 @@ def difference(x: npt.ArrayLike, order: int = 1, *, lag: int = 1, axis: int = -1
             f"x must be at least order * lag = {order * lag} long, not {values.shape[axis]}"
         )
     for _ in range(order):
-        values = _part(values, axis, slice(lag, None)) - _part(values, axis, slice(None, -lag))
+        later, earlier = _part(values, axis, slice(lag, None)), _part(values, axis, slice(-lag))
+        values = later - earlier
+        # a difference that wraps around has the sign of what was taken away
+        if values.dtype.kind == "i" and ((later ^ earlier) & (later ^ values) < 0).any():
+            raise OverflowError("x has differences that int64 does not hold; take float64")
     return np.array(values)
 
 
@@ -396,12 +408,15 @@ def integrate(
     Returns
     -------
     ndarray
-        Longer than `x` by ``order * lag`` along `axis`, beginning with `start`.
+        Longer than `x` by ``order * lag`` along `axis`, beginning with `start`; with the dtypes of
+        `difference`.
 
     Raises
     ------
     TypeError, ValueError
         Where `x` or `start` holds no numbers, or `start` has another length.
+    OverflowError
+        Where int64 does not hold a sum.
 
     Examples
     --------
@@ -424,7 +439,14 @@ def integrate(
         values = np.concatenate([head, values], axis)
         for season in range(lag):
             steps = _part(values, axis, slice(season, None, lag))
-            steps[...] = np.cumsum(steps, axis)
+            sums = np.cumsum(steps, axis)
+            if sums.dtype.kind == "i":
+                # a sum that wraps around has the sign of neither term
+                before = _part(sums, axis, slice(-1))
+                after, added = (_part(one, axis, slice(1, None)) for one in (sums, steps))
+                if ((before ^ after) & (added ^ after) < 0).any():
+                    raise OverflowError("x has sums that int64 does not hold; take float64")
+            steps[...] = sums
     return np.array(values)
 
 
@@ -451,14 +473,21 @@ def _one_series(x: npt.ArrayLike) -> Array:
 def _whole_or_inexact(x: npt.ArrayLike, axis: int, name: str = "x") -> tuple[Array, int]:
     values = as_array(x, name)
     dtype = served(values.dtype, name)
-    if dtype.kind in "bu":  # differences of unsigned numbers would wrap around
+    if dtype.kind in "biu":  # differences and sums of narrow numbers would wrap around
+        if dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
+            raise OverflowError(f"{name} has values that int64 does not hold; take float64")
         dtype = np.dtype(np.int64)
+    elif dtype == np.float16:
+        dtype = np.dtype(np.float32)
     (axis,) = chosen_axes(axis, values.ndim, "axis")
     return values.astype(dtype, copy=False), axis
 
 
 def _coefficients(values: npt.ArrayLike, name: str) -> Array:
-    line = np.asarray(values, dtype=np.float64)
+    given = as_array(values, name)
+    if served(given.dtype, name).kind == "c":
+        raise TypeError(f"{name} must be real, not {given.dtype}")
+    line = given.astype(np.float64)
     if line.ndim != 1 or not np.isfinite(line).all():
         raise ValueError(f"{name} must be a line of finite numbers, not {values!r}")
     return line
