@@ -1,6 +1,7 @@
 """Diffusion against its laws, its closed forms, and a finite-difference solver."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -93,6 +94,20 @@ def test_band_limited_is_its_integral(s):
             0, 0.5, weight="cos", wvar=2 * math.pi * x, epsabs=1e-14,
         )  # fmt: skip
         assert_allclose(p[200 + x], exact, atol=2e-6 if s < 0.5 else 2e-9)
+
+
+def test_band_limited_needs_little_memory():
+    tracemalloc.start()
+    try:
+        near, far = (
+            diffusion.propagator(0.7, ndim=1, kind="band_limited", radius=r) for r in (300, 3000)
+        )
+        wide = diffusion.propagator(1e6, ndim=1, kind="band_limited")
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert_allclose(far[2700:3301], near, atol=1e-5)
+    assert_allclose(wide, diffusion.propagator(1e6, ndim=1, kind="sampled"))
 
 
 @pytest.mark.parametrize("s", [3.0, 8.0, 40.0])
@@ -235,6 +250,8 @@ def test_batches_types_and_out():
             ValueError,
             "t * D / spacing**2 must be finite",
         ),
+        (lambda: diffusion.propagator(1, spacing=1e-200), ValueError, "t * D / spacing**2"),
+        (lambda: diffusion.propagator(1e40), MemoryError, "t * D / spacing**2"),
         (lambda: diffusion.propagator(1, kind="exact"), ValueError, "not 'exact'"),
         (lambda: diffusion.propagator(1, radius=-1), ValueError, "radius"),
         (lambda: diffusion.propagator(1, ndim=1, radius=1.5), TypeError, "radius"),

@@ -316,6 +316,27 @@ def test_types(given_, real, complex_):
 X = np.ones((18, 24))
 
 
+def test_very_bright_and_very_faint_pictures():
+    rng = np.random.default_rng(0)
+    picture = np.cos(0.3 * np.arange(64)) + 0.01 * rng.normal(size=(64, 64))
+    found = fourier.orientation(picture)
+    for scale in (1e-30, 1e25):
+        again = fourier.orientation((picture * scale).astype(np.float32))
+        assert_allclose(again, found, atol=1e-3)
+        faint = (picture * scale).astype(np.float32)
+        assert 0 < fourier.filter_by_mask(faint, fourier.disk_mask((64, 64), 0.1)).kept_energy <= 1
+
+
+def test_no_floor_is_too_low():
+    x = np.zeros((2, 8), np.float32)
+    x[0] = 1
+    for floor in (-1000.0, -1e5):
+        with np.errstate(all="raise"):
+            shown = fourier.log_spectrum(x, axes=1, border="none", floor=floor)
+        assert shown[0, 4] == 0
+        assert (shown[1] == floor).all()
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -334,7 +355,12 @@ X = np.ones((18, 24))
         (lambda: fourier.orientation(X, step=0), ValueError, "step"),
         (lambda: fourier.orientation(X, step=9), ValueError, "at most 5 degrees, not 9"),
         (lambda: fourier.disk_mask((4, 0), 0.1), ValueError, "shape must be at least 1, not 0"),
-        (lambda: fourier.disk_mask(4, -0.1), ValueError, "outer must be finite"),
+        (lambda: fourier.disk_mask(4, -0.1), ValueError, "radius must be finite"),
+        (lambda: fourier.disk_mask(4, 0.2, softness=0.5, dtype=int), ValueError, "int64 cannot"),
+        (lambda: fourier.disk_mask(4, 0.2, dtype=str), TypeError, "numeric type"),
+        (lambda: fourier.orientation(X, band=0.2), ValueError, "band must be two rising"),
+        (lambda: fourier.orientation(X, band=(0.1, 0.2, 0.3)), ValueError, "band"),
+        (lambda: fourier.orientation(X * np.nan), ValueError, "image must be finite"),
         (lambda: fourier.ring_mask(4, 0.3, 0.2), ValueError, "inner must not exceed outer"),
         (lambda: fourier.ring_mask(4, 0.1, 0.2, softness=np.nan), ValueError, "softness"),
         (lambda: fourier.filter_by_mask(X, np.ones((24, 18))), ValueError, "shape (18, 24)"),

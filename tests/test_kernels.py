@@ -298,9 +298,27 @@ def test_dtype(dtype):
         assert_array_equal(k, make())
 
 
+def test_binomial_is_exact_in_integers():
+    for n in (50, 60, 67):
+        expected = [math.comb(n - 1, t) for t in range(n)]
+        assert kernels.binomial(n, 1, dtype=np.int64).tolist() == expected
+    assert kernels.binomial((40, 30), dtype=np.uint64)[20, 15] == math.comb(39, 20) * math.comb(
+        29, 15
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: kernels.binomial(2000), ValueError, "size must be less, not 2000"),
+        (lambda: kernels.binomial(700, 2), ValueError, "size must be less, not 700"),
+        (lambda: kernels.binomial(70, 1, dtype=np.int64), ValueError, "int64 does not hold"),
+        (lambda: kernels.gaussian(1e300), MemoryError, "truncate * sigma"),
+        (lambda: kernels.heat(1e40), MemoryError, "sqrt(2 * time * diffusivity)"),
+        (lambda: kernels.normalize([2.0**63], "size", dtype="i8"), ValueError, "int64 cannot"),
+        (lambda: kernels.normalize([2.0**64], "size", dtype="u8"), ValueError, "uint64 cannot"),
+        (lambda: kernels.normalize(np.ma.ones(3)), TypeError, "masked"),
+        (lambda: kernels.softmax(np.ma.ones(3)), TypeError, "masked"),
         (lambda: kernels.box(0), ValueError, "size must be at least 1, not 0"),
         (lambda: kernels.box(2.5), TypeError, "size must be a whole number, not 2.5"),
         (lambda: kernels.box(True), TypeError, "size"),

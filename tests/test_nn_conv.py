@@ -621,6 +621,8 @@ ONES = np.ones  # every call below gets arrays of them
         (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 2, 3))), ValueError, "x has 3 channels along axis 1; w takes 2"),
         (lambda: nn.conv(ONES((1, 4, 8)), ONES((5, 2, 3)), groups=2), ValueError, "5 banks along axis 0"),
         (lambda: nn.conv(ONES((1, 4, 8)), ONES((5, 2, 3)), groups=0), ValueError, "groups is 0"),
+        (lambda: nn.conv(ONES((1, 4, 8)), ONES((4, 4, 3)), groups=()), TypeError, r"groups is \(\)"),
+        (lambda: nn.conv(ONES((1, 4, 8)), ONES((4, 4, 3)), groups=(1, 2)), TypeError, r"groups is \(1, 2\)"),
         (lambda: nn.conv(ONES((1, 3, 8, 4)), ONES((4, 3, 3, 5))), ValueError, "5 samples along axis 3"),
         (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), stride=0), ValueError, "stride is 0 along axis 2"),
         (lambda: nn.conv(ONES((1, 3, 8)), ONES((4, 3, 3)), dilation=-1), ValueError, "dilation is -1 along axis 2"),

@@ -561,6 +561,11 @@ class TestErrors:
         for p in (0, -1, np.inf, np.nan):
             with pytest.raises(ValueError, match="p is"):
                 nn.lp_pool(self.x, 2, p=p)
+        for p in ("2", 2j, None, [2]):
+            with pytest.raises(TypeError, match="p is"):
+                nn.lp_pool(self.x, 2, p=p)
+        with pytest.raises(TypeError, match="divisor is"):
+            nn.avg_pool(self.x, 2, divisor=(1, 2))
 
     def test_gradients_have_the_results_shape(self):
         for call in (nn.max_pool_backward, nn.avg_pool_backward, nn.lp_pool_backward):

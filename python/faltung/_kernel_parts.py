@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+from faltung._arguments import as_array
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,7 +34,7 @@ def gaussian_factors(
     orders = [count("order", n, least=0) for n in per_axis("order", order, len(sigmas))]
     truncate = finite("truncate", truncate)
     if radius is None:
-        radii = [int(truncate * s + 0.5) for s in sigmas]
+        radii = [reach("truncate * sigma", truncate * s + 0.5) for s in sigmas]
     else:
         radii = [count("radius", r, least=0) for r in per_axis("radius", radius, len(sigmas))]
     return [gaussian_1d(*each) for each in zip(sigmas, orders, radii, strict=True)]
@@ -117,9 +119,16 @@ def finite(name: str, value: Any, least: float = 0.0, above: bool = False) -> fl
     return number
 
 
+def reach(name: str, samples: float) -> int:
+    """From a kernel's middle to its end."""
+    if not samples < 1 << 33:
+        raise MemoryError(f"{name} asks for a kernel that reaches {samples:g} samples far")
+    return int(samples)
+
+
 def working(k: npt.ArrayLike, dtype: npt.DTypeLike | None) -> tuple[Array, np.dtype[Any]]:
     """The kernel in float64 or complex128, and the dtype that its answer is due in."""
-    given = np.asarray(k)
+    given = as_array(k, "k")
     if given.dtype.kind not in "biufc":
         raise TypeError(f"k must hold numbers, not {given.dtype}")
     if given.size == 0:
@@ -138,6 +147,6 @@ def finish(k: Array, dtype: npt.DTypeLike) -> Array:
         raise TypeError(f"dtype must be complex for a complex kernel, not {due}")
     if due.kind in "biu":
         low, high = (0, 1) if due.kind == "b" else (np.iinfo(due).min, np.iinfo(due).max)
-        if np.any(k != np.rint(k)) or k.min() < low or k.max() > high:
+        if np.any(k != np.rint(k)) or k.min() < low or k.max() >= float(high) + 1:
             raise ValueError(f"dtype must be able to hold every weight exactly; {due} cannot")
     return k.astype(due)

@@ -41,6 +41,7 @@ from faltung._kernel_parts import (
     heat_on_a_lattice,
     outer,
     per_axis,
+    reach,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ __all__ = ["diffuse", "propagator"]
 
 # The propagator ends where its tail has fallen to e to the minus this, below any rounding.
 DECAY = 40.0
+# Beyond this s, the Gaussian has nothing above half a period per sample that rounding would leave.
+BAND_HOLDS_ALL = 4.5
 
 
 def propagator(
@@ -225,10 +228,12 @@ def _factors(
     if kind not in ("lattice", "sampled", "band_limited"):
         raise ValueError(f"kind must be 'lattice', 'sampled' or 'band_limited', not {kind!r}")
     spreads = [
-        finite("t * D / spacing**2", t * d / h**2)
+        finite("t * D / spacing**2", t * d / h / h)  # the square may leave the range of floats
         for d, h in zip(diffusivities, lengths, strict=True)
     ]
     if radius is None:
+        for s in spreads:  # a Gaussian's reach, before it is counted
+            reach("t * D / spacing**2", math.sqrt(4 * DECAY * s))
         radii = [_reach(s) for s in spreads]
     else:
         radii = [count("radius", r, least=0) for r in per_axis("radius", radius, ndim)]
@@ -263,12 +268,18 @@ def _line(s: float, radius: int, kind: str) -> Array:
         return heat_on_a_lattice(2 * s, radius)
     if kind == "sampled":
         return gaussian_1d(math.sqrt(2 * s), 0, radius)
+    if s > BAND_HOLDS_ALL:
+        return gaussian_1d(math.sqrt(2 * s), 0, radius)
     # The integral over frequencies from 0 to 1/2, panel by panel, none longer than a period.
     nodes, weights = np.polynomial.legendre.leggauss(16)
     panels = 8 + radius // 2
     f = ((np.arange(panels)[:, None] + (nodes + 1) / 2) / (2 * panels)).ravel()
     density = np.tile(weights / (2 * panels), panels) * np.exp(-((2 * np.pi * f) ** 2) * s)
-    half = np.cos(2 * np.pi * np.outer(np.arange(radius + 1), f)) @ density
+    half = np.empty(radius + 1)
+    some = 1 + 2**20 // f.size  # places at a time: the matrix of all of them may fill the memory
+    for first in range(0, radius + 1, some):
+        places = np.arange(first, min(first + some, radius + 1))
+        half[places] = np.cos(2 * np.pi * np.outer(places, f)) @ density
     line = np.concatenate([half[:0:-1], half])
     return np.asarray(line / line.sum())
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from faltung._arguments import Array, as_samples, chosen_axes
-from faltung._kernel_parts import count, finite, per_axis
+from faltung._kernel_parts import count, finish, finite, per_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,8 @@ def log_spectrum(
     magnitude = np.abs(np.fft.fftshift(np.fft.fftn(samples, axes=axes), axes))
     most = magnitude.max(axes, keepdims=True)
     relative = magnitude / np.where(most > 0, most, 1)
-    return np.asarray(20 * np.log10(np.maximum(relative, magnitude.dtype.type(10) ** (floor / 20))))
+    with np.errstate(divide="ignore"):  # of nothing: far below any floor
+        return np.asarray(np.maximum(20 * np.log10(relative), floor))
 
 
 def periodic_part(x: npt.ArrayLike, *, axes: Axes = None) -> Array:
@@ -200,8 +201,8 @@ def orientation(
     Raises
     ------
     TypeError, ValueError
-        Where `image` is not real with two axes of 16 samples or more, or `band` or `step` does not
-        fit.
+        Where `image` is not real and finite with two axes of 16 samples or more, or `band` or
+        `step` does not fit.
     """
     samples, axes = _prepared(image, None, "image")
     if samples.ndim != 2 or np.iscomplexobj(samples) or min(samples.shape) < 16:
@@ -209,8 +210,10 @@ def orientation(
             "image must be real, with two axes of 16 samples or more; it is "
             f"{samples.dtype} with shape {samples.shape}"
         )
-    least, most = band if band is not None else (max(0.02, 3 / min(samples.shape)), 0.25)
-    least, most = finite("band", least), finite("band", most)
+    if not np.isfinite(samples).all():
+        raise ValueError("image must be finite")
+    edges = per_axis("band", (max(0.02, 3 / min(samples.shape)), 0.25) if band is None else band, 2)
+    least, most = (finite("band", edge) for edge in edges)
     if not least < most <= 0.5:
         raise ValueError(f"band must be two rising frequencies of at most 0.5, not {band!r}")
     step = finite("step", step, above=True)
@@ -220,6 +223,7 @@ def orientation(
     # 1. Fade to the border, without what is left of the mean.
     window = _hann(samples, axes)
     faded = (samples - (samples * window).sum() / window.sum()) * window
+    faded /= np.abs(faded).max() or 1  # squares of what is very bright or faint leave the range
     # 2. The power spectrum, twice as fine as the picture asks, its axes alike; half of it is enough.
     side = 2 * max(samples.shape)
     power = np.abs(np.fft.fftshift(np.fft.rfft2(faded, (side, side)), 0)) ** 2
@@ -281,7 +285,7 @@ def disk_mask(
     >>> fourier.disk_mask(8, 0.25)
     array([0., 0., 1., 1., 1., 1., 1., 0.])
     """
-    return ring_mask(shape, 0.0, radius, softness=softness, dtype=dtype)
+    return ring_mask(shape, 0.0, finite("radius", radius), softness=softness, dtype=dtype)
 
 
 def ring_mask(
@@ -323,7 +327,7 @@ def ring_mask(
     mask = _edge(outer - distance, softness)
     if inner > 0:
         mask = np.minimum(mask, _edge(distance - inner, softness))
-    return mask.astype(dtype)
+    return finish(mask, dtype)
 
 
 def filter_by_mask(x: npt.ArrayLike, mask: npt.ArrayLike, *, axes: Axes = None) -> Filtered:
@@ -492,4 +496,4 @@ def _interpolated(image: Array, rows: Array, columns: Array) -> Array:
 
 
 def _energy(values: Array) -> float:
-    return float(np.sum(np.square(np.abs(values)), dtype=np.float64))
+    return float(np.sum(np.square(np.abs(values), dtype=np.float64)))

@@ -39,6 +39,7 @@ from faltung._kernel_parts import (
     heat_on_a_lattice,
     outer,
     per_axis,
+    reach,
     working,
 )
 
@@ -112,10 +113,22 @@ def binomial(
     Returns
     -------
     ndarray
-        Of shape `size`, unnormalised.
+        Of shape `size`, unnormalised; exact in an integer `dtype`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A `size` that is no number of samples, or weights that `dtype` does not hold.
     """
     sizes = [count("size", s) for s in per_axis("size", size, ndim)]
-    return finish(outer([[float(math.comb(n - 1, t)) for t in range(n)] for n in sizes]), dtype)
+    due = np.dtype(dtype)
+    most = np.iinfo(due).max if due.kind in "iu" else int(np.finfo(np.float64).max)
+    if math.prod(math.comb(n - 1, n // 2) for n in sizes) > most:
+        raise ValueError(f"size must be less, not {size!r}: {due} does not hold the weights")
+    lines = [[math.comb(n - 1, t) for t in range(n)] for n in sizes]
+    if due.kind in "iu":
+        return reduce(np.multiply.outer, [np.array(line, due) for line in lines])
+    return finish(outer(lines), dtype)
 
 
 def gaussian(
@@ -236,12 +249,11 @@ def heat(
     """
     variance = 2.0 * finite("time", time) * finite("diffusivity", diffusivity)
     sigma, truncate, ndim = math.sqrt(variance), finite("truncate", truncate), count("ndim", ndim)
+    radius = reach("truncate * sqrt(2 * time * diffusivity)", truncate * sigma + 0.5)
     if kind == "sampled":
-        line = gaussian_1d(sigma, 0, int(truncate * sigma + 0.5))
+        line = gaussian_1d(sigma, 0, radius)
     elif kind == "lattice":
-        line = heat_on_a_lattice(
-            variance, max(int(truncate * sigma + 0.5), math.ceil(truncate)) if variance else 0
-        )
+        line = heat_on_a_lattice(variance, max(radius, math.ceil(truncate)) if variance else 0)
     else:
         raise ValueError(f"kind must be 'sampled' or 'lattice', not {kind!r}")
     return finish(outer([line] * ndim), dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,13 @@ def per_axis(value: Any, name: str, axes: int) -> list[int]:
             f"{name} is {value!r}: {len(values)} numbers for {axes} spatial axes; give one for all or one for each"
         )
     return values
+
+
+def one_integer(value: Any, name: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be an integer") from None
 
 
 def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:
@@ -158,7 +166,7 @@ def make_layer(
         per_axis(stride, "stride", axes),
         paddings(padding, axes),
         per_axis(dilation, "dilation", axes),
-        integers(groups, "groups", repeat=1)[0],
+        one_integer(groups, "groups"),
         resolve_padding_boundary(boundary),
         computed == np.float64,
     )

@@ -21,6 +21,7 @@ from faltung.nn._arguments import (
     is_relu,
     make_layer,
     new_array,
+    one_integer,
     paddings,
     per_axis,
 )
@@ -202,7 +203,7 @@ def conv_transpose(
         per_axis(stride, "stride", axes),
         [(0, 0)] * axes if isinstance(pads, str) else pads,
         per_axis(dilation, "dilation", axes),
-        integers(groups, "groups", repeat=1)[0],
+        one_integer(groups, "groups"),
         per_axis(output_padding, "output_padding", axes),
         None if output_shape is None else per_axis(output_shape, "output_shape", axes),
         computed == np.float64,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, overload
+from typing import Any, Literal, SupportsFloat, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from faltung.nn._arguments import (
     check_axes,
     float_array,
     is_channels_last,
+    one_integer,
     per_axis,
     resolve_padding,
 )
@@ -100,6 +101,8 @@ def _gradient(
 
 
 def _check_p(p: Any) -> float:
+    if isinstance(p, str | bytes) or not isinstance(p, SupportsFloat) or np.iscomplexobj(p):
+        raise TypeError(f"p is {p!r}; it must be a real number")
     power = float(p)
     if not 0 < power < math.inf:
         raise ValueError(f"p is {p!r}; allowed are finite numbers above 0")
@@ -287,7 +290,7 @@ def _average(
             "sum", x, size, stride, padding, dilation, ceil_mode, last,
             divisor="padded" if count_include_pad else "inside",
         )  # fmt: skip
-    fixed = per_axis(divisor, "divisor", 1)[0]
+    fixed = one_integer(divisor, "divisor")
     if fixed == 0:
         raise ValueError("divisor is 0; allowed are integers other than 0")
     return _pooling(
