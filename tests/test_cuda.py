@@ -286,6 +286,12 @@ def test_integers_are_exact_or_an_error(cp):
     assert faltung.convolve(cp.asarray(big), cp.asarray([1], np.uint64)).get().tolist() == [
         2**63 + 5, 3,
     ]  # fmt: skip
+    photo = np.zeros((20, 21, 3), np.int64)
+    photo[..., 2] = 12345  # the other channels say nothing of this one
+    k = np.full((3, 3), 1001)
+    plan = faltung.plan(k, photo.shape, axes=(0, 1), device="cuda")
+    for actual in (faltung.convolve(cp.asarray(photo), k, axes=(0, 1)), plan(cp.asarray(photo))):
+        assert (actual.get() == oracle.convolve(photo, k, axes=(0, 1)).value).all()
     bright = cp.full((1, 4), 200, np.uint8)
     half = cp.full((1, 3), 0.5)
     assert faltung.convolve(bright, half, "same", dtype=np.uint8).get().tolist() == [
