@@ -51,6 +51,125 @@ def some(rng, shape, dtype):
         )
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_weights_of_zero_do_not_see_what_is_not_finite(dtype, bad, rng):
+    cross = np.array([[0, 1, 0], [1, 2, 1], [0, 1, 0.0]])
+    x = some(rng, (12, 13), dtype)
+    x[5, 6] = bad
+    for name, arguments in [
+        ("correlate", (cross,)),
+        ("convolve", (np.triu(cross),)),
+        ("convolve", (cross + 1e-17,)),
+        ("laplace", ()),
+    ]:
+        for samples in (x, x[:, ::-1], np.asfortranarray(x)):
+            for options in ({}, {"mode": "constant", "cval": bad}):
+                theirs = getattr(scipy_ndimage, name)(samples, *arguments, **options)
+                ours = getattr(compat.ndimage, name)(samples, *arguments, **options)
+                np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(theirs))
+                known = np.isfinite(theirs)
+                np.testing.assert_allclose(ours[known], theirs[known], rtol=1e-4, atol=1e-4)
+    compat.report(reset=True)
+    compat.ndimage.laplace(x)
+    compat.ndimage.correlate(np.where(np.isfinite(x), x, 0), cross)
+    assert everything_served()
+
+
+def test_weights_too_small_to_count_in_several_dimensions():
+    for weights in (np.full((3, 3), 1e-17), np.full((3, 3), 1e-17 + 1j)):
+        agree(
+            compat.ndimage.correlate(np.ones((5, 5)), weights),
+            scipy_ndimage.correlate(np.ones((5, 5)), weights),
+        )
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i4", ">c8"])
+def test_answers_are_in_the_machines_byte_order(dtype, rng):
+    x = some(rng, (6, 7), dtype)
+    for name, arguments in [
+        ("correlate", (np.ones((2, 2)),)), ("correlate1d", ([1, 2],)), ("sobel", ()), ("laplace", ()),
+        ("gaussian_filter", (1,)), ("gaussian_filter1d", (1,)), ("uniform_filter", (3,)),
+        ("uniform_filter1d", (3,)), ("gaussian_laplace", (1,)),
+    ]:  # fmt: skip
+        for options in ({}, {"output": np.dtype(dtype)}):
+            theirs = getattr(scipy_ndimage, name)(x, *arguments, **options)
+            ours = getattr(compat.ndimage, name)(x, *arguments, **options)
+            assert ours.dtype.byteorder == theirs.dtype.byteorder, name
+            assert ours.dtype == theirs.dtype
+    if x.dtype.kind == "f":
+        agree(compat.signal.savgol_filter(x, 5, 2), scipy_signal.savgol_filter(x, 5, 2))
+
+
+@pytest.mark.parametrize("output", [np.float32, np.dtype("f8"), int])
+def test_a_complex_answer_and_a_real_output(output):
+    x = np.ones((5, 5), np.complex64) * (1 + 2j)
+    for name, arguments in [
+        ("sobel", ()), ("prewitt", ()), ("laplace", ()), ("gaussian_filter", (1,)),
+        ("gaussian_laplace", (1,)), ("gaussian_gradient_magnitude", (1,)),
+    ]:  # fmt: skip
+        for home in (scipy_ndimage, compat.ndimage):
+            with pytest.raises(RuntimeError, match="complex"):
+                getattr(home, name)(x, *arguments, output=output)
+    for name, arguments in [("correlate", (np.ones((2, 2)),)), ("uniform_filter", (3,))]:
+        with pytest.warns(UserWarning, match="promoting"):
+            theirs = getattr(scipy_ndimage, name)(x, *arguments, output=output)
+        with pytest.warns(UserWarning, match="promoting"):
+            agree(getattr(compat.ndimage, name)(x, *arguments, output=output), theirs)
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")  # SciPy's own
+def test_what_scipy_refuses_is_refused():
+    flags, half = np.ones((4, 5), bool), np.ones((4, 5), np.float16)
+    for name, x, options in [
+        ("convolve2d", flags, {}),
+        ("correlate2d", flags, {}),
+        ("correlate", flags, {"method": "direct"}),
+        ("correlate", half, {"method": "direct"}),
+        ("correlate2d", np.ones((4, 5), np.int8), {"fillvalue": 300}),
+    ]:
+        for home in (scipy_signal, compat.signal):
+            with pytest.raises(ValueError, match=r"type|fillvalue"):
+                getattr(home, name)(x, x[:2, :3], **options)
+
+
+def test_what_is_not_finite_is_met_by_what_overlaps_only(rng):
+    for n, m in [((6,), (27,)), ((27,), (6,)), ((6, 5), (9, 11)), ((9, 11), (6, 5))]:
+        x, k = rng.normal(size=n), rng.normal(size=m)
+        for hurt in (x, k):
+            hurt.flat[2] = np.nan
+            for mode in ("full", "same"):
+                if x.ndim == 1:
+                    calls = [("signal", "convolve", {"method": "direct"})]
+                    calls.append(("signal", "correlate", {"method": "direct"}))
+                    calls += [("numpy", "convolve", {}), ("numpy", "correlate", {})]
+                else:  # SciPy's `convolve` loses all of it
+                    calls = [("signal", "convolve2d", {}), ("signal", "correlate2d", {})]
+                for module, name, options in calls:
+                    home = np if module == "numpy" else scipy_signal
+                    theirs = getattr(home, name)(x, k, mode, **options)
+                    ours = getattr(getattr(compat, module), name)(x, k, mode, **options)
+                    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+            hurt.flat[2] = 1
+
+
+def test_text_is_no_number():
+    for sigma, truncate in [("2.5", 4.0), (1.0, "4"), (1.0, [4.0])]:
+        for home in (scipy_ndimage, compat.ndimage):
+            with pytest.raises(TypeError):
+                home.gaussian_filter1d(np.ones(9), sigma, truncate=truncate, radius=2)
+    for home in (scipy_signal, compat.signal):
+        with pytest.raises(ZeroDivisionError):
+            home.savgol_filter(np.ones(9), 5, 2, deriv=1, delta=0.0)
+
+
+def test_numpys_correlate_takes_no_numbers():
+    for home in (np, compat.numpy):
+        with pytest.raises(ValueError, match="depth"):
+            home.correlate(3.0, [1.0, 2.0])
+        assert home.convolve(3.0, [1.0, 2.0]).tolist() == [3.0, 6.0]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["convolve", "correlate"])

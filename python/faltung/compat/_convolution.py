@@ -12,7 +12,7 @@ import numpy as np
 from faltung import _api, _core
 from faltung._arguments import MODES, Array, make_request
 from faltung.compat._routing import PassOn, routed
-from faltung.compat._windows import as_numbers, narrowed
+from faltung.compat._windows import as_numbers, narrowed, overlapping
 
 # asked for by name, "direct" is; SciPy's "fft" is every other method
 METHODS = {"auto": "auto", "direct": "direct", "fft": "auto"}
@@ -54,7 +54,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Ar
     how = _checked(mode, method)
     if _exchanged(x, k, mode):
         x, k = k, x
-    answer = _api.convolve(x, k, mode, how)
+    answer = overlapping(_api.convolve(x, k, mode, how), k)
     return narrowed(answer, np.result_type(x, k))
 
 
@@ -63,11 +63,13 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     """Stand-in for ``scipy.signal.correlate``."""
     x, k = _operands(in1, in2)
     how = _checked(mode, method)
+    if np.result_type(x, k).char in "?e":
+        raise PassOn  # SciPy refuses these in several dimensions
     if _exchanged(x, k, mode):
         turned = k.conj()[(slice(None, None, -1),) * k.ndim]
         answer = _api.convolve(turned, x, mode, how)
     else:
-        answer = _api.correlate(x, k, mode, how)
+        answer = overlapping(_api.correlate(x, k, mode, how), k)
     return narrowed(answer, np.result_type(x, k))
 
 
@@ -208,10 +210,14 @@ def _plane(in1: Any, in2: Any, mode: str, boundary: str, fillvalue: Any, *, flip
     if exchanged:
         x, k = k, x
     due = np.result_type(x, k)
+    if due.kind == "b":
+        raise PassOn
     continued = BOUNDARIES[boundary]
     if continued == "constant":
         filled = complex(fillvalue)
-        if (filled.imag and due.kind != "c") or (due.kind in "biu" and filled.real % 1):
+        if (filled.imag and due.kind != "c") or (due.kind in "iu" and filled.real % 1):
+            raise PassOn
+        if due.kind in "iu" and not np.iinfo(due).min <= filled.real <= np.iinfo(due).max:
             raise PassOn
         if not filled:
             continued = "zero"
@@ -228,7 +234,7 @@ def _plane(in1: Any, in2: Any, mode: str, boundary: str, fillvalue: Any, *, flip
         tuple(_length(n, m, mode) for n, m in zip(x.shape, k.shape, strict=True)),
         flip=flip, boundary=continued, cval=fillvalue if continued == "constant" else 0,
     )  # fmt: skip
-    answer = narrowed(answer, due)
+    answer = narrowed(overlapping(answer, k), due)
     return answer[::-1, ::-1] if exchanged and not flip else answer
 
 

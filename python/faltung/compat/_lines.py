@@ -282,11 +282,10 @@ def savgol_filter(
         or samples.size == 0
     ):
         raise PassOn
-    if not 0 <= order < length or deriv < 0:
+    if not 0 <= order < length or deriv < 0 or delta == 0:
         raise PassOn
     place = _axis(axis, samples.ndim)
-    due = samples.dtype if samples.dtype.char in "fd" else np.dtype(np.float64)
-    due = due.newbyteorder("=")
+    due = samples.dtype if samples.dtype == np.float32 else np.dtype(np.float64)
     n = samples.shape[place]
     if mode == "interp" and length > n:
         raise PassOn

@@ -37,6 +37,8 @@ class Reading:
         ndimage's argument.
     weights_are_complex : bool
         So is the answer then.
+    promotes : bool
+        Whether SciPy makes a real `output` complex where the answer is; filters made of several do not.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Reading:
         dtype: np.dtype[Any],
         output: Any,
         weights_are_complex: bool = False,
+        promotes: bool = True,
     ) -> None:
         if not shape or 0 in shape or dtype.kind == "b":
             raise PassOn
@@ -53,13 +56,15 @@ class Reading:
         self.promoted = False
         if output is None:
             self.target = np.promote_types(dtype, np.complex64) if complex_answer else dtype
+            self.target = self.target.newbyteorder("=")
         elif isinstance(output, Into):
             self.target = output.dtype
         else:
             self.target = np.dtype(output)
         if self.target.kind not in "iufc" or self.target.char in "egG":
             raise PassOn
-        if complex_answer and self.target.kind != "c" and isinstance(output, type | np.dtype):
+        real_wanted = self.target.kind != "c" and isinstance(output, type | np.dtype)
+        if complex_answer and real_wanted and promotes:
             self.target = np.promote_types(self.target, np.complex64)
             self.promoted = True
         if complex_answer != (self.target.kind == "c"):

@@ -10,7 +10,16 @@ import numpy as np
 from faltung._arguments import Array
 from faltung._kernel_parts import gaussian_1d
 from faltung.compat._neighbourhood import Reading, chosen_axes, passes, per_axis
-from faltung.compat._recipes import Accumulation, Recipe, Weights, comparable, filtered, remembered
+from faltung.compat._recipes import (
+    Accumulation,
+    Gaps,
+    Recipe,
+    Step,
+    Weights,
+    comparable,
+    filtered,
+    remembered,
+)
 from faltung.compat._routing import PassOn, routed
 from faltung.compat._windows import as_numbers
 
@@ -131,7 +140,7 @@ def _box(
     axes: Any,
     turn: bool,
 ) -> Recipe:
-    taps = _array(weights)
+    taps = _counted(_array(weights))
     reading = Reading(shape, dtype, output, taps.dtype.kind == "c")
     named = chosen_axes(axes, reading.ndim)
     if taps.ndim != len(named) or taps.size == 0:
@@ -142,7 +151,21 @@ def _box(
     shifts = [origins[axis] for axis in over]
     if turn:
         taps, shifts = _turned(taps, shifts)
-    return reading.recipe(reading.sum(taps, over, shifts, mode, cval))
+    total: Step = reading.sum(taps, over, shifts, mode, cval)
+    if dtype.kind in "fc" and not taps.all():
+        if not np.isfinite(cval):
+            raise PassOn
+        total = Gaps(total, None)
+    return reading.recipe(total)
+
+
+def _counted(taps: Array) -> Array:
+    """The weights that SciPy counts in several dimensions: those beyond the rounding of one."""
+    if taps.dtype.kind == "c":
+        return _counted(taps.real) + 1j * _counted(taps.imag)
+    if taps.dtype.kind != "f":
+        return taps
+    return np.where(np.abs(taps) > np.finfo(np.float64).eps, taps, 0)
 
 
 def _array(weights: Weights | Array) -> Array:
@@ -160,8 +183,10 @@ def _turned(taps: Array, origins: list[int]) -> tuple[Array, list[int]]:
 
 def _gaussian(sigma: Any, order: Any, truncate: Any, radius: Any) -> Array:
     """Weights of a correlation: the Gaussian's derivative turned around."""
-    deviation, derivative = float(sigma), operator.index(order)
-    reach = int(float(truncate) * deviation + 0.5) if radius is None else operator.index(radius)
+    deviation, derivative = float(1.0 * sigma), operator.index(order)  # no text
+    reach = int(truncate * deviation + 0.5)
+    if radius is not None:
+        reach = operator.index(radius)
     if derivative < 0 or reach < 0 or not deviation > 0:
         raise PassOn
     weights: Array = gaussian_1d(deviation, derivative, reach)[::-1]
@@ -236,7 +261,7 @@ def _blurred(
     radius: Any = None,
     axes: Any = None,
 ) -> Recipe:
-    reading = Reading(shape, dtype, output)
+    reading = Reading(shape, dtype, output, promotes=False)
     over = chosen_axes(axes, reading.ndim)
     rank = len(over)
     factors = [
@@ -309,7 +334,7 @@ def _accumulated(
     square: bool,
 ) -> Recipe:
     """The sum of the derivatives of this order along each axis, or the root of the sum of their squares."""
-    reading = Reading(shape, dtype, output)
+    reading = Reading(shape, dtype, output, promotes=False)
     over = chosen_axes(axes, reading.ndim)
     deviations, modes = [0.0] * reading.ndim, per_axis(mode, len(over))
     for axis, deviation in zip(over, per_axis(sigma, len(over)), strict=True):
@@ -357,7 +382,7 @@ def _slope(
     cval: Any,
     binomial: bool,
 ) -> Recipe:
-    reading = Reading(shape, dtype, output)
+    reading = Reading(shape, dtype, output, promotes=False)
     (along,) = chosen_axes(operator.index(axis), reading.ndim)
     modes = per_axis(mode, reading.ndim)
     smooth = BINOMIAL if binomial else SUM_OF_3
@@ -379,7 +404,7 @@ def laplace(
 def _laplacian(
     shape: tuple[int, ...], dtype: np.dtype[Any], output: Any, mode: Any, cval: Any, axes: Any
 ) -> Recipe:
-    reading = Reading(shape, dtype, output)
+    reading = Reading(shape, dtype, output, promotes=False)
     over = chosen_axes(axes, reading.ndim)
     modes = per_axis(mode, len(over))
     if not over or any(one != modes[0] for one in modes):
@@ -388,7 +413,16 @@ def _laplacian(
     for axis in range(len(over)):
         lines = np.moveaxis(taps, axis, -1)
         lines[(1,) * (len(over) - 1)] += (1, -2, 1)
-    return reading.recipe(reading.sum(taps, over, (0,) * len(over), modes[0], cval))
+    total: Step = reading.sum(taps, over, (0,) * len(over), modes[0], cval)
+    if dtype.kind in "fc" and len(over) > 1:
+        second = np.array((1, -2, 1))
+        along = [
+            _line(shape, dtype, reading.due, second, axis, modes[0], cval, 0, False)
+            for axis in over
+        ]
+        each = Accumulation(along, False)
+        total = Gaps(total, each) if np.isfinite(cval) else each
+    return reading.recipe(total)
 
 
 # Means
@@ -467,8 +501,8 @@ def _mean(
         factors = [(axis, np.full(size, 1 / size), mode) for axis, size, _, mode in means]
         if not (reading.whole_numbers and reading.c_casts):
             return passes(reading, factors, cval)
-    steps = []
+    steps, read = [], reading
     for axis, size, origin, mode in means:
-        steps.append(reading.mean(size, axis, mode, cval, origin))
-        reading = reading.then()
-    return Recipe(steps, reading.target)
+        steps.append(read.mean(size, axis, mode, cval, origin))
+        read = read.then()
+    return reading.recipe(*steps)

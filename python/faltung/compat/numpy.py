@@ -9,7 +9,7 @@ import numpy as np
 from faltung import _api
 from faltung._arguments import MODES, Array
 from faltung.compat._routing import PassOn, routed
-from faltung.compat._windows import as_numbers, narrowed
+from faltung.compat._windows import as_numbers, narrowed, overlapping
 
 __all__ = ["convolve", "correlate"]
 
@@ -32,14 +32,16 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
     x, k, name = _operands(a, v, mode)
     if k.size > x.size:
         x, k = k, x
-    return narrowed(_api.convolve(x, k, name), np.result_type(x, k))
+    return narrowed(overlapping(_api.convolve(x, k, name), k), np.result_type(x, k))
 
 
 @routed("numpy")
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Array:
     """Stand-in for ``numpy.correlate``."""
     x, k, name = _operands(a, v, mode)
+    if np.ndim(a) == 0 or np.ndim(v) == 0:
+        raise PassOn  # NumPy takes numbers for lines in `convolve` only
     if k.size > x.size:
-        turned = _api.correlate(k, x, name)[::-1].conj()
+        turned = overlapping(_api.correlate(k, x, name), x)[::-1].conj()
         return narrowed(turned, np.result_type(x, k))
-    return narrowed(_api.correlate(x, k, name), np.result_type(x, k))
+    return narrowed(overlapping(_api.correlate(x, k, name), k), np.result_type(x, k))
