@@ -126,6 +126,8 @@ def test_what_scipy_refuses_is_refused():
         ("correlate2d", flags, {}),
         ("correlate", flags, {"method": "direct"}),
         ("correlate", half, {"method": "direct"}),
+        ("convolve", flags, {"method": "direct"}),
+        ("convolve", half, {"method": "direct"}),
         ("correlate2d", np.ones((4, 5), np.int8), {"fillvalue": 300}),
     ]:
         for home in (scipy_signal, compat.signal):

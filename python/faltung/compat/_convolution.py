@@ -41,6 +41,12 @@ def _exchanged(x: Array, k: Array, mode: str, axes: Iterable[int] | None = None)
     raise PassOn
 
 
+def _left_to_scipy(x: Array, k: Array) -> None:
+    """Bools and halves in several dimensions: SciPy sums none directly, and tells."""
+    if x.ndim > 1 and np.result_type(x, k).char in "?e":
+        raise PassOn
+
+
 def _checked(mode: Any, method: Any) -> str:
     if mode not in MODES or method not in METHODS:
         raise PassOn
@@ -52,6 +58,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Ar
     """Stand-in for ``scipy.signal.convolve``."""
     x, k = _operands(in1, in2)
     how = _checked(mode, method)
+    _left_to_scipy(x, k)
     if _exchanged(x, k, mode):
         x, k = k, x
     answer = overlapping(_api.convolve(x, k, mode, how), k)
@@ -63,8 +70,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     """Stand-in for ``scipy.signal.correlate``."""
     x, k = _operands(in1, in2)
     how = _checked(mode, method)
-    if np.result_type(x, k).char in "?e":
-        raise PassOn  # SciPy refuses these in several dimensions
+    _left_to_scipy(x, k)
     if _exchanged(x, k, mode):
         turned = k.conj()[(slice(None, None, -1),) * k.ndim]
         answer = _api.convolve(turned, x, mode, how)
