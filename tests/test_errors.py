@@ -249,3 +249,35 @@ def test_sizes_that_no_memory_holds(method):
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: faltung.plan(["a"], 3), TypeError, "k has dtype"),
+        (lambda: faltung.filter_bank_plan([["a"]], 3), TypeError, "kernels has dtype"),
+        (lambda: faltung.plan([1.0], 10**30), ValueError, "shape is"),
+        (lambda: faltung.match_template([1.0, 2], [1.0], peaks=()), TypeError, "peaks is"),
+        (lambda: faltung.match_template([1.0, 2], [1.0], peaks=(1, 2)), TypeError, "peaks is"),
+        (lambda: faltung.nn.explain_backward((1, 1, 9), (1, 1, 2**70)), ValueError, "w_shape is"),
+        (lambda: faltung.correlate([1.0], [1.0], lags=np.array("a")), TypeError, "lags"),
+    ],
+)
+def test_the_argument_is_named(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert words in str(caught.value)
+
+
+def test_arrays_without_axes_are_numbers():
+    x, k = np.arange(12.0).reshape(3, 4), np.array([1.0, 2.0])
+    one = np.array(1)
+    np.testing.assert_array_equal(
+        faltung.convolve(x, k, axes=one, stride=one), faltung.convolve(x, k, axes=1)
+    )
+    np.testing.assert_array_equal(
+        faltung.correlate(x[0], k, lags=one), faltung.correlate(x[0], k, lags=1)
+    )
+    np.testing.assert_array_equal(
+        faltung.filters.gaussian(x, 1, axes=one), faltung.filters.gaussian(x, 1, axes=1)
+    )

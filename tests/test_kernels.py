@@ -239,6 +239,11 @@ def test_classic_tables():
 # Gabor
 
 
+def test_gabor_of_every_bandwidth():
+    widths = [kernels.gabor(0.2, bandwidth=b).shape for b in (0.5, 1, 3, 1e3, 1e300)]
+    assert widths == sorted(widths, reverse=True)
+
+
 @pytest.mark.parametrize("theta", [0, 0.4, np.pi / 2, 2.5])
 def test_gabor_is_scikit_images(theta):
     filters = pytest.importorskip("skimage.filters")
@@ -310,6 +315,17 @@ def test_binomial_is_exact_in_integers():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: kernels.binomial(2**61), ValueError, "size must be less, not"),
+        (lambda: kernels.box(10**30), ValueError, "size must be less than 2**62"),
+        (lambda: kernels.box(np.array([1.5])), TypeError, "size"),
+        (lambda: kernels.box(3, ndim=2**62), ValueError, "ndim"),
+        (lambda: kernels.disk(1, ndim=65), ValueError, "ndim must be at most 64"),
+        (lambda: kernels.disk(1e300), MemoryError, "radius"),
+        (lambda: kernels.disk(np.ones(2)), TypeError, "radius must be a real number"),
+        (lambda: kernels.gaussian(1, order=2**40), ValueError, "order must be at most 1000"),
+        (lambda: kernels.gaussian(1e-300, order=2), ValueError, "weights leave float64"),
+        (lambda: kernels.gaussian(10**400), ValueError, "sigma must be finite"),
+        (lambda: kernels.gabor(0.1, bandwidth=5e-324), ValueError, "bandwidth"),
         (lambda: kernels.binomial(2000), ValueError, "size must be less, not 2000"),
         (lambda: kernels.binomial(700, 2), ValueError, "size must be less, not 700"),
         (lambda: kernels.binomial(70, 1, dtype=np.int64), ValueError, "int64 does not hold"),

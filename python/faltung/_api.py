@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core, _device, cuda
-from faltung._arguments import Array, as_array, check_out, integers, make_request
+from faltung._arguments import Array, as_array, check_out, integers, make_request, served
 from faltung._config import resolve_workers
 from faltung._plan import Plan
 
@@ -400,7 +400,7 @@ def plan(
         return cuda.Plan(k, shape, x_dtype, device, options)
     kernel = as_array(k, "k").copy()
     x_shape = tuple(integers(shape, "shape"))
-    samples = kernel.dtype if x_dtype is None else np.dtype(x_dtype)
+    samples = served(kernel.dtype, "k") if x_dtype is None else np.dtype(x_dtype)
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,

@@ -34,12 +34,8 @@ def as_array(value: Any, name: str) -> Array:
 
 def chosen_axes(axes: int | Sequence[int] | None, ndim: int, name: str = "axes") -> tuple[int, ...]:
     """The axes of an x of `ndim` axes that are meant, counted from 0; all where `axes` is None."""
-    chosen: list[Any] = [axes]
-    if axes is None:
-        chosen = list(range(ndim))
-    elif isinstance(axes, Iterable):
-        chosen = list(axes)
     try:
+        chosen = range(ndim) if axes is None else _one_or_more(axes)
         numbers = [operator.index(a) for a in chosen]
     except TypeError:
         raise TypeError(f"{name} must hold integers, not {axes!r}") from None
@@ -54,6 +50,19 @@ def chosen_axes(axes: int | Sequence[int] | None, ndim: int, name: str = "axes")
     return positions
 
 
+def chosen_axis(axis: int, ndim: int, name: str = "axis") -> int:
+    """The one axis that is meant, counted from 0."""
+    if axis is not None and len(axes := chosen_axes(axis, ndim, name)) == 1:
+        return axes[0]
+    raise TypeError(f"{name} must be an integer, not {axis!r}")
+
+
+def _one_or_more(value: Any, repeat: int = 1) -> list[Any]:
+    """What is in a sequence; anything else, an array without axes too, `repeat` times."""
+    single = not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return [value] * repeat if single else list(value)
+
+
 def check_out(out: Any) -> Array | None:
     """`out` if it is an array to write to, or None."""
     if out is None or type(out) is np.ndarray:
@@ -66,12 +75,21 @@ def check_out(out: Any) -> Array | None:
 def integers(value: Any, name: str, repeat: int = 1) -> list[int]:
     """`value`, a sequence of integers, or one of them `repeat` times."""
     try:
-        given: list[Any] = list(value) if isinstance(value, Iterable) else [value] * repeat
-        return [operator.index(one) for one in given]
+        numbers = [operator.index(one) for one in _one_or_more(value, repeat)]
     except TypeError:
         raise TypeError(
             f"{name} is {value!r}; it must be an integer or a sequence of integers"
         ) from None
+    if any(not -(1 << 63) <= one < 1 << 63 for one in numbers):
+        raise ValueError(f"{name} is {value!r}; integers must lie within 64 bits")
+    return numbers
+
+
+def one_integer(value: Any, name: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be an integer") from None
 
 
 def pick(value: Any, name: str, allowed: tuple[str, ...]) -> str:
@@ -188,7 +206,7 @@ def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
     """The first and the last lag for each axis of k, both included."""
     if lags is None:
         return None
-    given = [lags] if rank == 1 else list(lags) if isinstance(lags, Iterable) else []
+    given = [lags] if rank == 1 else _one_or_more(lags, 0)
     if len(given) != rank:
         raise ValueError(f"lags is {lags!r}; k has {rank} axes, and each needs its own")
     return [_range_of_lags(one) for one in given]
@@ -196,7 +214,7 @@ def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
 
 def _range_of_lags(lags: Any) -> tuple[int, int]:
     try:
-        if isinstance(lags, Iterable):
+        if isinstance(lags, Iterable) and np.ndim(lags):
             first, last = (operator.index(lag) for lag in lags)
         else:
             last = operator.index(lags)

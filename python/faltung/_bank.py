@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, check_out, integers, make_request
+from faltung._arguments import Array, as_array, check_out, integers, make_request, served
 from faltung._config import resolve_workers
 
 
@@ -168,7 +168,7 @@ def filter_bank_plan(
     (8, 100, 100)
     """
     stack = as_array(kernels, "kernels").copy()
-    samples = stack.dtype if x_dtype is None else np.dtype(x_dtype)
+    samples = served(stack.dtype, "kernels") if x_dtype is None else np.dtype(x_dtype)
     x_shape = tuple(integers(shape, "shape"))
     return Bank(
         _prepare(

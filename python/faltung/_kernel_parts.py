@@ -50,11 +50,19 @@ def _gaussian_1d(sigma: float, order: int, radius: int) -> Array:
         if order:
             raise ValueError(f"sigma must be positive for a derivative (order = {order}), not 0")
         return np.asarray(np.eye(1, 2 * radius + 1, radius)[0])
-    t = np.arange(-radius, radius + 1) / sigma
-    density = np.exp(-0.5 * t * t)
-    density /= density.sum()
-    hermite = np.polynomial.hermite_e.hermeval(t, [0.0] * order + [1.0])
-    return np.asarray((-1.0 / sigma) ** order * hermite * density)
+    if order > 1000:
+        raise ValueError(f"order must be at most 1000, not {order}")
+    with np.errstate(all="ignore"):
+        t = np.arange(-radius, radius + 1) / sigma
+        density = np.exp(-0.5 * t * t)
+        density /= density.sum()
+        if order == 0:
+            return np.asarray(density)
+        hermite = np.polynomial.hermite_e.hermeval(t, [0.0] * order + [1.0])
+        derivative = np.float64(-1.0 / sigma) ** order * hermite * density
+    if not np.isfinite(derivative).all():
+        raise ValueError(f"order must be less, or sigma = {sigma:g} more: weights leave float64")
+    return np.asarray(derivative)
 
 
 def heat_on_a_lattice(variance: float, radius: int) -> Array:
@@ -68,7 +76,7 @@ def heat_on_a_lattice(variance: float, radius: int) -> Array:
 
 def derivative_factors(smooth: Sequence[float], axis: int, ndim: int) -> list[Array]:
     """``[1, 0, -1]`` for `axis`, `smooth` for each other axis."""
-    ndim = count("ndim", ndim)
+    ndim = dimensions(ndim)
     if isinstance(axis, bool) or not isinstance(axis, SupportsIndex):
         raise TypeError(f"axis must be an integer, not {axis!r}")
     if not -ndim <= axis < ndim:
@@ -84,8 +92,8 @@ def outer(factors: Sequence[npt.ArrayLike]) -> Array:
 
 def per_axis(name: str, value: Any, ndim: int | None) -> list[Any]:
     if ndim is not None:
-        ndim = count("ndim", ndim)
-    if np.ndim(value) == 0:
+        ndim = dimensions(ndim)
+    if isinstance(value, type) or np.ndim(value) == 0:
         return [value] * (2 if ndim is None else ndim)
     values = list(value)
     if np.ndim(value) != 1 or not values or (ndim is not None and len(values) != ndim):
@@ -94,15 +102,27 @@ def per_axis(name: str, value: Any, ndim: int | None) -> list[Any]:
     return values
 
 
+def dimensions(ndim: Any) -> int:
+    number = count("ndim", ndim)
+    if number > 64:
+        raise ValueError(f"ndim must be at most 64, as NumPy has it, not {number}")
+    return number
+
+
 def count(name: str, value: Any, least: int = 1) -> int:
     if type(value) is int:  # asking for a protocol takes microseconds
         number = value
     elif isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     else:
-        number = value.__index__()
+        try:
+            number = value.__index__()
+        except TypeError:  # an array
+            raise TypeError(f"{name} must be a whole number, not {value!r}") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
+    if number >= 1 << 62:
+        raise ValueError(f"{name} must be less than 2**62, not {number}")
     return number
 
 
@@ -110,7 +130,12 @@ def finite(name: str, value: Any, least: float = 0.0, above: bool = False) -> fl
     plain = type(value) is float or type(value) is int
     if not plain and (np.iscomplexobj(value) or not isinstance(value, SupportsFloat)):
         raise TypeError(f"{name} must be a real number, not {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    except (TypeError, ValueError):  # arrays, and what only looks like a number
+        raise TypeError(f"{name} must be a real number, not {value!r}") from None
     if not math.isfinite(number) or number < least or (above and number <= least):
         wanted = "finite"
         if least != -math.inf:

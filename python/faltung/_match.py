@@ -13,7 +13,7 @@ from faltung._arguments import (
     Array,
     as_array,
     check_out,
-    integers,
+    one_integer,
     pick,
     resolve_axes,
     resolve_boundary,
@@ -212,7 +212,7 @@ def check_peaks(peaks: int | None, out: Any) -> int | None:
         return None
     if out is not None:
         raise ValueError("out is for the map of scores, which peaks= does not give")
-    (peaks,) = integers(peaks, "peaks")
+    peaks = one_integer(peaks, "peaks")
     if peaks < 0:
         raise ValueError(f"peaks is {peaks}; it must not be negative")
     return peaks

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung import _api, kernels
-from faltung._arguments import Array, as_array, chosen_axes, served
+from faltung._arguments import Array, as_array, chosen_axes, chosen_axis, served
 from faltung._kernel_parts import (
     PREWITT,
     SCHARR,
@@ -489,7 +489,7 @@ class _Call:
         ndim = len(self.axes)
         if axis is None:
             return self.magnitude([derivative_factors(smooth, a, ndim) for a in range(ndim)], out)
-        position = chosen_axes(axis, self.x.ndim, "axis")[0]
+        position = chosen_axis(axis, self.x.ndim)
         if position not in self.axes:
             raise ValueError(f"axis must be one of axes = {self.axes}, not {axis}")
         return self.separable(derivative_factors(smooth, self.axes.index(position), ndim), out)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from faltung._arguments import Array, as_samples, chosen_axes
+from faltung._arguments import Array, as_samples, chosen_axes, chosen_axis
 from faltung._kernel_parts import count, finish, finite, per_axis
 
 if TYPE_CHECKING:
@@ -187,7 +187,8 @@ def orientation(
         :math:`f_0` and :math:`f_1` in periods per sample, within 0 and 1/2; by default from 0.02
         (three periods in the shorter side, if that is more) to 0.25.
     step : float, optional
-        Degrees between the directions that are tried; the peak among them is then interpolated.
+        Degrees between the directions that are tried, 0.001 to 5; the peak among them is then
+        interpolated.
 
     Returns
     -------
@@ -217,8 +218,8 @@ def orientation(
     if not least < most <= 0.5:
         raise ValueError(f"band must be two rising frequencies of at most 0.5, not {band!r}")
     step = finite("step", step, above=True)
-    if step > 5:
-        raise ValueError(f"step must be at most 5 degrees, not {step:g}")
+    if not 1e-3 <= step <= 5:
+        raise ValueError(f"step must be from 0.001 to at most 5 degrees, not {step:g}")
 
     # 1. Fade to the border, without what is left of the mean.
     window = _hann(samples, axes)
@@ -428,7 +429,9 @@ def derivative(x: npt.ArrayLike, axis: int = -1, order: int = 1, *, spacing: flo
     >>> bool(np.allclose(slope, 3 * np.cos(3 * t)))
     True
     """
-    samples, (axis,) = _prepared(x, axis)
+    samples = as_samples(x, "x")
+    axis = chosen_axis(axis, samples.ndim)
+    samples, _ = _prepared(samples, axis)
     order, spacing = count("order", order, least=0), finite("spacing", spacing, above=True)
     n = samples.shape[axis]
     real = not np.iscomplexobj(samples)
@@ -483,7 +486,8 @@ def _edge(inside: Array, softness: float) -> Array:
     """0 far outside, 1 far inside, half a cosine between; `inside` is the distance to the edge."""
     if softness == 0:
         return (inside >= -1e-12).astype(np.float64)  # a frequency just at the radius is in
-    return np.asarray(0.5 + 0.5 * np.sin(np.pi * np.clip(inside / softness, -0.5, 0.5)))
+    with np.errstate(over="ignore"):  # an edge too narrow for its division is sharp
+        return np.asarray(0.5 + 0.5 * np.sin(np.pi * np.clip(inside / softness, -0.5, 0.5)))
 
 
 def _interpolated(image: Array, rows: Array, columns: Array) -> Array:

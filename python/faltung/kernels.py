@@ -32,6 +32,7 @@ from faltung._kernel_parts import (
     Array,
     count,
     derivative_factors,
+    dimensions,
     finish,
     finite,
     gaussian_1d,
@@ -122,8 +123,9 @@ def binomial(
     """
     sizes = [count("size", s) for s in per_axis("size", size, ndim)]
     due = np.dtype(dtype)
+    longest = 1100  # beyond which no dtype holds the weight in the middle
     most = np.iinfo(due).max if due.kind in "iu" else int(np.finfo(np.float64).max)
-    if math.prod(math.comb(n - 1, n // 2) for n in sizes) > most:
+    if max(sizes) > longest or math.prod(math.comb(n - 1, n // 2) for n in sizes) > most:
         raise ValueError(f"size must be less, not {size!r}: {due} does not hold the weights")
     lines = [[math.comb(n - 1, t) for t in range(n)] for n in sizes]
     if due.kind in "iu":
@@ -196,8 +198,8 @@ def disk(radius: float = 1, ndim: int = 2, *, dtype: npt.DTypeLike = np.float64)
         ``skimage.morphology.disk`` and ``ball`` give.
     """
     radius = finite("radius", radius)
-    reach = int(radius)
-    steps = np.ogrid[(slice(-reach, reach + 1),) * count("ndim", ndim)]
+    ends = reach("radius", radius)
+    steps = np.ogrid[(slice(-ends, ends + 1),) * dimensions(ndim)]
     squared: Array = reduce(np.add, (s.astype(np.float64) ** 2 for s in steps))
     return finish((squared <= radius * radius).astype(np.float64), dtype)
 
@@ -248,7 +250,7 @@ def heat(
     faltung.diffusion.propagator : with its own diffusivity and spacing for each axis, and a third kind.
     """
     variance = 2.0 * finite("time", time) * finite("diffusivity", diffusivity)
-    sigma, truncate, ndim = math.sqrt(variance), finite("truncate", truncate), count("ndim", ndim)
+    sigma, truncate, ndim = math.sqrt(variance), finite("truncate", truncate), dimensions(ndim)
     radius = reach("truncate * sqrt(2 * time * diffusivity)", truncate * sigma + 0.5)
     if kind == "sampled":
         line = gaussian_1d(sigma, 0, radius)
@@ -349,7 +351,7 @@ def laplacian(ndim: int = 2, *, connectivity: int = 1, dtype: npt.DTypeLike = np
         Three samples per axis, sum zero, negative in the middle: ``scipy.ndimage.laplace`` and
         ``cv2.Laplacian`` with connectivity 1. ``skimage.filters.laplace`` has the opposite sign.
     """
-    ndim = count("ndim", ndim)
+    ndim = dimensions(ndim)
     connectivity = count("connectivity", connectivity)
     if connectivity > ndim:
         raise ValueError(f"connectivity must be from 1 to ndim = {ndim}, not {connectivity}")
@@ -477,10 +479,11 @@ def gabor(
             f"dtype must be complex64 or complex128 for a Gabor kernel, not {np.dtype(dtype)}"
         )
     if sigma is None:
-        octaves = 2.0 ** finite("bandwidth", bandwidth, above=True)
-        sigma = (
-            math.sqrt(math.log(2.0) / 2.0) / math.pi * (octaves + 1.0) / (octaves - 1.0) / frequency
-        )
+        # (2**b - 1) / (2**b + 1), without its ends leaving the range of numbers
+        width_of_band = math.tanh(finite("bandwidth", bandwidth, above=True) * math.log(2.0) / 2)
+        if width_of_band == 0:
+            raise ValueError(f"bandwidth must be more: {bandwidth!r} makes a kernel without end")
+        sigma = math.sqrt(math.log(2.0) / 2.0) / math.pi / width_of_band / frequency
     along, across = (finite("sigma", s, above=True) for s in per_axis("sigma", sigma, 2))
     cosine, sine = math.cos(theta), math.sin(theta)
     height = math.ceil(max(truncate * across * abs(cosine), truncate * along * abs(sine), 1.0))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung import _api
-from faltung._arguments import Array, as_array, as_samples, chosen_axes, served
+from faltung._arguments import Array, as_array, as_samples, chosen_axis, served
 from faltung._kernel_parts import count, finite
 from faltung._recursive import recursive_filter
 from faltung._whitening import Whitening, patches, standardize, whiten
@@ -180,7 +180,8 @@ def autoregressive(
     >>> series.autoregressive([0.0, 0], [0.5], past=first)
     array([0.125 , 0.0625])
     """
-    return arma(x, coefficients, (), constant=constant, past=past, axis=axis, workers=workers)
+    phi = _coefficients(coefficients, "coefficients")
+    return arma(x, phi, (), constant=constant, past=past, axis=axis, workers=workers)
 
 
 def arma(
@@ -455,7 +456,7 @@ def integrate(
 
 def _series(x: npt.ArrayLike, axis: int, name: str = "x") -> tuple[Array, int]:
     samples = as_samples(x, name)
-    (axis,) = chosen_axes(axis, samples.ndim, "axis")
+    axis = chosen_axis(axis, samples.ndim)
     if samples.shape[axis] == 0:
         raise ValueError(
             f"{name} must not be empty along axis {axis}; its shape is {samples.shape}"
@@ -479,7 +480,7 @@ def _whole_or_inexact(x: npt.ArrayLike, axis: int, name: str = "x") -> tuple[Arr
         dtype = np.dtype(np.int64)
     elif dtype == np.float16:
         dtype = np.dtype(np.float32)
-    (axis,) = chosen_axes(axis, values.ndim, "axis")
+    axis = chosen_axis(axis, values.ndim)
     return values.astype(dtype, copy=False), axis
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from faltung import _core
-from faltung._arguments import Array, as_array, integers, pick, resolve_boundary
+from faltung._arguments import Array, as_array, integers, one_integer, pick, resolve_boundary
 
 # An integer, or one per spatial axis.
 PerAxis = int | Sequence[int]
@@ -46,13 +45,6 @@ def per_axis(value: Any, name: str, axes: int) -> list[int]:
             f"{name} is {value!r}: {len(values)} numbers for {axes} spatial axes; give one for all or one for each"
         )
     return values
-
-
-def one_integer(value: Any, name: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}; it must be an integer") from None
 
 
 def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core, _device, cuda
-from faltung._arguments import Array, integers
+from faltung._arguments import Array, integers, one_integer
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -21,7 +21,6 @@ from faltung.nn._arguments import (
     is_relu,
     make_layer,
     new_array,
-    one_integer,
     paddings,
     per_axis,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, served
+from faltung._arguments import Array, as_array, one_integer, served
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -18,7 +18,6 @@ from faltung.nn._arguments import (
     check_axes,
     float_array,
     is_channels_last,
-    one_integer,
     per_axis,
     resolve_padding,
 )
