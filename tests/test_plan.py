@@ -1,5 +1,6 @@
 """Plans: what they say of themselves, reuse, threads, and any number of workers."""
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
@@ -179,6 +180,12 @@ class TestCall:
 
 
 class TestErrors:
+    def test_a_plan_without_a_kernel(self):
+        with pytest.raises(TypeError, match="made by faltung.plan"):
+            faltung.Plan.__new__(faltung.Plan)
+        with pytest.raises(TypeError, match="cannot pickle"):
+            copy.copy(faltung.plan(np.ones(3), 5))
+
     def test_another_shape(self):
         plan, _, _ = prepared()
         for shape in ((40, 51), (50, 40), (40,), (1, 40, 50)):

@@ -240,7 +240,8 @@ void run_once(const Request& request, const TypedView& x, const KernelArray& k,
     }
     if (request.exact_integers)
         settle_integers(
-            c.problem, [&] { return range_on_device(every_sample(c), stream); }, tap_sums(c.kernel));
+            c.problem, [&] { return range_on_device(every_sample(c), stream); },
+            tap_sums(c.kernel));
     finish(c);
     if (on_device) {
         // freed in the stream's order, after what uses it
@@ -303,8 +304,8 @@ std::shared_ptr<const Plan> PreparedKernel::find_or_make(const TypedView& x, con
     for (const Prepared& known : plans_)
         if (known.problem == c.problem && known.kernel_strides == c.kernel.strides)
             return known.plan;
-    plans_.push_back({c.problem, c.kernel.strides,
-                      plan_on_host(request_, c, kernel_type_, device_, stream)});
+    plans_.push_back(
+        {c.problem, c.kernel.strides, plan_on_host(request_, c, kernel_type_, device_, stream)});
     return plans_.back().plan;
 }
 

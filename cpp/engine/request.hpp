@@ -19,7 +19,8 @@ struct Request {
 
     Extents out_shape() const;
 
-    /// What is planned for: an empty batch, which there is nothing to compute of, counts as one entry.
+    /// What is planned for: an empty batch, which there is nothing to compute of, counts as one
+    /// entry.
     Request with_some_batch() const;
 
     /// k, which has one axis per convolved axis, as a view with one axis per axis of x.

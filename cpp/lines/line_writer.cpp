@@ -94,7 +94,8 @@ void LineWriter<T>::store(const Index* at, Index begin, Index end, const T* line
 
 template <class T>
 T* LineWriter<T>::in_place(const Index* at, Index begin, Index) const {
-    return same_ && !rounds_ && stride_ == layout_.size() ? reinterpret_cast<T*>(place(at, begin)) : nullptr;
+    return same_ && !rounds_ && stride_ == layout_.size() ? reinterpret_cast<T*>(place(at, begin))
+                                                          : nullptr;
 }
 
 template class LineWriter<float>;

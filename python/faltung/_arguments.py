@@ -214,7 +214,7 @@ def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
 
 def _range_of_lags(lags: Any) -> tuple[int, int]:
     try:
-        if isinstance(lags, Iterable) and np.ndim(lags):
+        if isinstance(lags, Iterable) and getattr(lags, "ndim", True):
             first, last = (operator.index(lag) for lag in lags)
         else:
             last = operator.index(lags)

@@ -32,6 +32,11 @@ class Plan(_core.Plan):
 
     __slots__ = ()
 
+    def __new__(cls, *arguments: object) -> Plan:
+        if not arguments:  # the core would not notice that there is nothing to run
+            raise TypeError("a Plan is made by faltung.plan")
+        return super().__new__(cls)
+
     def _call(self, x: npt.ArrayLike, out: Array | None = None) -> Array:
         """What calling does with anything but one plain array."""
         return self.run(as_array(x, "x"), check_out(out))

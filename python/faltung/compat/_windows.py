@@ -40,7 +40,8 @@ def narrowed(answer: Array, dtype: np.dtype[Any]) -> Array:
 
 def overlapping(answer: Array, k: Array) -> Array:
     """`answer`, unless a tap that is not finite met the zeros outside: SciPy and NumPy sum what overlaps."""
-    if answer.dtype.kind in "fc" and not cmath.isfinite(answer.item(0)):
-        if not np.isfinite(k).all():  # then no number of the answer is
-            raise PassOn
+    # where one is not, no number of the answer is
+    spoilt = answer.dtype.kind in "fc" and not cmath.isfinite(answer.item(0))
+    if spoilt and not np.isfinite(k).all():
+        raise PassOn
     return answer

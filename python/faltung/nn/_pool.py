@@ -100,7 +100,7 @@ def _gradient(
 
 
 def _check_p(p: Any) -> float:
-    if isinstance(p, str | bytes) or not isinstance(p, SupportsFloat) or np.iscomplexobj(p):
+    if np.iscomplexobj(p) or not isinstance(p, SupportsFloat):
         raise TypeError(f"p is {p!r}; it must be a real number")
     power = float(p)
     if not 0 < power < math.inf:
