@@ -50,6 +50,7 @@ private:
     double byte_numbers() const;
     double far(double points) const;
     double moved() const;
+    bool channels_together() const;
     double passing(double memory) const;
     double library_block(double points) const;  // of the whole array, by the library
     double own_block(double points) const;      // or by transforms of our own

@@ -106,15 +106,22 @@ double CostModel::moved() const {
     double ns = 0;
     if (converts_samples(transform_arithmetic_)) ns += moved_converted;
     if (problem_.axes.back().step > 1) ns += moved_stepped;
-    if (problem_.inner > 1) ns += moved_gathered;
+    if (problem_.inner > 1 && !channels_together()) ns += moved_gathered;
     const bool columns = problem_.axes.back().k == 1 && convolved_ > 0;
     if ((convolved_ > 1 || columns) && problem_.boundary != Boundary::zero) ns += moved_continued;
     return ns;
 }
 
-/// Channels are gathered, and scattered, one after the other.
+/// Images by transforms of our own take all channels of a position at once (spectral/whole.cpp).
+bool CostModel::channels_together() const {
+    bool steps = false;
+    for (const Axis& axis : problem_.axes) steps = steps || axis.step > 1;
+    return traits_.whole_is_own && convolved_ > 1 && !steps;
+}
+
+/// Otherwise channels are gathered, and scattered, one after the other.
 double CostModel::passing(double memory) const {
-    if (problem_.inner == 1) return 0;
+    if (problem_.inner == 1 || channels_together()) return 0;
     const double position =
         static_cast<double>(problem_.inner) *
         static_cast<double>(size_of(problem_.x_dtype) + size_of(problem_.out_dtype));

@@ -33,8 +33,8 @@ struct GridShape {
     Row row = Row::complex;
     Span span;        // of the row; its length counts samples, real or complex
     Index width = 0;  // Row::flat
-    /// Row::real: what is folded is the last column axis, not the row. Row::flat: the only one is, of
-    /// each of the row's numbers by itself (ColumnTile).
+    /// Row::real: what is folded is the last column axis, not the row. Row::flat: the only one is,
+    /// of each of the row's numbers by itself (ColumnTile).
     bool upright = false;
     /// Or rather, that axis being periodic: its columns are real and come in pairs.
     bool paired = false;
