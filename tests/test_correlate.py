@@ -111,3 +111,20 @@ def test_the_faces_agree():
     for name, parameter in ours.items():
         assert parameter.default == theirs[name].default, name
         assert parameter.kind == theirs[name].kind, name
+
+
+@pytest.mark.parametrize("method", ["auto", "direct", "fft", "overlap_save"])
+@pytest.mark.parametrize("stride", [1, 2**61])
+@pytest.mark.parametrize("lag", [2**40, 2**61, -(2**31), -(2**61)])
+def test_windows_far_from_all_samples_take_no_memory(lag, stride, method):
+    x, k = np.arange(7, dtype=np.float32), np.ones(3, np.float32)
+    actual = faltung.correlate(x, k, lags=(lag, lag + 3), method=method, stride=stride)
+    np.testing.assert_array_equal(actual, np.zeros(4 if stride == 1 else 1))
+
+
+def test_kernels_that_no_transform_holds_are_refused_at_once():
+    x, k = np.arange(7, dtype=np.float32), np.ones(3, np.float32)
+    with pytest.raises(ValueError, match=r"method 'fft' cannot serve.*2\*\*34 points"):
+        faltung.correlate(x, k, lags=(0, 3), method="fft", dilation=2**40)
+    with pytest.raises(MemoryError, match="not enough memory"):
+        faltung.correlate(x, k, lags=(0, 3), method="direct", dilation=2**58)

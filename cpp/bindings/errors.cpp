@@ -1,5 +1,7 @@
 #include "bindings/errors.hpp"
 
+#include <new>
+
 #include <pybind11/pybind11.h>
 
 #include "core/error.hpp"
@@ -19,6 +21,8 @@ void translate(std::exception_ptr failure) {
         py::set_error(PyExc_OverflowError, error.what());
     } catch (const TooLarge& error) {
         py::set_error(PyExc_MemoryError, error.what());
+    } catch (const std::bad_alloc&) {
+        py::set_error(PyExc_MemoryError, "there is not enough memory to work in");
     } catch (const ProviderError& error) {
         py::set_error(PyExc_RuntimeError, error.what());
     }

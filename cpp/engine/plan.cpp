@@ -102,13 +102,14 @@ Weighed weigh(const Problem& problem, const ArrayView& kernel_view, const Reques
     if (request.method == Method::fft) fft::require_provider();
     traits.workers = available_workers();
     traits.most_tile_bytes = most_tile_bytes;
-    const WholeWork whole =
+    WholeWork whole =
         whole_work(problem, current_level(), whole_memory(problem, request.method == Method::fft));
     traits.whole_blocks = whole.blocks;
     traits.whole_points = whole.points;
     traits.whole_lines = whole.lines;
     traits.whole_steps = whole.steps;
     traits.whole_is_own = whole.own;
+    traits.whole_objection = std::move(whole.objection);
     if (worth_factors(problem, kernel) || request.method == Method::separable)
         weighed.terms =
             factorise(kernel, problem.arithmetic, rank_tolerance(problem, request.kernel_dtype),

@@ -45,7 +45,8 @@ struct Traits {
     // a transform of the whole array: blocks of so many complex points, so many lines and butterfly
     // levels each way
     double whole_blocks = 1, whole_points = 1, whole_lines = 0, whole_steps = 0;
-    bool whole_is_own = false;  // by transforms of our own
+    bool whole_is_own = false;    // by transforms of our own
+    std::string whole_objection;  // why that cannot be
 };
 
 /// What one method would take, or why it cannot serve.

@@ -145,7 +145,8 @@ double CostModel::own_block(double points) const {
 Prediction CostModel::whole() const {
     Prediction result{.arithmetic = transform_arithmetic_};
     const double points = traits_.whole_points, blocks = traits_.whole_blocks;
-    result.reason = transform_objection(points * 2);
+    result.reason = traits_.whole_objection;
+    if (result.reason.empty()) result.reason = transform_objection(points * 2);
     if (result.reason.empty() && !traits_.fft_available && !traits_.whole_is_own)
         result.reason =
             "no FFT library was found (faltung.show_config() lists where it was looked for)";

@@ -7,12 +7,13 @@
 namespace faltung {
 namespace {
 
-constexpr Index most = Index{1} << 60;
+/// Of a transform: 128 GiB of complex numbers in float32. Its tables alone would fill memory beyond.
+constexpr Index most = Index{1} << 34;
 
 Index sum(Index a, Index b) {
     Index total;
     if (__builtin_add_overflow(a, b, &total) || total > most)
-        throw TooLarge("an axis is too long for a transform");
+        throw TooLarge("a transform would need more than 2**34 points along an axis");
     return total;
 }
 
@@ -26,7 +27,6 @@ Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index 
     span.dilation = axis.dilation;
     span.out = axis.out;
     span.step = axis.step;
-    const Index need = sum((axis.out - 1) * axis.step, 1);
 
     if (boundary == Boundary::wrap && may_be_periodic && is_good_size(axis.x) &&
         axis.x % multiple == 0 && !axis.inside()) {
@@ -47,15 +47,17 @@ Span make_span(const Axis& axis, Boundary boundary, bool may_be_periodic, Index 
     // Samples after output 0's window start shift every output down.
     span.low = begin;
     span.have = end - begin;
-    const Index skipped = begin - axis.first;
+    // Where no window holds a sample, it does not matter how far from them the outputs are.
+    const Index skipped = span.have > 0 ? begin - axis.first : 0;
     span.offset = span.reach - 1 - skipped;
     if (span.offset < 0) {  // the first windows hold nothing but zeros: give the samples room below
         span.low += span.offset;
         span.have = std::max<Index>(0, end - span.low);
         span.offset = 0;
     }
+    const Index need = sum((axis.out - 1) * axis.step, 1);
     Index least = std::max(sum(span.offset, need), sum(span.have, span.reach - 1 - span.offset));
-    least = std::max({least, span.have, span.reach, Index{1}});
+    least = sum(std::max({least, span.have, span.reach, Index{1}}), 0);
     span.length = multiple * round((least + multiple - 1) / multiple);
     return span;
 }

@@ -504,7 +504,7 @@ private:
 
 }  // namespace
 
-WholeWork whole_work(const Problem& problem, const microkernels::Table& table, double memory) {
+WholeWork whole_work(const Problem& problem, const microkernels::Table& table, double memory) try {
     const Layout layout = lay_out(problem, table, TransformEngine::own, memory);
     WholeWork work;
     work.own = plan_whole_tile(layout.shape, table).good ||
@@ -519,6 +519,8 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table, d
     if (layout.shape.row != Row::flat) add(layout.shape.row_points());
     for (const Span& axis : layout.shape.columns) add(axis.length);
     return work;
+} catch (const TooLarge& error) {
+    return {.objection = error.what()};
 }
 
 std::unique_ptr<Executor> make_whole(const Problem& problem, std::shared_ptr<const Kernel> kernel,

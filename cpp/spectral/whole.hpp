@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <string>
 
 #include "core/executor.hpp"
 #include "core/kernel.hpp"
@@ -22,6 +23,7 @@ inline constexpr double unlimited_memory = std::numeric_limits<double>::infinity
 struct WholeWork {
     double blocks = 1, points = 1, lines = 0, steps = 0;
     bool own = false;
+    std::string objection;  // why that cannot be
 };
 WholeWork whole_work(const Problem& problem, const microkernels::Table& table,
                      double memory = unlimited_memory);
