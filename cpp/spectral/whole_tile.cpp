@@ -1,6 +1,7 @@
 #include "spectral/whole_tile.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <stdexcept>
 
@@ -505,15 +506,28 @@ bool WholeTile<T>::scatter_in_place(Drain<T>& drain, const Extents& slab_at,
                 p += count;
                 continue;
             }
-            for (Index r = 0; r < rows; ++r) {
+            // of others what is wanted, in a periodic row in two stretches
+            struct Stretch {
+                Index from, samples, to;
+            };
+            std::array<Stretch, 2> stretches{};
+            std::size_t found = 0;
+            for (Index i = 0; i < columns && x + i < length; ++i) {
+                const Index j = sample_at(x + i);
+                if (j < 0) continue;
+                if (found > 0 && stretches[found - 1].to + i - stretches[found - 1].from == j)
+                    ++stretches[found - 1].samples;
+                else
+                    stretches.at(found++) = {i, 1, j};
+            }
+            for (Index r = 0; r < rows && found > 0; ++r) {
                 T *const a = line(low < 0 ? low : low + r, 0), *const b = line(
                                                                    high < 0 ? high : high + r, 0);
                 take_rows(piece, p, 1, y + r, 1, a ? piece.a : nullptr, b ? piece.b : nullptr, 0);
-                for (Index i = 0; i < columns && x + i < length; ++i) {
-                    const Index j = sample_at(x + i);
-                    if (j < 0) continue;
-                    if (a) std::copy_n(piece.a + i * per(), per(), a + j * per());
-                    if (b) b[j] = piece.b[i];
+                for (std::size_t s = 0; s < found; ++s) {
+                    const auto [from, samples, to] = stretches[s];
+                    if (a) std::copy_n(piece.a + from * per(), samples * per(), a + to * per());
+                    if (b) std::copy_n(piece.b + from, samples, b + to);
                 }
             }
             ++p;
