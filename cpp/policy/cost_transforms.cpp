@@ -16,8 +16,11 @@ constexpr double whole_call = 600, whole_block = 140, whole_line = 50;
 constexpr double whole_complex = 1.2;  // a point of lines of complex samples, by the library
 // A byte beyond the second-level cache: by the library, and of volumes by transforms of our own.
 constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
-// By transforms of our own: a byte of a point, of one axis and of several, and a line of several.
-constexpr double own_byte = 0.18, own_byte_several = 0.25, own_short_line = 9.4;
+// By transforms of our own: a byte of a point, of one axis and of several, a point and a line of
+// several, a row of samples that does not stand in x; of the sum, what columns alone and volumes
+// take.
+constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
+                 own_staged_row = 45, own_columns = 1.6, own_volumes = 0.9;
 // A point more where samples are converted, where they stand at steps, where of all channels one is
 // gathered, where a boundary continues several axes.
 constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
@@ -136,10 +139,18 @@ double CostModel::library_block(double points) const {
 }
 
 double CostModel::own_block(double points) const {
-    const double byte = convolved_ > 1 ? own_byte_several : own_byte;
-    return line_nanoseconds(points) + points * (byte * bytes_of(transform_arithmetic_) + moved()) +
-           (convolved_ > 1 ? own_short_line * traits_.whole_lines : 0) +
-           (convolved_ > 2 ? own_far_byte * far(points) : 0);
+    const double bytes = bytes_of(transform_arithmetic_);
+    if (convolved_ == 1) {
+        const double share = problem_.axes.back().k == 1 ? own_columns : 1;
+        return share * (line_nanoseconds(points) + points * (own_byte * bytes + moved()));
+    }
+    double ns = line_nanoseconds(points) +
+                points * (own_point + own_byte_several * bytes + moved()) +
+                own_short_line * traits_.whole_lines;
+    if (convolved_ > 2) ns = own_volumes * ns + own_far_byte * far(points);
+    if (converts_samples(transform_arithmetic_) || problem_.boundary != Boundary::zero)
+        ns += own_staged_row * points / static_cast<double>(problem_.axes.back().x);
+    return ns;
 }
 
 Prediction CostModel::whole() const {
