@@ -18,13 +18,13 @@ constexpr double waking = 7000;  // and joining another worker, where two had be
 // samples: as it stands in x, copied with its border or because it is converted, continued by a
 // boundary, taken apart for a step, looked at for NaN.
 constexpr double direct_call = 650, direct_row = 2, direct_line_row = 65, direct_column_row = 9,
-                 direct_one_tap_row = 36, direct_plane = 2, staged_row = 5;
+                 direct_one_tap_row = 20, direct_plane = 2, staged_row = 5;
 constexpr double standing_row = 3, copied_row = 15, continued_row = 10, listed_row = 15,
                  phased_row = 10, converted_row = 5, converted_number = 0.04;
 constexpr double copied_below = 4096;  // bytes (direct/dense_pass.cpp)
 // Of what calibration says: results, and sums. Vectors that are left at the end of a row, fewer
 // than a block has, share less.
-constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.6;
+constexpr double direct_results = 1.35, direct_results_1d = 0.75, one_tap = 0.39;
 constexpr double direct_sums = 0.97, direct_sums_1d = 1.05, direct_sums_3d = 1.1;
 // Of volumes whose last axis has no taps, or whose taps stand apart; of rows of few vectors.
 constexpr double volume_columns = 1.6, volume_apart = 1.3, few_vectors = 1.2;

@@ -47,7 +47,7 @@ constexpr double twist_cost = 1.1;     // a folded line multiplies by one more t
 constexpr double narrow_lines = 1.3;
 // Tiles that the second-level cache does not hold, or those of all workers a third of the shared
 // one.
-constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6;
+constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6, images_out_of_l3 = 1.6;
 constexpr double tiles_wait = 0.6;        // what is left of waiting where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
 // Columns that lie side by side, against a pass of a square tile. Of columns longer than this few
@@ -340,7 +340,7 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
         const double bytes = planes * points * 2 * bytes_of(transform_arithmetic_);
         const Caches& caches = machine().caches;
         if (bytes * traits_.workers >= static_cast<double>(caches.l3) / 3)
-            share *= out_of_l3;
+            share *= transformed > 2 ? out_of_l3 : images_out_of_l3;
         else if (bytes > static_cast<double>(caches.l2))
             share *= out_of_l2;
     }
