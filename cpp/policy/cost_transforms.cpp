@@ -20,7 +20,7 @@ constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
 // several, a row of samples that does not stand in x; of the sum, what columns alone and volumes
 // take.
 constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
-                 own_staged_row = 45, own_columns = 1.6, own_volumes = 0.9;
+                 own_staged_row = 45, own_columns = 2.6, own_volumes = 0.9;
 // A point more where samples are converted, where they stand at steps, where of all channels one is
 // gathered, where a boundary continues several axes.
 constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
