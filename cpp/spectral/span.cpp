@@ -7,7 +7,8 @@
 namespace faltung {
 namespace {
 
-/// Of a transform: 128 GiB of complex numbers in float32. Its tables alone would fill memory beyond.
+/// Of a transform: 128 GiB of complex numbers in float32. Its tables alone would fill memory
+/// beyond.
 constexpr Index most = Index{1} << 34;
 
 Index sum(Index a, Index b) {
