@@ -7,10 +7,9 @@ namespace faltung {
 
 namespace {
 
-// Nanoseconds on one core, fitted to what random problems of benchmarks/regret.py (seeds 21, 22,
-// 23) took on one core of an EPYC, Zen 5, level v4, November 2026, beside what calibration measures
-// on large warm images. Of those problems' times 72 % (direct), 82 % (separable) and 63 %
-// (overlap-save) lie within a factor of 1.2 of the prediction, 92 to 96 % within 1.5.
+// Nanoseconds on one core, fitted to what random problems of benchmarks/regret.py took on an EPYC,
+// Zen 5, level v4, November 2026, beside what calibration measures on large warm images
+// (docs/performance.md, "The choice", says to how many and how near).
 constexpr double waking = 7000;  // and joining another worker, where two had been at work before
 
 // Direct sums. A row of results: of an image, of a line by itself, which is fetched into a buffer
