@@ -88,14 +88,14 @@ void finish(Case& c) {
 
 std::shared_ptr<const Plan> plan_on_host(const Request& request, const Case& c, Storage k_type,
                                          int device, cudaStream_t stream) {
-    Kernel kernel(c.problem, c.kernel, request.flip, !request.flip);
+    std::optional<Kernel> kernel(std::in_place, c.problem, c.kernel, request.flip, !request.flip);
     KernelTraits traits;
-    traits.finite = kernel.finite();
+    traits.finite = kernel->finite();
     traits.sample_bound = request.exact_integers ? c.problem.sample_bound : 0;
-    traits.norm = kernel.norm();
+    traits.norm = kernel->norm();
     if (convolved_axes(c.problem) > 1 || request.method == Method::separable)
         traits.factors =
-            factors_of(kernel, c.problem.arithmetic,
+            factors_of(*kernel, c.problem.arithmetic,
                        size_of(dtype_of(k_type)) == 2 && c.x.view.dtype == DType::float16);
     if (traits.factors && c.problem.inner > 1) traits.factors->push_back({1.0});
     auto plan =
@@ -103,15 +103,15 @@ std::shared_ptr<const Plan> plan_on_host(const Request& request, const Case& c, 
     if (plan->arithmetic() != c.problem.arithmetic) {
         Problem wider = c.problem;
         wider.arithmetic = plan->arithmetic();
-        kernel = Kernel(wider, c.kernel, request.flip, !request.flip);
+        kernel.emplace(wider, c.kernel, request.flip, !request.flip);
     }
     // pairs where the kernel is complex
     StreamBuffer taps = with_arithmetic(plan->arithmetic(), [&]<class T>(T) {
-        const KernelPlanes<T>& planes = kernel.planes<T>();
+        const KernelPlanes<T>& planes = kernel->planes<T>();
         std::vector<T> numbers;
         for (std::size_t i = 0; i < planes.real.size(); ++i) {
             numbers.push_back(planes.real[i]);
-            if (kernel.is_complex()) numbers.push_back(planes.imag[i]);
+            if (kernel->is_complex()) numbers.push_back(planes.imag[i]);
         }
         StreamBuffer buffer(numbers.size() * sizeof(T), stream);
         FALTUNG_CHECK(cudaMemcpyAsync(buffer.get(), numbers.data(), numbers.size() * sizeof(T),
