@@ -28,14 +28,9 @@ TilePlan plan_column_tile(const GridShape& shape, const microkernels::Table& tab
 template <class T>
 ColumnTile<T>::ColumnTile(const GridShape& shape, const TilePlan& plan,
                           const microkernels::Table& table)
-    : shape_(shape), frame_(plan, transforms_of<T>(table)) {
-    const Roots root(4 * frame_.height());
-    for (Index y = 0; y < frame_.height(); ++y) {
-        const Complex factor = root.rounded<T>(-y);
-        twist_.push_back(factor.real());
-        twist_.push_back(factor.imag());
-    }
-}
+    : shape_(shape),
+      frame_(plan, transforms_of<T>(table)),
+      twist_(fold_twist<T>(Roots(4 * frame_.height()), 1, frame_.height())) {}
 
 /// The first `have` samples of all columns, the second half as the imaginary part of the first:
 /// from rows in memory, or lines of the feed. False if one of them is not finite, or so large that

@@ -89,12 +89,7 @@ LongTile<T>::LongTile(const GridShape& shape, const TilePlan& plan,
     // transform itself: the part that depends on the row is the twist, the other one is the
     // frame's.
     if (shape.row != Row::real) return;
-    const Roots root(4 * shape.row_points());
-    for (Index y = 0; y < frame_.height(); ++y) {
-        const Complex factor = root.rounded<T>(-y * plan.width);
-        twist_.push_back(factor.real());
-        twist_.push_back(factor.imag());
-    }
+    twist_ = fold_twist<T>(Roots(4 * shape.row_points()), plan.width, frame_.height());
 }
 
 template <class T>

@@ -38,6 +38,19 @@ private:
     std::vector<std::complex<double>> low_, high_;
 };
 
+/// What the rows of a folded block are multiplied by: of `root` the powers 0, -step, -2 step, ...,
+/// as pairs of numbers.
+template <class T>
+std::vector<T> fold_twist(const Roots& root, Index step, Index rows) {
+    std::vector<T> twist;
+    for (Index y = 0; y < rows; ++y) {
+        const std::complex<T> factor = root.rounded<T>(-y * step);
+        twist.push_back(factor.real());
+        twist.push_back(factor.imag());
+    }
+    return twist;
+}
+
 /// Complex numbers as pairs.
 template <class T>
 T* numbers_of(std::complex<T>* z) {

@@ -92,12 +92,7 @@ WholeTile<T>::WholeTile(const GridShape& shape, const TilePlan& plan,
         step *= shape.columns[a].length;
     }
     if (!folded()) return;
-    const Roots root(4 * frame_.height());
-    for (Index y = 0; y < frame_.height(); ++y) {
-        const Complex factor = root.rounded<T>(-y);
-        twist_.push_back(factor.real());
-        twist_.push_back(factor.imag());
-    }
+    twist_ = fold_twist<T>(Roots(4 * frame_.height()), 1, frame_.height());
 }
 
 /// Rows of a slab that are transformed together along `axis`.
