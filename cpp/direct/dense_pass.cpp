@@ -1,5 +1,6 @@
 #include "direct/dense_pass.hpp"
 
+#include "core/aligned_memory.hpp"
 #include "direct/group_sums.hpp"
 
 namespace faltung::direct {
@@ -19,6 +20,23 @@ constexpr Index worth_splitting = 4096;
 /// The same of lines by themselves, whose short borders wait for one tap after another.
 Index line_worth_splitting(Index taps) { return std::clamp<Index>(64 * taps, 2048, 8192); }
 
+/// Whether a window reads, modulo 4 KiB, what has just been stored past the caches. A processor
+/// that compares no more of an address, and stores a line by halves, then waits until the store has
+/// reached memory: Zen 3, level v3, 3 x 3 on 4096 x 4096 in 2.3 ns per output, in place of 1.0 by
+/// ordinary stores and 0.6 where rows lie otherwise.
+bool meets_stores(const DenseShape& plan, const ArrayView& x, const ArrayView& out) {
+    constexpr Index waiting = 256;  // bytes that are still on their way
+    constexpr auto same = static_cast<Index>(page);
+    if (plan.row_axis < 0 || plan.table->vector_bytes >= 64) return false;
+    if (x.strides[plan.row_axis] % same != 0 || out.strides[plan.row_axis] % same != 0)
+        return false;
+    const Index size = x.strides[plan.outer];
+    const Index between = x.data - out.data + plan.last().first * size;
+    const Index before = ((-between) % same + same) % same;  // the window begins so far back
+    const Index reach = (plan.last().reach() - 1) * size;
+    return before > 0 && before < waiting + reach;
+}
+
 }  // namespace
 
 template <class T>
@@ -27,7 +45,7 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
     : plan_(plan),
       reader_(plan.problem, x, *plan.table),
       writer_(plan.problem, out, *plan.table),
-      stream_(far.results),
+      stream_(far.results && !meets_stores(plan, x, out)),
       fetch_(far.samples),
       lanes_(plan.problem.lanes()),
       vector_(plan.micro->lanes),
