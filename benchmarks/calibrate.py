@@ -7,8 +7,8 @@
     python benchmarks/calibrate.py --passes 12     where neighbours slow a virtual machine down for seconds on end
 
 A level that stands upon another one has its loops, and constants of its own for 8-bit samples alone.
-Every figure is nanoseconds on one core of this machine, the least of several passes over everything, on warm caches, for
-each instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they are put together.
+Every figure is nanoseconds on one core of this machine, the least of several passes over everything, on warm caches,
+for each instruction-set level and arithmetic. cpp/policy/cost_model.cpp says how they are put together.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(
     """Nanoseconds per output of one correlation with ready memory."""
     x = rng.standard_normal(shape).astype(dtype)
     k = rng.standard_normal(k_shape).astype(dtype)
-    what = (method, shape, k_shape, dtype, axes)
+    what = (_core.level(), method, shape, k_shape, dtype, axes)
     if method == "separable":
         k = np.outer(*(rng.standard_normal(n) for n in k_shape)).astype(np.float64).astype(dtype)
         taps = [rng.standard_normal(n).astype(dtype) for n in k_shape]
@@ -93,7 +93,7 @@ def integer_costs() -> dict[str, tuple[float, float]]:
         k = rng.integers(-1000, 1000, (n, n))
         plan = faltung.plan(k, x.shape, "same", "direct", x_dtype=np.int64)
         out = np.empty(x.shape, np.int64)
-        costs.append((n * n, least((n,), lambda: plan(x, out=out)) / x.size))  # noqa: B023
+        costs.append((n * n, least((_core.level(), n), lambda: plan(x, out=out)) / x.size))  # noqa: B023
     both = line_through(*costs)
     return {"line": both, "column": both, "image": both, "wide": both}
 
@@ -106,7 +106,7 @@ def byte_costs() -> str:
         k = rng.integers(-128, 128, k_shape)
         plan = faltung.plan(k, shape, "same", "direct", x_dtype=np.uint8, dtype=dtype)
         out = np.empty(shape, dtype)
-        return least(("bytes", shape, k_shape, dtype), lambda: plan(x, out=out)) / x.size
+        return least((_core.level(), shape, k_shape, dtype), lambda: plan(x, out=out)) / x.size
 
     def through(shape: tuple[int, ...], near: tuple[int, ...], far: tuple[int, ...]) -> tuple:
         products = [math.prod(k[:-1]) * -(-k[-1] // 4) for k in (near, far)]
@@ -133,7 +133,7 @@ def whole_costs(dtype: type) -> tuple[float, float]:
     out = np.empty_like(x)
     k = rng.standard_normal(9).astype(dtype)
     plan = faltung.plan(k, x.shape, "same", "fft", axes=1, boundary="wrap", x_dtype=dtype)
-    return least(("whole", dtype), lambda: plan(x, out=out)) / (x.size / 2), 0.0
+    return least((_core.level(), dtype), lambda: plan(x, out=out)) / (x.size / 2), 0.0
 
 
 def tile_costs(dtype: type) -> list[float]:
@@ -153,6 +153,23 @@ def tile_costs(dtype: type) -> list[float]:
     return costs
 
 
+def costs_of(level: str) -> list[str]:
+    """The lines of a level: of its own loops, or of 8-bit samples alone."""
+    if level in _core.levels_upon():
+        return [f'FALTUNG_BYTE_COSTS("{level}", {byte_costs()})']
+    lines = []
+    for name, dtype in DTYPES.items():
+        direct = direct_costs(dtype)
+        row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+        row += [figures(separable_costs(dtype)), figures(whole_costs(dtype))]
+        row += [figures(tile_costs(dtype))]
+        lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::{name}, {", ".join(row)})')
+    direct = integer_costs()
+    row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+    row += [figures(direct["image"]), "{0, 0}", "{}"]
+    return [*lines, f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})']
+
+
 def figures(values: tuple[float, ...] | list[float]) -> str:
     return "{" + ", ".join(f"{value:.3g}" for value in values) + "}"
 
@@ -163,6 +180,7 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--levels", nargs="*", default=_core.levels(), choices=_core.levels())
+    parser.add_argument("--passes", type=int, default=5)
     arguments = parser.parse_args()
     machine = _core.machine()
     constants = Path(__file__).resolve().parent.parent / "cpp" / "policy" / "constants"
@@ -175,34 +193,25 @@ def main() -> None:
         "// level} of lines by the library; per point of a square tile",
         "// of " + ", ".join(map(str, LENGTHS)),
     ]
+    bytes_lines = lines[:2]
+    bytes_lines.append(
+        "// level, {per output, per product of four taps}: line, image; per byte of an output"
+    )
+    asked = [level for level in _core.levels() if level in arguments.levels]
+    measured: dict[str, list[str]] = {}
     with faltung.set_workers(1):
-        for level in _core.levels():
-            if level in _core.levels_upon():
-                continue
-            if level not in arguments.levels:
-                lines += [line for line in kept if line.startswith(f'FALTUNG_COSTS("{level}"')]
-                continue
-            _core.force_level(level)
-            for name, dtype in DTYPES.items():
-                direct = direct_costs(dtype)
-                row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
-                row += [figures(separable_costs(dtype)), figures(whole_costs(dtype))]
-                row += [figures(tile_costs(dtype))]
-                lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::{name}, {", ".join(row)})')
-                print(lines[-1], flush=True)
-            direct = integer_costs()
-            row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
-            row += [figures(direct["image"]), "{0, 0}", "{}"]
-            lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})')
-            print(lines[-1], flush=True)
-        bytes_lines = lines[:2]
-        bytes_lines.append(
-            "// level, {per output, per product of four taps}: line, image; per byte of an output"
-        )
-        for level in set(_core.levels_upon()) & set(arguments.levels):
-            _core.force_level(level)
-            bytes_lines.append(f'FALTUNG_BYTE_COSTS("{level}", {byte_costs()})')
-            print(bytes_lines[-1], flush=True)
+        for number in range(arguments.passes):
+            for level in asked:
+                _core.force_level(level)
+                measured[level] = costs_of(level)
+            print(f"pass {number + 1} of {arguments.passes}", flush=True)
+    for level in _core.levels():
+        if level in _core.levels_upon():
+            bytes_lines += measured.get(level, [])
+        else:
+            before = [line for line in kept if line.startswith(f'FALTUNG_COSTS("{level}"')]
+            lines += measured.get(level, before)
+    print("\n".join(lines + bytes_lines[3:]))
     _core.force_level(None)
     if arguments.write:
         target.write_text("\n".join(lines) + "\n")
