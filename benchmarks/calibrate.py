@@ -26,6 +26,7 @@ from faltung import _core
 
 rng = np.random.default_rng(5)
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
+SHORT_CALL = 720  # nanoseconds on Zen 5
 DTYPES = {"f32": np.float32, "f64": np.float64}
 
 
@@ -62,7 +63,7 @@ def run(
         return least(what, lambda: separable(x, taps, axes, out=out)) / x.size
     out = np.empty(shape, dtype)
     plan = faltung.plan(k, shape, "same", method, axes=axes, x_dtype=dtype)
-    return least(what, lambda: plan(x, out=out)) / x.size
+    return least(what, lambda: plan(x, out)) / x.size
 
 
 def line_through(near: tuple[float, float], far: tuple[float, float]) -> tuple[float, float]:
@@ -86,6 +87,11 @@ def direct_costs(dtype: type) -> dict[str, tuple[float, float]]:
     }
 
 
+def call_cost(dtype: type) -> float:
+    """Of a short call, against Zen 5, where calls, rows and lines were fitted."""
+    return run((16,), (3,), dtype, "direct") * 16 / SHORT_CALL
+
+
 def integer_costs() -> dict[str, tuple[float, float]]:
     x = rng.integers(-(1 << 40), 1 << 40, (512, 512))
     costs = []
@@ -93,7 +99,7 @@ def integer_costs() -> dict[str, tuple[float, float]]:
         k = rng.integers(-1000, 1000, (n, n))
         plan = faltung.plan(k, x.shape, "same", "direct", x_dtype=np.int64)
         out = np.empty(x.shape, np.int64)
-        costs.append((n * n, least((_core.level(), n), lambda: plan(x, out=out)) / x.size))  # noqa: B023
+        costs.append((n * n, least((_core.level(), n), lambda: plan(x, out)) / x.size))  # noqa: B023
     both = line_through(*costs)
     return {"line": both, "column": both, "image": both, "wide": both}
 
@@ -106,7 +112,7 @@ def byte_costs() -> str:
         k = rng.integers(-128, 128, k_shape)
         plan = faltung.plan(k, shape, "same", "direct", x_dtype=np.uint8, dtype=dtype)
         out = np.empty(shape, dtype)
-        return least((_core.level(), shape, k_shape, dtype), lambda: plan(x, out=out)) / x.size
+        return least((_core.level(), shape, k_shape, dtype), lambda: plan(x, out)) / x.size
 
     def through(shape: tuple[int, ...], near: tuple[int, ...], far: tuple[int, ...]) -> tuple:
         products = [math.prod(k[:-1]) * -(-k[-1] // 4) for k in (near, far)]
@@ -133,7 +139,7 @@ def whole_costs(dtype: type) -> tuple[float, float]:
     out = np.empty_like(x)
     k = rng.standard_normal(9).astype(dtype)
     plan = faltung.plan(k, x.shape, "same", "fft", axes=1, boundary="wrap", x_dtype=dtype)
-    return least((_core.level(), dtype), lambda: plan(x, out=out)) / (x.size / 2), 0.0
+    return least((_core.level(), dtype), lambda: plan(x, out)) / (x.size / 2), 0.0
 
 
 def tile_costs(dtype: type) -> list[float]:
@@ -160,12 +166,14 @@ def costs_of(level: str) -> list[str]:
     lines = []
     for name, dtype in DTYPES.items():
         direct = direct_costs(dtype)
-        row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+        row = [f"{call_cost(dtype):.3g}"]
+        row += [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
         row += [figures(separable_costs(dtype)), figures(whole_costs(dtype))]
         row += [figures(tile_costs(dtype))]
         lines.append(f'FALTUNG_COSTS("{level}", Arithmetic::{name}, {", ".join(row)})')
     direct = integer_costs()
-    row = [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
+    row = [f"{call_cost(np.int64):.3g}"]
+    row += [figures(direct[kind]) for kind in ("line", "column", "image", "wide")]
     row += [figures(direct["image"]), "{0, 0}", "{}"]
     return [*lines, f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})']
 
@@ -189,8 +197,8 @@ def main() -> None:
     lines = [
         "// Made by benchmarks/calibrate.py: do not edit. Nanoseconds on one core.",
         f"// Machine: {machine['processor']}, L1 {machine['l1'] >> 10} KiB, L2 {machine['l2'] >> 10} KiB.",
-        "// level, arithmetic, {per output, per tap}: line, column, image, wide, separable; {per point, per butterfly",
-        "// level} of lines by the library; per point of a square tile",
+        "// level, arithmetic, short calls against Zen 5's, {per output, per tap}: line, column, image, wide,",
+        "// separable; {per point, per butterfly level} of lines by the library; per point of a square tile",
         "// of " + ", ".join(map(str, LENGTHS)),
     ]
     bytes_lines = lines[:2]

@@ -21,6 +21,8 @@ inline constexpr std::array<Index, 18> own_lengths = {8,   12,  16,  24,  32,  4
 struct LevelCosts {
     const char* level;
     Arithmetic arithmetic;
+    double
+        calls;  // what a short call takes, against Zen 5's: what was fitted there is scaled by it
     TapCost line, column, image,
         wide;  // direct: taps along the last axis only; none along it; both, few; both, many
     TapCost separable;  // taps of all axes together

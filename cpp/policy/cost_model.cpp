@@ -96,7 +96,8 @@ CostModel::CostModel(const Problem& problem, const Traits& traits, const microke
       traits_(traits),
       level_(level),
       // exact integers go through transforms in float64, whatever the direct loops need
-      transform_arithmetic_(problem.sample_bound > 0 ? Arithmetic::f64 : problem.arithmetic) {
+      transform_arithmetic_(problem.sample_bound > 0 ? Arithmetic::f64 : problem.arithmetic),
+      pace_(level_costs(level, problem.arithmetic).calls) {
     for (const Axis& axis : problem_.axes) convolved_ += axis.k > 1;
 }
 
@@ -104,7 +105,8 @@ double CostModel::shared(double nanoseconds, double tasks, double joins) const {
     tasks = std::ceil(tasks);
     const double workers = std::min(static_cast<double>(traits_.workers), tasks);
     if (workers <= 1 || nanoseconds < worth_waking * 1e9) return nanoseconds;
-    return std::min(nanoseconds, nanoseconds * std::ceil(tasks / workers) / tasks + joins * waking);
+    return std::min(nanoseconds,
+                    nanoseconds * std::ceil(tasks / workers) / tasks + joins * pace_ * waking);
 }
 
 double CostModel::array_bytes() const {
@@ -172,7 +174,8 @@ double CostModel::left_over_share() const {
 
 double CostModel::writing(Arithmetic arithmetic) const {
     if (stands_as(problem_.out_dtype, arithmetic)) return 0;
-    return rows() * written_row + written_number * static_cast<double>(problem_.outputs());
+    return pace_ *
+           (rows() * written_row + written_number * static_cast<double>(problem_.outputs()));
 }
 
 /// That the loops over bytes seem to write, from what they take (microkernels/byte_loops.hpp).
@@ -198,10 +201,10 @@ Prediction CostModel::bytes() const {
     const double far = convolved_ == 0 ? byte_far_product : convolved_ == 1 ? byte_far_line : 0;
     const double ns =
         sums * byte_numbers() * (cost.output + stored + traits_.byte_products * cost.tap) +
-        rows() * byte_row + beyond_l2() * far;
+        pace_ * rows() * byte_row + beyond_l2() * far;
     result.alone = ns < worth_waking * 1e9;
     const double work = numbers() * traits_.byte_products;
-    result.seconds = 1e-9 * (direct_call + shared(ns, direct_tasks(work)));
+    result.seconds = 1e-9 * (pace_ * direct_call + shared(ns, direct_tasks(work)));
     return result;
 }
 
@@ -270,35 +273,35 @@ Prediction CostModel::direct() const {
                                               : direct_results) *
                            step * (convolved_ <= 1 ? parts : 1);
     double ns = numbers() * (outputs * cost.output + parts * sums * taps * cost.tap);
-    ns += rows() * (line              ? direct_line_row
-                    : convolved_ == 0 ? direct_one_tap_row
-                    : convolved_ == 1 ? direct_column_row
-                                      : direct_row + direct_plane * parts * (planes - 1));
-    if (vectors() < 1) ns += rows() * staged_row;
+    double row = line              ? direct_line_row
+                 : convolved_ == 0 ? direct_one_tap_row
+                 : convolved_ == 1 ? direct_column_row
+                                   : direct_row + direct_plane * parts * (planes - 1);
+    if (vectors() < 1) row += staged_row;
     if (convolved_ > 1 || cut || converts_samples(problem_.arithmetic)) {
         // planes are kept from one to the next where they do not step, and so are rows
         const double kept = row_dilation == 1 || row_step == 1 ? row_step : high;
         const double reads =
             cut ? planes * (1 + (high - 1) / group_rows) : kept * (plane_step > 1 ? planes : 1);
-        ns += rows() * reads *
-              (row_of_samples() + (phased ? phased_row + phased_byte * row_bytes : 0) +
-               (traits_.listed > 0 && !line ? listed_row : 0));
+        row += reads * (row_of_samples() + (phased ? phased_row + phased_byte * row_bytes : 0) +
+                        (traits_.listed > 0 && !line ? listed_row : 0));
     } else if (row_axis_step > 1)
-        ns += rows() * row_step * hopped_row;
+        row += row_step * hopped_row;
     else if (phased)
-        ns += rows() * phased_byte * row_bytes;
+        row += phased_byte * row_bytes;
     if (traits_.listed > 0 && !line)
-        ns += rows() * listed_row_tap * parts * static_cast<double>(traits_.listed);
-    ns += writing(problem_.arithmetic) + (convolved_ == 0  ? scaling_waits
-                                          : convolved_ > 2 ? direct_waits_3d
-                                                           : direct_waits) *
-                                             waiting(0, 0);
+        row += listed_row_tap * parts * static_cast<double>(traits_.listed);
+    ns += pace_ * rows() * row + writing(problem_.arithmetic) +
+          (convolved_ == 0  ? scaling_waits
+           : convolved_ > 2 ? direct_waits_3d
+                            : direct_waits) *
+              waiting(0, 0);
     ns += beyond_l2() * (convolved_ > 2   ? direct_far_3d
                          : convolved_ > 1 ? direct_far
                                           : direct_far_1d);
     const double work = parts * numbers() * static_cast<double>(problem_.taps());
     result.alone = ns < worth_waking * 1e9;
-    result.seconds = 1e-9 * (direct_call + shared(ns, direct_tasks(work)));
+    result.seconds = 1e-9 * (pace_ * direct_call + shared(ns, direct_tasks(work)));
     return result;
 }
 
@@ -327,20 +330,21 @@ Prediction CostModel::separable() const {
     const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_line_tap : 1;
     const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
     double ns = outputs * work.results * cost.output + sums * work.sums * cost.tap;
-    ns += separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
-    ns += line_end_tap * work.ends;
+    double rest = separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
+    rest += line_end_tap * work.ends;
     if (converts_samples(problem_.arithmetic))
-        ns += separable_read_row * work.rows;
+        rest += separable_read_row * work.rows;
     else if (problem_.axes.back().k > 1)  // the first and the last box of a line reach beyond it
-        ns += separable_read_row * std::min(work.rows, 2 * work.lines);
-    ns += writing(problem_.arithmetic) + pass_far * beyond_l2() +
+        rest += separable_read_row * std::min(work.rows, 2 * work.lines);
+    ns += pace_ * rest + writing(problem_.arithmetic) + pass_far * beyond_l2() +
           (convolved_ == 0  ? scaling_waits
            : convolved_ > 2 ? passes_wait_3d
                             : passes_wait) *
               waiting(0, 0);
     result.alone = ns < worth_waking * 1e9;
-    result.seconds = 1e-9 * (separable_call + separable_axis * std::max(0, convolved_ - 1) +
-                             shared(ns, work.tasks));
+    result.seconds =
+        1e-9 * (pace_ * (separable_call + separable_axis * std::max(0, convolved_ - 1)) +
+                shared(ns, work.tasks));
     return result;
 }
 

@@ -64,6 +64,7 @@ private:
     const Traits& traits_;
     const microkernels::Table& level_;
     Arithmetic transform_arithmetic_;
+    double pace_;  // of what was fitted on another processor: calls, rows, lines, but not memory
     int convolved_ = 0;  // axes with more than one tap
 };
 

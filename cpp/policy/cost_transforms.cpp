@@ -133,25 +133,26 @@ double CostModel::passing(double memory) const {
 
 double CostModel::library_block(double points) const {
     const TapCost& cost = level_costs(level_, transform_arithmetic_).whole;
-    return points * (cost.output + traits_.whole_steps * cost.tap + moved() +
-                     (problem_.complex_samples ? whole_complex : 0)) +
-           traits_.whole_lines * whole_line + whole_far_byte * far(points) + whole_block;
+    const double rest = points * (moved() + (problem_.complex_samples ? whole_complex : 0)) +
+                        traits_.whole_lines * whole_line + whole_block;
+    return points * (cost.output + traits_.whole_steps * cost.tap) + pace_ * rest +
+           whole_far_byte * far(points);
 }
 
 double CostModel::own_block(double points) const {
     const double bytes = bytes_of(transform_arithmetic_);
     if (convolved_ == 1) {
         const double share = problem_.axes.back().k == 1 ? own_columns : 1;
-        return share * (line_nanoseconds(points) + points * (own_byte * bytes + moved()));
+        return share * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved()));
     }
     double ns = line_nanoseconds(points) +
-                points * (own_point + own_byte_several * bytes + moved()) +
-                own_short_line * traits_.whole_lines;
+                pace_ * (points * (own_point + own_byte_several * bytes + moved()) +
+                         own_short_line * traits_.whole_lines);
     const double all = points * static_cast<double>(problem_.inner);
     if (problem_.inner > 1 && channels_together() && far(all) == 0) ns *= own_channels;
     if (convolved_ > 2) ns = own_volumes * ns + own_far_byte * far(points);
     if (converts_samples(transform_arithmetic_) || problem_.boundary != Boundary::zero)
-        ns += own_staged_row * points / static_cast<double>(problem_.axes.back().x);
+        ns += pace_ * own_staged_row * points / static_cast<double>(problem_.axes.back().x);
     return ns;
 }
 
@@ -179,7 +180,7 @@ Prediction CostModel::whole() const {
     }
     const double together = shared(all, tasks, joins);
     result.alone = together == all;
-    result.seconds = 1e-9 * (whole_call + together);
+    result.seconds = 1e-9 * (pace_ * whole_call + together);
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     if (memory > workspace_limit + kernel_multiple * kernel)
         result.reason = "it would need " + std::to_string(static_cast<Index>(memory) >> 20) +
@@ -335,7 +336,7 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
     const double groups = odd ? std::ceil(tiles / 2) : tiles, planes = odd ? lanes : lanes / 2;
     const double tasks =
         std::ceil(groups / std::max(1.0, std::floor(tile_task / (points * planes))));
-    if (transformed == 0) return {groups * planes * 2 * points * library_point, tasks};
+    if (transformed == 0) return {groups * planes * 2 * points * pace_ * library_point, tasks};
     const double full = odd ? tiles / (2 * groups) : 1;
     double share = tile_always + full * (tile_filled * filled + tile_kept * kept);
     if (transformed > 2 || (transformed > 1 && planes > 1)) {
@@ -358,7 +359,7 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
         points * lanes * bytes_of(transform_arithmetic_) > static_cast<double>(machine().caches.l2))
         passing = scattered_far * tiles * points * lanes;
     const double lines = staged * tiles * rows * (staged_line + staged_number * width * lanes);
-    return {transforms + lines + passing + tile_each * tiles, tasks};
+    return {transforms + pace_ * (lines + passing + tile_each * tiles), tasks};
 }
 
 Prediction CostModel::overlap_save() const {
@@ -385,7 +386,7 @@ Prediction CostModel::overlap_save() const {
     else if (problem_.lanes() > most_interleaved)
         stored = convolved_ > 1 ? scattered_number : scattered_line_number;
     const double computed = rows() * static_cast<double>(last.out * last.step * problem_.lanes());
-    const double lasting = tiles_wait * waiting(0, 0) + stored * computed +
+    const double lasting = tiles_wait * waiting(0, 0) + pace_ * stored * computed +
                            (convolved_ > 2 ? tile_far_byte_3d : tile_far_byte) * beyond_l2();
     const double kernel = static_cast<double>(problem_.taps()) * bytes_of(transform_arithmetic_);
     const double planes = std::ceil(static_cast<double>(problem_.lanes()) / 2);
@@ -406,7 +407,7 @@ Prediction CostModel::overlap_save() const {
         if (fits && transform_objection(points).empty()) {
             const Load load = load_of(sides);
             const double ns = load.nanoseconds + lasting;
-            const double all = tile_call + shared(ns, load.tasks);
+            const double all = pace_ * tile_call + shared(ns, load.tasks);
             if (all < least) {
                 least = all;
                 result.tile = Extents();
