@@ -8,8 +8,6 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
-#include "lines/line_reader.hpp"
-#include "lines/line_writer.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/block_levels.hpp"
 #include "spectral/column_tile.hpp"
@@ -18,6 +16,7 @@
 #include "spectral/place_kernel.hpp"
 #include "spectral/poison.hpp"
 #include "spectral/survey.hpp"
+#include "spectral/whole_blocks.hpp"
 #include "spectral/whole_layout.hpp"
 #include "spectral/whole_tile.hpp"
 
@@ -54,9 +53,6 @@ public:
     }
 
 private:
-    class BlockFeed;
-    class BlockDrain;
-
     using Levels = std::vector<MagnitudeLevel<T>>;
 
     /// A transform for all lanes of a block at once, where they fit into memory and caches: lanes
@@ -90,14 +86,14 @@ private:
         const Index blocks = layout_.blocks / layout_.lanes;
         const auto spans = [&](Index block, const Context& mine) {
             if (problem_.sample_bound > 0 || !reaches_further()) return false;
-            BlockFeed feed(*this, block, x, nullptr);
+            BlockFeed<T> feed(array(), block, x, nullptr);
             const GridShape inside = feed.keep_inside();
             return spans_too_much(inside, 0, feed, loops_of<T>(table_), mine) || feed.immoderate();
         };
         const auto run_one = [&](Index block, const Spectrum<T>& spectrum, const Context& mine) {
             Poison<T> none(layout_.shape, table_);
-            BlockFeed feed(*this, block, x, nullptr);
-            BlockDrain drain(*this, block, out, none, true);
+            BlockFeed<T> feed(array(), block, x, nullptr);
+            BlockDrain<T> drain(array(), block, out, none, true);
             const Extents first(layout_.shape.columns.size(), 0);
             Index stride = 0;
             if (!drain.plane_in_place(first.data(), stride)) return false;
@@ -207,7 +203,7 @@ private:
     Levels levels_of(Index block, const ArrayView& x, const Context& context) const {
         if (problem_.sample_bound > 0 || !reaches_further()) return {};  // integers are rounded
         Poison<T> unused(layout_.shape, table_);
-        BlockFeed feed(*this, block, x, &unused);
+        BlockFeed<T> feed(array(), block, x, &unused);
         const GridShape inside = feed.keep_inside();
         if (!spans_too_much(inside, feed.numbers(), feed, loops_of<T>(table_), context)) return {};
         return BlockLevels<T>(inside, problem_.complex_samples).of(feed, feed.numbers(), context);
@@ -216,8 +212,8 @@ private:
     void run_block(Index block, Levels levels, const Spectrum<T>& spectrum, const ArrayView& x,
                    const ArrayView& out, const Context& context) const {
         Poison<T> poison(layout_.shape, table_);
-        BlockFeed feed(*this, block, x, &poison);
-        BlockDrain drain(*this, block, out, poison);
+        BlockFeed<T> feed(array(), block, x, &poison);
+        BlockDrain<T> drain(array(), block, out, poison);
         const BlockLevels<T> by_level(layout_.shape, problem_.complex_samples);
         if (levels.empty()) {
             transform_->run(spectrum, feed, drain, context);
@@ -244,17 +240,7 @@ private:
         return tiles_.get();
     }
 
-    /// The problem and a view of one lane.
-    Problem lane_problem() const {
-        Problem one = problem_;
-        if (layout_.shape.row != Row::flat) one.inner = 1;
-        return one;
-    }
-    ArrayView lane_view(ArrayView view, Index lane) const {
-        if (layout_.shape.row != Row::flat)
-            view.data += lane * static_cast<Index>(size_of(view.dtype));
-        return view;
-    }
+    BlockArray array() const { return {problem_, layout_, *kernel_, table_}; }
 
     Problem problem_;
     std::shared_ptr<const Kernel> kernel_;
@@ -266,240 +252,6 @@ private:
     mutable std::mutex mutex_;
     mutable std::optional<Spectrum<T>> spectrum_;
     mutable std::unique_ptr<Executor> tiles_;
-};
-
-template <class T>
-class Whole<T>::BlockFeed final : public Feed<T> {
-public:
-    /// Without `poison`, of all lanes together.
-    BlockFeed(const Whole& whole, Index block, const ArrayView& x, Poison<T>* poison)
-        : whole_(whole),
-          place_(
-              whole.layout_.place_of(poison ? block : block * whole.layout_.lanes, whole.problem_)),
-          reader_(poison ? whole.lane_problem() : whole.problem_, whole.lane_view(x, place_.lane),
-                  whole.table_),
-          poison_(poison),
-          inner_(poison ? 1 : whole.problem_.inner),
-          origin_(place_.output) {
-        const PerAxis<Axis>& axes = whole.problem_.axes;
-        const Layout& layout = whole.layout_;
-        for (int a = 0; a < axes.size(); ++a) origin_[a] *= axes[a].step;
-        for (const int a : layout.batch_axes) origin_[a] += axes[a].first;
-        for (int c = 0; c < layout.column_axes.size(); ++c)
-            origin_[layout.column_axes[c]] += layout.shape.columns[c].low;
-        origin_.back() += layout.shape.span.low;
-    }
-
-    const T* line(const Index* at, Index begin, Index end, T* numbers) override {
-        const Layout& layout = whole_.layout_;
-        const Extents where = coordinates(at);
-        Index count;
-        if (layout.shape.row == Row::flat) {
-            count = piece(where.begin(), numbers);
-        } else {
-            count = (end - begin) * (layout.shape.row == Row::real ? 1 : 2) * inner_;
-            const Index from = origin_.back() + begin, to = origin_.back() + end;
-            const T* here = reader_.in_place(where.begin(), from, to);
-            if (here && loops_of<T>(whole_.table_).moderate(here, count)) return here;
-            reader_.read(where.begin(), from, to, numbers);
-        }
-        if (poison_)
-            poison_->scrub(at, begin, numbers, count);
-        else if (!loops_of<T>(whole_.table_).moderate(numbers, count))
-            immoderate_ = true;
-        return numbers;
-    }
-
-    /// From here on only lines and samples of the array itself are given, not the zeros around it.
-    /// Answers what the block looks like then.
-    GridShape keep_inside() {
-        GridShape shape = whole_.layout_.shape;
-        shape.inner = inner_;
-        if (whole_.problem_.boundary != Boundary::zero) return shape;
-        const auto clip = [&](int axis, Span& span) {
-            Index& begin = origin_[axis];
-            const Index x = whole_.problem_.axes[axis].x;
-            const Index end = std::clamp<Index>(begin + span.have, 0, x);
-            begin = std::clamp<Index>(begin, 0, end);
-            span.have = end - begin;
-        };
-        for (int c = 0; c < shape.columns.size(); ++c)
-            clip(whole_.layout_.column_axes[c], shape.columns[c]);
-        if (shape.row != Row::flat) clip(origin_.size() - 1, shape.span);
-        return shape;
-    }
-
-    /// That a flat line holds.
-    Index numbers() const {
-        const Layout& layout = whole_.layout_;
-        const Index begin = place_.lane * layout.piece;
-        const Index end = std::min(whole_.problem_.axes.back().out, begin + layout.piece);
-        return layout.shape.row == Row::flat ? (end - begin) * whole_.problem_.lanes() : 0;
-    }
-
-    void restart() override { poison_->forget(); }
-
-    /// Of all lanes together: whether some number was not finite, or too large.
-    bool immoderate() const { return immoderate_; }
-
-    const T* in_place() override { return row_in_place(origin_); }
-
-    const T* plane_in_place(const Index* at, Index& stride) override {
-        const Layout& layout = whole_.layout_;
-        const int axis = layout.column_axes.back();
-        const Index rows = layout.shape.columns.back().have;
-        Extents where = coordinates(at);
-        where[axis] = origin_[axis];
-        if (layout.shape.row == Row::flat &&
-            (whole_.problem_.axes.back().step > 1 || numbers() < 2 * layout.shape.width))
-            return nullptr;
-        if (rows < 1 || where[axis] < 0 || where[axis] + rows > whole_.problem_.axes[axis].x)
-            return nullptr;
-        const T* const first = row_in_place(where);
-        where[axis] += rows - 1;
-        const T* const last = row_in_place(where);
-        if (!first || !last) return nullptr;
-        stride = rows > 1 ? (last - first) / (rows - 1) : 0;
-        return first;
-    }
-
-private:
-    Extents coordinates(const Index* at) const {
-        const Layout& layout = whole_.layout_;
-        Extents where = origin_;
-        for (int c = 0; c < layout.column_axes.size(); ++c) where[layout.column_axes[c]] += at[c];
-        return where;
-    }
-
-    const T* row_in_place(const Extents& where) const {
-        const Layout& layout = whole_.layout_;
-        Index begin = origin_.back(), have = layout.shape.span.have;
-        if (layout.shape.row == Row::flat) {
-            begin = whole_.problem_.axes.back().first + place_.lane * layout.piece;
-            have = layout.piece;
-        }
-        return reader_.in_place(where.begin(), begin, begin + have);
-    }
-
-    Index piece(const Index* where, T* numbers) {
-        const Layout& layout = whole_.layout_;
-        const Axis& row = whole_.problem_.axes.back();
-        const Index lanes = whole_.problem_.lanes();
-        const Index begin = place_.lane * layout.piece,
-                    end = std::min(row.out, begin + layout.piece);
-        if (row.step == 1)
-            reader_.read(where, row.first + begin, row.first + end, numbers);
-        else
-            for (Index j = begin; j < end; ++j) {
-                const Index at = row.first + j * row.step;
-                reader_.read(where, at, at + 1, numbers + (j - begin) * lanes);
-            }
-        const Index count = (end - begin) * lanes;
-        std::fill(numbers + count, numbers + 2 * layout.shape.width, T(0));
-        return count;
-    }
-
-    const Whole& whole_;
-    Layout::Place place_;
-    LineReader<T> reader_;
-    Poison<T>* poison_;
-    Index inner_;
-    std::atomic<bool> immoderate_{false};
-    Extents origin_;  // of the block's samples
-};
-
-template <class T>
-class Whole<T>::BlockDrain final : public Drain<T> {
-public:
-    BlockDrain(const Whole& whole, Index block, const ArrayView& out, Poison<T>& poison,
-               bool together = false)
-        : whole_(whole),
-          place_(whole.layout_.place_of(together ? block * whole.layout_.lanes : block,
-                                        whole.problem_)),
-          writer_(together ? whole.problem_ : whole.lane_problem(),
-                  whole.lane_view(out, place_.lane), whole.table_, true),
-          poison_(poison) {}
-
-    void begin(const Context& context) override { poison_.spread(*whole_.kernel_, context); }
-
-    void line(const Index* at, Index begin, Index end, T* numbers) override {
-        const Layout& layout = whole_.layout_;
-        const PerAxis<Axis>& axes = whole_.problem_.axes;
-        poison_.apply(at, begin, end, numbers);
-        Extents where = place_.output;
-        for (int c = 0; c < layout.column_axes.size(); ++c) {
-            const int a = layout.column_axes[c];
-            where[a] += at[c];
-            if (where[a] >= axes[a].out) return;  // of the last part
-        }
-        const Index out = axes.back().out;
-        if (layout.shape.row == Row::flat) {
-            begin = place_.lane * layout.piece;
-            end = std::min(out, begin + layout.piece);
-        } else {
-            begin += place_.output.back();
-            end = std::min(out, end + place_.output.back());
-        }
-        if (begin < end) writer_.write(where.begin(), begin, end, numbers);
-    }
-
-    T* in_place() override { return row_in_place(place_.output); }
-
-    T* plane_in_place(const Index* at, Index& stride) override {
-        const Layout& layout = whole_.layout_;
-        const int axis = layout.column_axes.back();
-        const Index rows = layout.shape.columns.back().out;
-        Extents where = place_.output;
-        for (int c = 0; c + 1 < layout.column_axes.size(); ++c) {
-            const int a = layout.column_axes[c];
-            where[a] += at[c];
-            if (where[a] >= whole_.problem_.axes[a].out) return nullptr;
-        }
-        if (where[axis] + rows > whole_.problem_.axes[axis].out) return nullptr;
-        T* const first = row_in_place(where);
-        where[axis] += rows - 1;
-        T* const last = row_in_place(where);
-        if (!first || !last) return nullptr;
-        stride = rows > 1 ? (last - first) / (rows - 1) : 0;
-        return first;
-    }
-
-    bool keeps_lines() const override {
-        for (int a = 0; a < place_.output.size(); ++a) {
-            const Index end = place_.output[a] + whole_.layout_.hop[a];
-            if (end > whole_.problem_.axes[a].out) return false;
-        }
-        return whole_.layout_.shape.row != Row::flat && kept_row(place_.output) != nullptr;
-    }
-
-    T* kept_line(const Index* at) override {
-        if (!keeps_lines()) return nullptr;
-        Extents where = place_.output;
-        for (int c = 0; c < whole_.layout_.column_axes.size(); ++c)
-            where[whole_.layout_.column_axes[c]] += at[c];
-        return kept_row(where);
-    }
-
-private:
-    T* kept_row(const Extents& where) const {
-        const Index begin = place_.output.back();
-        return writer_.in_place(where.begin(), begin, begin + whole_.layout_.shape.span.out);
-    }
-
-    T* row_in_place(const Extents& where) const {
-        const Layout& layout = whole_.layout_;
-        const bool flat = layout.shape.row == Row::flat;
-        const Index begin = flat ? place_.lane * layout.piece : place_.output.back();
-        const Index end = begin + (flat ? layout.piece : layout.shape.span.out);
-        if (flat && layout.piece * whole_.problem_.lanes() < 2 * layout.shape.width) return nullptr;
-        if (!poison_.empty() || end > whole_.problem_.axes.back().out) return nullptr;
-        return writer_.in_place(where.begin(), begin, end);
-    }
-
-    const Whole& whole_;
-    Layout::Place place_;
-    LineWriter<T> writer_;
-    Poison<T>& poison_;
 };
 
 }  // namespace

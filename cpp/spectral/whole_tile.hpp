@@ -27,7 +27,14 @@ public:
 
 private:
     using Pass = BlockPass<T>;
-    struct Piece;
+    /// Some panels of one slab.
+    struct Piece {
+        T* data;                // of its first panel
+        Index first, panels;    // which they are
+        Index column, columns;  // samples along the row
+        T *a, *b;               // scratch for a row of them each
+        microkernels::TileLayout layout;
+    };
     struct Source;
     struct Run;
 
