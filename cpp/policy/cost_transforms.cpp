@@ -18,7 +18,7 @@ constexpr double whole_complex = 1.2;  // a point of lines of complex samples, b
 constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
 // By transforms of our own: a byte of a point, of one axis and of several, a point and a line of
 // several, a row of samples that does not stand in x; of the sum, what columns alone, volumes and
-// a channel of several in the caches take.
+// a channel of several in the caches take, where panels of one are few (vectors of 64 bytes).
 constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
                  own_staged_row = 45, own_columns = 2.6, own_volumes = 0.9, own_channels = 0.6;
 // A point more where samples are converted, where they stand at steps, where of all channels one is
@@ -149,7 +149,8 @@ double CostModel::own_block(double points) const {
                 pace_ * (points * (own_point + own_byte_several * bytes + moved()) +
                          own_short_line * traits_.whole_lines);
     const double all = points * static_cast<double>(problem_.inner);
-    if (problem_.inner > 1 && channels_together() && far(all) == 0) ns *= own_channels;
+    const bool wide = level_.vector_bytes >= 64;
+    if (wide && problem_.inner > 1 && channels_together() && far(all) == 0) ns *= own_channels;
     if (convolved_ > 2) ns = own_volumes * ns + own_far_byte * far(points);
     if (converts_samples(transform_arithmetic_) || problem_.boundary != Boundary::zero)
         ns += pace_ * own_staged_row * points / static_cast<double>(problem_.axes.back().x);
