@@ -20,7 +20,8 @@ def check(case, dtype, mode, boundary, method):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("boundary", ["zero", "mirror", "wrap"])
 def test_against_the_oracle(level, tile_engine, dtype, boundary):
-    for case in (Case((9_001,), (301,)), Case((3, 8_192), (130,), 1)):
+    # wrapped: 9000 the library transforms without padding, 8192 we do too
+    for case in (Case((9_001,), (301,)), Case((9_000,), (30,)), Case((3, 8_192), (130,), 1)):
         for mode in ("full", "same", "valid"):
             check(case, dtype, mode, boundary, "fft")
 

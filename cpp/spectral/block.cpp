@@ -76,7 +76,7 @@ std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& s
     if (engine == TransformEngine::own) {
         TilePlan plan = plan_long_tile(shape.row_points(), table);
         plan.quarter = shape.row == Row::real;
-        if (plan.good && plan.column_lengths[0] * plan.width == shape.row_points())
+        if (serves_exactly(plan, shape.row_points()))
             return std::make_unique<LongTile<T>>(shape, plan, table);
     }
     return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));

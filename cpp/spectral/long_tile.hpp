@@ -46,6 +46,11 @@ private:
 /// a tile; `good` is false where it is not.
 TilePlan plan_long_tile(Index points, const microkernels::Table& table);
 
+/// Whether a plan is one of exactly so many points.
+inline bool serves_exactly(const TilePlan& plan, Index points) {
+    return plan.good && plan.column_lengths[0] * plan.width == points;
+}
+
 extern template class LongTile<float>;
 extern template class LongTile<double>;
 
