@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t gathered_bytes = std::size_t{1} << 19;  // of panels: half of a common L2
 // Fewer panels than that read single lines of memory from far rows.
 constexpr Index least_panels = 2, most_panels = 4;
+/// Lines that do not stand in memory as they are needed are read or written piece by piece, which
+/// takes the time of a call each.
+constexpr Index most_panels_apart = 16;
 constexpr Index task_points = Index{1} << 14;
 constexpr Index rows_at_once = 8;  // of slabs: a kilobyte or more from each
 
@@ -70,8 +73,9 @@ WholeTile<T>::WholeTile(const GridShape& shape, const TilePlan& plan,
     if (shape.points() * 2 * sizeof(Complex) >= static_cast<double>(Index{1} << 60))
         throw TooLarge("a transform of the whole array needs more memory than there can be");
     const std::size_t panel = static_cast<std::size_t>(frame_.layout().panel) * sizeof(T);
-    panels_at_once_ =
-        std::clamp<Index>(static_cast<Index>(gathered_bytes / panel), least_panels, most_panels);
+    const auto fitting = static_cast<Index>(gathered_bytes / panel);
+    panels_at_once_ = std::clamp(fitting, least_panels, most_panels);
+    panels_apart_ = std::clamp(fitting, least_panels, most_panels_apart);
     Index step = 1;
     slab_step_.resize(static_cast<std::size_t>(slab_axes()));
     for (int a = slab_axes() - 1; a >= 0; --a) {
@@ -95,7 +99,7 @@ template <class T>
 Index WholeTile<T>::scratch_row() const {
     constexpr Index line = 64 / static_cast<Index>(sizeof(T));
     const Index cut = 2 * shape_.inner * per();
-    return 2 * most_panels * frame_.lanes() + (cut + line - 1) / line * line;
+    return 2 * panels_apart_ * frame_.lanes() + (cut + line - 1) / line * line;
 }
 
 template <class T>
@@ -117,9 +121,9 @@ microkernels::PanelRange WholeTile<T>::panels_back() const {
 /// body(number, piece) for every piece of the panels, for each of `slabs` numbers.
 template <class T>
 template <class Body>
-void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, const Pass& pass,
-                              Body&& body) const {
-    const Index at_once = panels_at_once_, lanes = frame_.lanes(), columns = frame_.panel_columns();
+void WholeTile<T>::for_pieces(Index slabs, microkernels::PanelRange panels, Index at_once,
+                              const Pass& pass, Body&& body) const {
+    const Index lanes = frame_.lanes(), columns = frame_.panel_columns();
     const Index pieces = (panels.end - panels.begin + at_once - 1) / at_once;
     const Index items = slabs * pieces;
     const Index group = std::max<Index>(1, task_points / (at_once * lanes * frame_.height()));
@@ -204,7 +208,8 @@ bool WholeTile<T>::forward(Feed<T>& feed, const Extents& have, Index row_have, b
     const Extents none(axes, 0);
     const microkernels::PanelRange there{0, panels_of(row_have)};
     std::atomic<bool> moderate{true};
-    for_pieces(box_size(none, have, axes), there, pass, [&](Index number, Piece piece) {
+    const Index at_once = in_place ? panels_at_once_ : panels_apart_;
+    for_pieces(box_size(none, have, axes), there, at_once, pass, [&](Index number, Piece piece) {
         Source source{feed, tuple(number, none, have, axes), have[axes], row_have, nullptr, 0};
         Index slab_number = 0;
         for (int a = 0; a < axes; ++a)
@@ -360,14 +365,18 @@ void WholeTile<T>::backward(Drain<T>& drain, const Pass& pass) const {
         if (i == 0 || by_slab[i].first != by_slab[i - 1].first) starts.push_back(i);
 
     const auto slabs = static_cast<Index>(starts.size());
-    for_pieces(slabs, panels_back(), pass, [&](Index number, Piece piece) {
-        std::size_t i = starts[static_cast<std::size_t>(number)];
-        const Index wanted = by_slab[i].first;
-        piece.data = slab(pass, wanted) + piece.first * frame_.layout().panel;
-        frame_.columns_back(slab(pass, wanted), piece.first, piece.first + piece.panels);
-        for (; i < by_slab.size() && by_slab[i].first == wanted; ++i)
-            scatter(drain, tuple(by_slab[i].second, none, outs, axes), piece);
-    });
+    Index stride = 0;
+    const Extents first(axes + 1, 0);
+    const bool in_place = drain.plane_in_place(first.data(), stride) != nullptr;
+    for_pieces(slabs, panels_back(), in_place ? panels_at_once_ : panels_apart_, pass,
+               [&](Index number, Piece piece) {
+                   std::size_t i = starts[static_cast<std::size_t>(number)];
+                   const Index wanted = by_slab[i].first;
+                   piece.data = slab(pass, wanted) + piece.first * frame_.layout().panel;
+                   frame_.columns_back(slab(pass, wanted), piece.first, piece.first + piece.panels);
+                   for (; i < by_slab.size() && by_slab[i].first == wanted; ++i)
+                       scatter(drain, tuple(by_slab[i].second, none, outs, axes), piece);
+               });
 }
 
 template class WholeTile<float>;

@@ -55,7 +55,7 @@ private:
     }
 
     template <class Body>
-    void for_pieces(Index slabs, microkernels::PanelRange panels, const Pass& pass,
+    void for_pieces(Index slabs, microkernels::PanelRange panels, Index at_once, const Pass& pass,
                     Body&& body) const;
     bool forward(Feed<T>& feed, const Extents& have, Index row_have, bool in_place,
                  const Pass& pass) const;
@@ -76,9 +76,9 @@ private:
     GridShape shape_;
     const microkernels::Table& levels_;
     TileFrame<T> frame_;
-    Index panels_at_once_;
-    std::vector<Index> slab_step_;  // slabs from one index of an axis to the next
-    std::vector<T> twist_;          // of a real block: a pair per row
+    Index panels_at_once_, panels_apart_;  // of a piece whose lines stand in memory, and of others
+    std::vector<Index> slab_step_;         // slabs from one index of an axis to the next
+    std::vector<T> twist_;                 // of a real block: a pair per row
 };
 
 /// The tile of such a block; `good` is false where transforms of our own do not serve it.
