@@ -10,8 +10,12 @@ namespace {
 constexpr Index shortest_strip = 256;
 /// Input rows in use should leave room in the second-level cache.
 constexpr Index row_bytes_in_use = 384 * 1024;
-/// The same for the planes of a volume, which are used again plane after plane.
-constexpr Index plane_bytes_in_use = 640 * 1024;
+/// The same for the planes of a volume, which are used again plane after plane. Processors without
+/// AVX-512 have less of that cache: Zen 3 (512 KiB), 192^3 samples, 5^3 taps in 4.6 ns per output,
+/// where 640 KiB took 7.1 and 384 took 6.3; 3^3 in 1.5 in place of 2.1.
+Index plane_bytes_in_use(const DenseShape& plan) {
+    return (plan.table->vector_bytes >= 64 ? 640 : 160) * 1024;
+}
 constexpr Index volume_strip_numbers = 1024;
 /// Below this many bytes it is quicker to copy a row with its borders than to treat the borders
 /// apart.
@@ -76,7 +80,7 @@ template <class T>
 Index DensePass<T>::strip_positions() const {
     const TapBox& taps = plan_.boxes.front();
     const Index rows = taps.depth * window_rows(plan_);
-    const Index bytes = plan_.walks_planes() ? plane_bytes_in_use : row_bytes_in_use;
+    const Index bytes = plan_.walks_planes() ? plane_bytes_in_use(plan_) : row_bytes_in_use;
     const Index longest = plan_.walks_planes() ? volume_strip_numbers : longest_strip;
     const Index numbers =
         std::clamp(bytes / static_cast<Index>(sizeof(T)) / rows, shortest_strip, longest);
@@ -203,7 +207,7 @@ template <class T>
 Index DensePass<T>::band_rows(Index numbers) const {
     const Index row_bytes = plan_.depth * pitch_of(numbers) * static_cast<Index>(sizeof(T));
     const Index reach = rows_of_band(1);
-    const Index outputs = (plane_bytes_in_use / row_bytes - reach) / plan_.row_step() + 1;
+    const Index outputs = (plane_bytes_in_use(plan_) / row_bytes - reach) / plan_.row_step() + 1;
     return std::max(outputs / plan_.group, Index{1}) * plan_.group;
 }
 
@@ -492,7 +496,7 @@ std::size_t DensePass<T>::scratch_bytes(const DensePlan<T>& plan) {
                   3 * ((taps.kx - 1) * plan.last().dilation + 8 * plan.micro->lanes) * lanes;
     const Index rows = taps.depth * window_rows(plan);
     const Index planes =
-        plan.walks_planes() ? std::max(plane_bytes_in_use, 2 * rows * row * size) : 0;
+        plan.walks_planes() ? std::max(plane_bytes_in_use(plan), 2 * rows * row * size) : 0;
     const Index result = in_bytes ? static_cast<Index>(size_of(plan.problem.out_dtype)) : size;
     return static_cast<std::size_t>((rows * size + (2 * plan.group + 1) * result) * row + planes);
 }
