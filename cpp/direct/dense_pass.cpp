@@ -24,6 +24,14 @@ constexpr Index worth_splitting = 4096;
 /// The same of lines by themselves, whose short borders wait for one tap after another.
 Index line_worth_splitting(Index taps) { return std::clamp<Index>(64 * taps, 2048, 8192); }
 
+/// Whether rows of x follow one another at whole pages. Without AVX-512 they are not fetched early
+/// then, for the caches' sets that they share are full: Zen 3, 3 x 3 on 4096 x 4096 in 0.59 ns per
+/// output, where fetching took 0.71 (on 2048 x 2080 it takes 0.53, and 0.55 without).
+bool rows_share_sets(const DenseShape& plan, const ArrayView& x) {
+    return plan.row_axis >= 0 && plan.table->vector_bytes < 64 &&
+           x.strides[plan.row_axis] % static_cast<Index>(page) == 0;
+}
+
 /// Whether a window reads, modulo 4 KiB, what has just been stored past the caches. A processor
 /// that compares no more of an address, and stores a line by halves, then waits until the store has
 /// reached memory: Zen 3, level v3, 3 x 3 on 4096 x 4096 in 2.3 ns per output, in place of 1.0 by
@@ -50,7 +58,7 @@ DensePass<T>::DensePass(const DensePlan<T>& plan, const ArrayView& x, const Arra
       reader_(plan.problem, x, *plan.table),
       writer_(plan.problem, out, *plan.table),
       stream_(far.results && !meets_stores(plan, x, out)),
-      fetch_(far.samples),
+      fetch_(far.samples && !rows_share_sets(plan, x)),
       lanes_(plan.problem.lanes()),
       vector_(plan.micro->lanes),
       result_size_(in_bytes ? static_cast<Index>(size_of(plan.problem.out_dtype)) : 1) {
