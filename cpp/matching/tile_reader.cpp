@@ -162,27 +162,11 @@ bool TileReader<T>::constant(const SampleTile<T>& tile) const {
 }
 
 template <class T>
-microkernels::Ahead TileReader<T>::ahead(const SampleTile<T>* tiles, int count) const {
-    microkernels::Ahead ahead{};
+TileAhead TileReader<T>::ahead(const SampleTile<T>* tiles, int count) const {
     const int last = problem_.axes.size() - 1;
-    if (row_axis_ < 0 || x_.strides[last] != static_cast<Index>(size_of(x_.dtype))) return ahead;
-    for (int t = 0; t < count; ++t) {
-        const TilePlace& place = tiles[t].place;
-        const std::byte* at = x_.data;
-        const auto inside = [&](int a) {
-            const Index begin = std::clamp<Index>(place.start[a], 0, problem_.axes[a].x - 1);
-            at += begin * x_.strides[a];
-            return std::min(place.start[a] + place.need[a], problem_.axes[a].x) - begin;
-        };
-        for (int a = 0; a <= last; ++a) {
-            const Index some = inside(a);
-            if (a == row_axis_) ahead.rows = std::max<std::ptrdiff_t>(ahead.rows, some);
-            if (a == last)
-                ahead.bytes = std::max<std::ptrdiff_t>(ahead.bytes, some * x_.strides[a]);
-        }
-        ahead.plane[t] = at;
-    }
-    ahead.stride = x_.strides[row_axis_];
+    if (x_.strides[last] != static_cast<Index>(size_of(x_.dtype))) return {};
+    TileAhead ahead(problem_, x_, shape_.length, row_axis_);
+    for (int t = 0; t < count; ++t) ahead.add(tiles[t].place.start, tiles[t].place.need);
     return ahead;
 }
 

@@ -39,7 +39,7 @@ public:
     bool constant(const SampleTile<T>& tile) const;
 
     /// What to fetch into the caches before these tiles are loaded.
-    microkernels::Ahead ahead(const SampleTile<T>* tiles, int count) const;
+    TileAhead ahead(const SampleTile<T>* tiles, int count) const;
 
 private:
     void load_in_place(SampleTile<T>* tiles, int count, const TileTransform<T>& transform,

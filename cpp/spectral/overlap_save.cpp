@@ -100,10 +100,9 @@ private:
         }
         const auto numbers = tiles.size() * static_cast<std::size_t>(problem_.lanes());
         traffic.fetch_ends(tiles);
-        const microkernels::Ahead ahead = traffic.ahead(next);
+        const TileAhead ahead = traffic.ahead(next);
         for (std::size_t p = 0; 2 * p < numbers; ++p)
-            transform_->convolve(data + p * stride, scratch,
-                                 p == 0 ? ahead : microkernels::Ahead{});
+            transform_->convolve(data + p * stride, scratch, p == 0 ? ahead : TileAhead());
         traffic.store(tiles, data, stride, lines);
     }
 

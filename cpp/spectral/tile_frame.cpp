@@ -220,8 +220,7 @@ void TileFrame<T>::slabs_back(int axis, T* data, Index stride, Index count, Inde
 }
 
 template <class T>
-void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
-                            const microkernels::Ahead& ahead) const {
+void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer, const TileAhead& ahead) const {
     transform_slabs(tile, true);
     for (Index s = 0; s < slabs_; ++s) {
         T* slab = tile + s * slab_stride_;
@@ -230,8 +229,7 @@ void TileFrame<T>::convolve(T* tile, const T* spectrum, T* buffer,
         } else {
             columns_forward(slab, 0, layout_.panels);
             rows_convolve(slab, 0, height_, layout_.panels, {0, panels_back_},
-                          spectrum + 2 * s * height_ * plan_.width, buffer,
-                          s == 0 ? ahead : microkernels::Ahead{});
+                          spectrum + 2 * s * height_ * plan_.width, buffer, ahead.of(s));
             columns_back(slab, 0, panels_back_);
         }
     }

@@ -84,7 +84,7 @@ public:
     }
     Index imag_offset() const { return plan_.columns ? 1 : lanes(); }
 
-    void convolve(T* tile, const T* spectrum, T* buffer, const microkernels::Ahead& ahead) const;
+    void convolve(T* tile, const T* spectrum, T* buffer, const TileAhead& ahead) const;
     /// Forward only, by several workers; destroys the tile.
     void forward(T* tile, T* spectrum, const Context& context = {}) const;
     /// From the product of two spectra of that kind to a tile. Not for columns.

@@ -67,7 +67,7 @@ public:
 
     Index glance_block() const override { return rows_ == 1 ? 64 : 16; }
 
-    void convolve(T* tile, T*, const microkernels::Ahead&) const override {
+    void convolve(T* tile, T*, const TileAhead&) const override {
         auto* data = reinterpret_cast<Complex*>(tile);
         for (Index c = 0; c < (columns_ ? width_ : 1); ++c, data += padded_) {
             forward_->execute(data);

@@ -72,7 +72,7 @@ public:
                                   : frame_.lanes() * microkernels::glance_rows;
     }
 
-    void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const override {
+    void convolve(T* tile, T* scratch, const TileAhead& ahead) const override {
         frame_.convolve(tile, spectrum_.template as<T>(), scratch, ahead);
     }
 

@@ -47,6 +47,7 @@ TileTraffic<T>::TileTraffic(const Problem& problem, const TileShape& shape,
     : problem_(problem),
       shape_(shape),
       transform_(transform),
+      x_(x),
       reader_(problem, x, table),
       writer_(problem, out, table, true),
       out_bytes_(size_of(out.dtype)),
@@ -92,13 +93,11 @@ const T* TileTraffic<T>::in_place(const TileInFlight& tile) const {
 }
 
 template <class T>
-microkernels::Ahead TileTraffic<T>::ahead(const std::vector<TileInFlight>& tiles) const {
-    microkernels::Ahead ahead{};
-    if (y_ < 0) return ahead;
-    for (std::size_t t = 0; t < tiles.size(); ++t) ahead.plane[t] = in_place(tiles[t]);
-    ahead.stride = x_strides_[y_] * static_cast<Index>(sizeof(T));
-    ahead.rows = shape_.length[y_];
-    ahead.bytes = shape_.length[last_] * lanes_ * static_cast<Index>(sizeof(T));
+TileAhead TileTraffic<T>::ahead(const std::vector<TileInFlight>& tiles) const {
+    constexpr Index line = 64;  // bytes of memory: nothing is fetched in vain
+    if (x_.strides[last_] <= 0 || x_.strides[last_] > line) return {};
+    TileAhead ahead(problem_, x_, shape_.length, y_);
+    for (const TileInFlight& tile : tiles) ahead.add(tile.place.start, tile.place.need);
     return ahead;
 }
 

@@ -47,7 +47,7 @@ public:
     void fetch_ends(const std::vector<TileInFlight>& tiles) const;
 
     /// What to fetch into the caches before these tiles are loaded, as far as that is easily said.
-    microkernels::Ahead ahead(const std::vector<TileInFlight>& tiles) const;
+    TileAhead ahead(const std::vector<TileInFlight>& tiles) const;
 
 private:
     using Glance = typename TileTransform<T>::Glance;
@@ -71,6 +71,7 @@ private:
     const Problem& problem_;
     const TileShape& shape_;
     const TileTransform<T>& transform_;
+    const ArrayView& x_;
     LineReader<T> reader_;
     LineWriter<T> writer_;
     Extents x_strides_, out_strides_;  // in numbers

@@ -13,6 +13,7 @@
 #include "core/kernel.hpp"
 #include "core/problem.hpp"
 #include "microkernels/table.hpp"
+#include "spectral/tile_ahead.hpp"
 
 namespace faltung {
 
@@ -56,7 +57,7 @@ public:
     /// Numbers in a block of a glance.
     virtual Index glance_block() const = 0;
     /// Meanwhile fetches what `ahead` names, where the engine can.
-    virtual void convolve(T* tile, T* scratch, const microkernels::Ahead& ahead) const = 0;
+    virtual void convolve(T* tile, T* scratch, const TileAhead& ahead) const = 0;
     /// convolve() in two steps, so that many kernels share the first: a tile's spectrum goes to
     /// `image` (which takes image_bytes(), zero where this is not served), and comes back times
     /// that of this kernel. All transforms of one shape agree on it.
