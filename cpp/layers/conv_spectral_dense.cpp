@@ -198,10 +198,16 @@ private:
                     .step = 1,
                     .place = slot,
                     .c = sums + q * sum_pace() + begin * 2 * bank.width,
-                    .accumulate = false};
+                    .accumulate = false,
+                    // those of the next frequency, from the last cache
+                    .fetch = part + 1 == parts && q + 1 < count()
+                                 ? coefficients + weight_pace(bank.width)
+                                 : nullptr};
                 if (whole > 0) products[end - begin - 1](call);
                 if (rest == 0) continue;
-                call.a += whole * loops_->lanes * 2 * bank.width;
+                const Index done = whole * loops_->lanes * 2 * bank.width;
+                call.a += done;
+                if (call.fetch) call.fetch += done;
                 call.offset += whole;
                 call.runs = 1;
                 call.run = rest;

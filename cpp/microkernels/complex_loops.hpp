@@ -19,7 +19,7 @@ using Size = std::int64_t;
 /// each summed by itself; additions have units of their own on some processors. The error stays
 /// small against the whole number, if not against a small imaginary part (Higham, 1992).
 constexpr bool three_products = vector_registers >= 32;
-constexpr int block_places = three_products ? 4 : 3;
+constexpr int block_places = three_products ? 4 : 6;
 
 /// Sums of products of one place and vector.
 template <class T>
@@ -27,23 +27,21 @@ struct Sum {
     Vec<T> p{}, q{}, r{};
 
     FALTUNG_INLINE void add(Vec<T> a_re, Vec<T> a_im, Vec<T> a_sum, Vec<T> b_re, Vec<T> b_im) {
-        if constexpr (three_products) {
-            p += b_re * a_re;
-            q += b_im * a_im;
-            r += (b_re + b_im) * a_sum;
-        } else {  // the real part, the imaginary part
-            p += b_re * a_re;
-            q += b_re * a_im;
-            p -= b_im * a_im;
-            q += b_im * a_re;
-        }
+        p += b_re * a_re;
+        q += b_im * a_im;
+        r += (b_re + b_im) * a_sum;
     }
-    FALTUNG_INLINE Vec<T> re() const { return three_products ? p - q : p; }
-    FALTUNG_INLINE Vec<T> im() const { return three_products ? r - p - q : q; }
+    FALTUNG_INLINE Vec<T> re() const { return p - q; }
+    FALTUNG_INLINE Vec<T> im() const { return r - p - q; }
 };
 
+template <class T>
+FALTUNG_INLINE void put(T* to, Vec<T> sum, bool accumulate) {
+    store<T>(to, accumulate ? load(to) + sum : sum);
+}
+
 template <class T, int places, int vectors>
-FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
+FALTUNG_INLINE void product_of_three(const ProductCall<T>& call) {
     constexpr int width = vectors * lanes<T>;
     Sum<T> sums[places][vectors];
     const T* a = call.a;
@@ -75,10 +73,85 @@ FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
         for (int v = 0; v < vectors; ++v) {
             T* c = call.c + 2 * p * width + v * lanes<T>;
             const Vec<T> re = sums[p][v].re(), im = sums[p][v].im();
-            store<T>(c, call.accumulate ? load(c) + re : re);
-            store<T>(c + width, call.accumulate ? load(c + width) + im : im);
+            put<T>(c, re, call.accumulate);
+            put<T>(c + width, im, call.accumulate);
         }
     }
+}
+
+/// Vectors [first, first + count) of coefficients by four real products: six places and one vector
+/// at a time leave registers for two vectors of coefficients and a sample.
+template <class T, int places, int vectors, int first, int count, bool fetches>
+FALTUNG_INLINE void product_of_four(const ProductCall<T>& call) {
+    constexpr int width = vectors * lanes<T>;
+    constexpr int bases = (places + 2) / 3;  // as in layer::product
+    const Size place = call.place;
+    Vec<T> re[places][count], im[places][count];
+    FALTUNG_UNROLL
+    for (int p = 0; p < places; ++p) {
+        FALTUNG_UNROLL
+        for (int v = 0; v < count; ++v) re[p][v] = im[p][v] = Vec<T>{};
+    }
+    const T* a = call.a + first * lanes<T>;
+    const T* fetch = call.fetch + first * width;
+    for (Size r = 0; r < call.runs; ++r) {
+        const T* b[bases];
+        FALTUNG_UNROLL
+        for (int i = 0; i < bases; ++i) b[i] = call.b + call.offset[r] + 3 * i * place;
+        for (Size j = 0; j < call.run; ++j) {
+            Vec<T> a_re[count], a_im[count];
+            FALTUNG_UNROLL
+            for (int v = 0; v < count; ++v) {
+                a_re[v] = load(a + v * lanes<T>);
+                a_im[v] = load(a + width + v * lanes<T>);
+                if constexpr (fetches) __builtin_prefetch(fetch + v * width, 0, 3);
+            }
+            FALTUNG_UNROLL
+            for (int p = 0; p < places; ++p) {
+                const T* const at = b[p / 3] + p % 3 * place;
+                const Vec<T> b_re = splat(at[0]);
+                FALTUNG_UNROLL
+                for (int v = 0; v < count; ++v) {
+                    re[p][v] += b_re * a_re[v];
+                    im[p][v] += b_re * a_im[v];
+                }
+                const Vec<T> b_im = splat(at[lanes<T>]);
+                FALTUNG_UNROLL
+                for (int v = 0; v < count; ++v) {
+                    re[p][v] -= b_im * a_im[v];
+                    im[p][v] += b_im * a_re[v];
+                }
+            }
+            a += 2 * width;
+            if constexpr (fetches) fetch += 2 * width;
+            FALTUNG_UNROLL
+            for (int i = 0; i < bases; ++i) b[i] += call.step;
+        }
+    }
+    FALTUNG_UNROLL
+    for (int p = 0; p < places; ++p) {
+        FALTUNG_UNROLL
+        for (int v = 0; v < count; ++v) {
+            T* const c = call.c + 2 * p * width + (first + v) * lanes<T>;
+            put<T>(c, re[p][v], call.accumulate);
+            put<T>(c + width, im[p][v], call.accumulate);
+        }
+    }
+}
+
+template <class T, int places, int vectors, bool fetches>
+FALTUNG_INLINE void product_by_vectors(const ProductCall<T>& call) {
+    constexpr int count = places > 2 ? 1 : vectors;  // of few places two, for sums enough
+    product_of_four<T, places, vectors, 0, count, fetches>(call);
+    if constexpr (count < vectors)
+        product_of_four<T, places, vectors, count, vectors - count, fetches>(call);
+}
+
+template <class T, int places, int vectors>
+FALTUNG_NOINLINE void product(const ProductCall<T>& call) {
+    if constexpr (three_products) return product_of_three<T, places, vectors>(call);
+    if (call.fetch) return product_by_vectors<T, places, vectors, true>(call);
+    product_by_vectors<T, places, vectors, false>(call);
 }
 
 template <class T>

@@ -187,7 +187,8 @@ struct FrequencyCall {
 };
 
 /// A ProductCall of complex numbers: b holds imaginary parts `lanes` numbers behind the real ones,
-/// a and c hold the real vectors of a step or a place and then the imaginary ones.
+/// a and c hold the real vectors of a step or a place and then the imaginary ones. `fetch` is where
+/// as many coefficients as these stand, to be fetched; loops for many registers leave it alone.
 template <class T>
 struct ComplexTable {
     static constexpr int most_places = 6, most_vectors = 2;
