@@ -325,11 +325,19 @@ void Pointwise<T>::run_block(const Arrays& arrays, const Block& block, const Cha
     }
     const bool last = steps.first + steps.count == layer_.inputs, packed = steps.a_channel == 0;
     // The first bank reads the samples where they stand, copies them for those that follow, and
-    // fetches those of the next block but one.
+    // fetches those of the next block but one. Where a block is one cache line wide, it would wait
+    // for memory, which rests while the others compute: they all fetch some.
+    const Index banks = (channels.count - 1) / loops_->pointwise_channels + 1;
+    const bool spreads = reads && banks > 1 && width() * static_cast<Index>(sizeof(T)) <= 64;
+    const T* const ahead = from + ahead_blocks * width();
+    const Index ahead_pitch = from_pitch;
     Bank bank{};
     for (Index b = 0; !bank.last; ++b) {
         bank = bank_of(channels, b);
         const bool copies = reads && b == 0 && !bank.last;
+        if (spreads)
+            for (Index k = steps.count * b / banks; k < steps.count * (b + 1) / banks; ++k)
+                __builtin_prefetch(ahead + k * ahead_pitch, 0, 2);
         loops_->pointwise[vectors - 1][bank.count - 1](
             {.a = steps.a + bank.first * (packed ? steps.count : steps.a_channel),
              .a_channel = packed ? 1 : steps.a_channel,
@@ -344,7 +352,7 @@ void Pointwise<T>::run_block(const Arrays& arrays, const Block& block, const Cha
              .bias = last && arrays.bias ? arrays.bias + first_output + bank.first : nullptr,
              .relu = last && arrays.relu,
              .accumulate = steps.first > 0,
-             .ahead = from + ahead_blocks * width()});
+             .ahead = spreads ? from : ahead});
         if (copies) {
             from = copied;
             from_pitch = width();
