@@ -31,6 +31,12 @@ constexpr ByteCosts amd_26_bytes[] = {
 #undef FALTUNG_BYTE_COSTS
 
 #define FALTUNG_LAYER_COSTS(...) {__VA_ARGS__},
+constexpr LayerCosts amd_25_layers[] = {
+#include "policy/constants/layers-authenticamd-25.inc"
+// Measured on Zen 3, which has no v4; Zen 4's v4 has not been: Zen 5's stands for it. (Its other
+// levels stand behind those above, and are not looked at.)
+#include "policy/constants/layers-authenticamd-26.inc"
+};
 constexpr LayerCosts amd_26_layers[] = {
 #include "policy/constants/layers-authenticamd-26.inc"
 };
@@ -48,7 +54,7 @@ struct Family {
 };
 constexpr Family families[] = {
     // of each maker the oldest first
-    {"AuthenticAMD", 25, amd_25, amd_26_layers, amd_26_bytes},
+    {"AuthenticAMD", 25, amd_25, amd_25_layers, amd_26_bytes},
     {"AuthenticAMD", 26, amd_26, amd_26_layers, amd_26_bytes},
     {"GenuineIntel", 6, intel_6, intel_6_layers, amd_26_bytes},
 };
