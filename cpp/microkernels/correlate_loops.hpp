@@ -50,6 +50,7 @@ struct Rows {
                                        const CorrelateCall<T>& call) {
         const std::int64_t step = STEP > 0 ? STEP : call.tap_step;
         const std::int64_t pitch = KX > 0 && KY > 0  ? KX
+                                   : STEP == packed  ? 1
                                    : STEP == stepped ? call.hop * call.tap_pitch
                                                      : call.tap_pitch;
         if constexpr (STEP > 0 && HIGH - LOW <= few_rows) {
@@ -203,6 +204,9 @@ struct Rows {
         }
         if constexpr (picks_taps<T, KX>(3)) {  // red, green, blue
             if (call.tap_step == 3) return run_step<3>(call);
+        }
+        if constexpr (KX == 1 && KY == 0 && vector_registers < 32) {
+            if (call.tap_pitch == 1 && call.offsets == nullptr) return run_step<packed>(call);
         }
         if constexpr (KX <= 1 && KY == 0) {
             if (call.offsets != nullptr) return run_step<stepped>(call);
