@@ -113,18 +113,32 @@ FALTUNG_INLINE void convolve_each(T* data, Size inner, const Steps<T>& s, const 
         convolve_panel<false>(data + i * element<T>, inner * element<T>, s, spectrum);
 }
 
+/// The elements of the next panel where they stand far apart, so that no prefetcher fetches them.
+/// Tiles of 64 x 64 x 128 on a Zen 3: 0.93 times as long. Not measured with AVX-512.
+template <class T>
+FALTUNG_INLINE void fetch_panel(const T* data, Size stride, Size n) {
+    if (vector_bytes >= 64 || stride == element<T>) return;
+    for (Size e = 0; e < n; ++e) __builtin_prefetch(data + e * stride);
+}
+
 template <class T>
 void forward(T* data, Size stride, Size count, Size distance, const TransformLength& length,
              const T* twiddles) {
     const Steps<T> steps(length, twiddles);
-    for (Size i = 0; i < count; ++i) forward_panel(data + i * distance, stride, steps);
+    for (Size i = 0; i < count; ++i) {
+        if (i + 1 < count) fetch_panel(data + (i + 1) * distance, stride, length.n);
+        forward_panel(data + i * distance, stride, steps);
+    }
 }
 
 template <class T>
 void inverse(T* data, Size stride, Size count, Size distance, const TransformLength& length,
              const T* twiddles) {
     const Steps<T> steps(length, twiddles);
-    for (Size i = 0; i < count; ++i) inverse_panel(data + i * distance, stride, steps);
+    for (Size i = 0; i < count; ++i) {
+        if (i + 1 < count) fetch_panel(data + (i + 1) * distance, stride, length.n);
+        inverse_panel(data + i * distance, stride, steps);
+    }
 }
 
 template <class T>
