@@ -123,7 +123,8 @@ FALTUNG_INLINE Vec<T> load_first(const T* from, int count) {
 #endif
 }
 
-/// Stores the first `count` numbers and touches nothing beyond them.
+/// Stores the first `count` numbers and touches nothing beyond them. Without AVX-512 half by half:
+/// a masked store takes Zen some 40 steps.
 template <class T>
 FALTUNG_INLINE void store_first(T* to, Vec<T> v, int count) {
 #if defined(__AVX512F__)
@@ -133,10 +134,22 @@ FALTUNG_INLINE void store_first(T* to, Vec<T> v, int count) {
     else
         _mm512_mask_storeu_pd(to, static_cast<__mmask8>(mask), (__m512d)v);
 #elif defined(__AVX__)
+    if (count == lanes<T>) return storeu(to, v);
+    constexpr int half = lanes<T> / 2;
+    auto* at = reinterpret_cast<float*>(to);
+    __m128 part = _mm256_castps256_ps128((__m256)v);
+    if (count & half) {
+        _mm_storeu_ps(at, part);
+        part = _mm256_extractf128_ps((__m256)v, 1);
+        at += 4;
+    }
+    if (count & (half / 2)) {
+        _mm_storel_pi(reinterpret_cast<__m64*>(at), part);
+        part = _mm_movehl_ps(part, part);
+        at += 2;
+    }
     if constexpr (sizeof(T) == 4)
-        _mm256_maskstore_ps(to, first_lanes(count, 32), (__m256)v);
-    else
-        _mm256_maskstore_pd(to, first_lanes(count, 64), (__m256d)v);
+        if (count & 1) _mm_store_ss(at, part);
 #else
     for (int i = 0; i < count; ++i) to[i] = v[i];
 #endif
