@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/kernel.hpp"
+#include "core/limits.hpp"
 #include "core/problem.hpp"
 #include "direct/sparse_taps.hpp"
 #include "microkernels/table.hpp"
@@ -168,9 +169,6 @@ private:
         while ((block->rows - 1) * row_step() >= boxes.front().ky) ++block;
         return block->rows;
     }
-
-    /// Of larger steps most of what a row holds is of no use.
-    static constexpr Index most_phases = 8;
 
     void take_apart() {
         const Index lanes = problem.lanes();

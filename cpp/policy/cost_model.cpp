@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/limits.hpp"
+
 namespace faltung {
 
 namespace {
@@ -50,7 +52,6 @@ constexpr double phased_line_tap = 2.4, phased_byte = 0.01;
 // More taps than so many are summed in several goes, which fetch their rows for every group of
 // rows.
 constexpr double taps_at_once = 256, group_rows = 6;
-constexpr Index most_phases = 8;
 
 // Passes. A row that is read or written, by each of them; one that is not read in place;
 // calibration counts rows and two passes where it says what an output costs.

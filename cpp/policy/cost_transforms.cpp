@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/limits.hpp"
 #include "core/tile_pace.hpp"
 #include "policy/cost_model.hpp"
 
@@ -63,11 +64,6 @@ constexpr double lone_number = 0.5, scattered_number = 0.2, scattered_line_numbe
 // And each plane of theirs reads and writes all cache lines, which the second-level cache may not
 // hold: a point and lane.
 constexpr double scattered_far = 0.7;
-constexpr Index most_interleaved = 4;  // as in spectral/tile_traffic.hpp
-
-// Columns that lie side by side are taken so many points at a time (spectral/tile_grid.cpp).
-constexpr Index column_tile_points = Index{1} << 14;
-constexpr Index most_column_points = Index{1} << 16;  // of a transform of our own
 
 // Beyond input and output, what `auto` may take per worker, and per tap of the kernel.
 constexpr double workspace_limit = 64 << 20, kernel_multiple = 12;
@@ -220,7 +216,7 @@ PerAxis<Index> CostModel::tile_lengths(int a) const {
         for (Index length : own_lengths)
             if (!in_blocks || length % lanes == 0) offer(length);
         if (convolved_ == 1)  // columns
-            for (Index length = 2 * own_lengths.back(); length <= most_column_points; length *= 2)
+            for (Index length = 2 * own_lengths.back(); length <= most_own_points; length *= 2)
                 offer(length);
     }
     if (candidates.empty() && traits_.fft_available)

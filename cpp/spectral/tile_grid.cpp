@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/limits.hpp"
 #include "core/tile_pace.hpp"
 
 namespace faltung {
 
 namespace {
-
-constexpr Index column_tile_points = Index{1} << 14;  // 128 KiB of complex float32
 
 Index rounded_up(Index value, Index unit) { return (value + unit - 1) / unit * unit; }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/box.hpp"
+#include "core/limits.hpp"
 #include "lines/line_reader.hpp"
 #include "lines/line_writer.hpp"
 #include "spectral/tile_grid.hpp"
@@ -51,7 +52,6 @@ public:
 
 private:
     using Glance = typename TileTransform<T>::Glance;
-    static constexpr Index most_interleaved = 4;  // numbers per position that are stored together
 
     void judge(std::vector<TileInFlight>& tiles, const std::vector<Glance>& seen) const;
     void look_at(const TileInFlight& tile, const Extents& offset, Index y, Index rows,
