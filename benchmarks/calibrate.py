@@ -3,7 +3,7 @@
 
     python benchmarks/calibrate.py                 measure everything, print the table
     python benchmarks/calibrate.py --write         and replace the file of this family of processors
-    python benchmarks/calibrate.py --levels v4     some levels only, the others stay as they are
+    python benchmarks/calibrate.py --levels v4     some levels only; others, and those that do not run here, stay
     python benchmarks/calibrate.py --passes 12     where neighbours slow a virtual machine down for seconds on end
 
 A level that stands upon another one has its loops, and constants of its own for 8-bit samples alone.
@@ -178,6 +178,11 @@ def costs_of(level: str) -> list[str]:
     return [*lines, f'FALTUNG_COSTS("{level}", Arithmetic::i64, {", ".join(row)})']
 
 
+def level_of(line: str) -> str:
+    """The level that a line of constants is about, or nothing."""
+    return line.split('"')[1] if line.startswith("FALTUNG_COSTS") else ""
+
+
 def figures(values: tuple[float, ...] | list[float]) -> str:
     return "{" + ", ".join(f"{value:.3g}" for value in values) + "}"
 
@@ -213,12 +218,12 @@ def main() -> None:
                 _core.force_level(level)
                 measured[level] = costs_of(level)
             print(f"pass {number + 1} of {arguments.passes}", flush=True)
-    for level in _core.levels():
+    order = list(dict.fromkeys([*_core.levels(), *map(level_of, kept)]))  # others' stay, behind
+    for level in order:
         if level in _core.levels_upon():
             bytes_lines += measured.get(level, [])
-        else:
-            before = [line for line in kept if line.startswith(f'FALTUNG_COSTS("{level}"')]
-            lines += measured.get(level, before)
+        elif level:
+            lines += measured.get(level, [line for line in kept if level_of(line) == level])
     print("\n".join(lines + bytes_lines[3:]))
     _core.force_level(None)
     if arguments.write:

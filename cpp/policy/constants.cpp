@@ -12,7 +12,7 @@ namespace {
 
 #define FALTUNG_COSTS(...) {__VA_ARGS__},
 constexpr LevelCosts amd_25[] = {
-// Zen 3 and 4: 512-bit operations take two cycles
+// Zen 3 (baseline, v3) and Zen 4 (v4: a 512-bit operation takes two cycles)
 #include "policy/constants/authenticamd-25.inc"
 };
 constexpr LevelCosts amd_26[] = {

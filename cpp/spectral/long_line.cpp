@@ -33,14 +33,25 @@ const T* LongLine<T>::staged(Feed<T>& feed, Index count, T* memory, const Contex
 template <class T>
 void LongLine<T>::deliver(T* outputs, Drain<T>& drain, const Context& context) const {
     const Span& span = shape_.span;
+    const bool again = span.out > span.length;  // what takes the numbers may change them
     in_chunks(span.out, context, [&](Index begin, Index end) {
-        if (span.step == 1 && !span.periodic)
-            return drain.line(nullptr, begin, end, outputs + begin * per());
+        if (span.step == 1 && !again) {
+            for (Index j = begin, run = 0; j < end; j += run) {
+                const Index place = span.place(j);
+                run = std::min(end - j, span.periodic ? span.length - place : end - j);
+                drain.line(nullptr, j, j + run, outputs + (place - span.wanted_begin()) * per());
+            }
+            return;
+        }
         const Workspace picked(static_cast<std::size_t>((end - begin) * per()) * sizeof(T));
         T* numbers = picked.as<T>();
-        for (Index j = begin; j < end; ++j)
-            std::copy_n(outputs + (span.place(j) - span.wanted_begin()) * per(), per(),
+        Index place = span.place(begin);
+        for (Index j = begin; j < end; ++j) {
+            std::copy_n(outputs + (place - span.wanted_begin()) * per(), per(),
                         numbers + (j - begin) * per());
+            place += span.step;
+            if (place >= span.length) place %= span.length;
+        }
         drain.line(nullptr, begin, end, numbers);
     });
 }
