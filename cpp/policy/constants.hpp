@@ -27,6 +27,7 @@ struct LevelCosts {
         wide;  // direct: taps along the last axis only; none along it; both, few; both, many
     TapCost separable;  // taps of all axes together
     TapCost whole;      // the library's, per complex point, and per point and butterfly level
+    double lines;  // transformed whole by transforms of our own: against what tiles say, Zen 5's 1
     std::array<double, own_lengths.size()>
         square;  // per point of a square tile of that side, all passes and traffic
 };

@@ -138,7 +138,8 @@ double CostModel::library_block(double points) const {
 double CostModel::own_block(double points) const {
     const double bytes = bytes_of(transform_arithmetic_);
     if (convolved_ == 1) {
-        const double share = problem_.axes.back().k == 1 ? own_columns : 1;
+        const double lines = level_costs(level_, transform_arithmetic_).lines;
+        const double share = problem_.axes.back().k == 1 ? own_columns : lines;
         return share * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved()));
     }
     double ns = line_nanoseconds(points) +
