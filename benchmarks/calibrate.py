@@ -192,7 +192,7 @@ def costs_of(level: str) -> list[str]:
 
 def level_of(line: str) -> str:
     """The level that a line of constants is about, or nothing."""
-    return line.split('"')[1] if line.startswith("FALTUNG_COSTS") else ""
+    return line.split('"')[1] if line.startswith("FALTUNG_") else ""
 
 
 def figures(values: tuple[float, ...] | list[float]) -> str:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from calibrate import level_of
 from layer_cases import LAYERS, name_of
 
 import faltung
@@ -170,6 +171,7 @@ def main():
                 lines.append(fitted_line(key, rows[level, name], arguments.worst))
             else:
                 lines += [line for line in kept if line.startswith(key)]
+    lines += [line for line in kept if level_of(line) not in ("", *_core.levels())]
     header.append("// level, arithmetic, " + ", ".join(next(iter(rows.values()))[0][1]))
     if arguments.write:
         target.write_text("\n".join(header + lines) + "\n")
