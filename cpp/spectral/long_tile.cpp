@@ -58,10 +58,11 @@ TilePlan plan_long_tile(Index points, const microkernels::Table& table) {
     Index least = 0;
     for (int i = 0; i < lengths.length_count; ++i) {
         const Index height = lengths.lengths[i].n;
-        for (int j = i; serves(height) && j < lengths.length_count; ++j) {
+        if (!serves(height)) continue;
+        for (int j = i; j < lengths.length_count; ++j) {
             const Index width = lengths.lengths[j].n, product = height * width;
             // of equals the most square, which comes last
-            if (!serves(width) || product < points || (plan.good && product > least)) continue;
+            if (product < points || (plan.good && product > least) || !serves(width)) continue;
             least = product;
             plan.good = plan.fold = true;
             plan.column_lengths = plan.column_valid = {height};

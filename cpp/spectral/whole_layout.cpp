@@ -24,13 +24,10 @@ Index long_points(Index n, const microkernels::Table& table, TransformEngine eng
     return good_split(n).length();
 }
 
-/// Whether a padded long line of our own beats a periodic one that is left to the library.
-bool quicker(const Span& padded, const Span& periodic, const microkernels::Table& table,
-             TransformEngine engine) {
-    if (engine != TransformEngine::own) return false;
-    if (serves_exactly(plan_long_tile(periodic.length, table), periodic.length)) return false;
-    return static_cast<double>(padded.length) <
-           library_slowdown * static_cast<double>(periodic.length);
+/// Whether a periodic long line may be one of our own as it is, or is left to the library anyhow.
+bool stays_periodic(const Span& span, const microkernels::Table& table, TransformEngine engine) {
+    return span.periodic && (engine != TransformEngine::own ||
+                             serves_exactly(plan_long_tile(span.length, table), span.length));
 }
 
 /// Transforms of our own for several axes, of which blocks hold `hop` outputs each.
@@ -196,10 +193,12 @@ Layout lay_out(const Problem& problem, const microkernels::Table& table, Transfo
         const Index multiple = real ? 2 : 1;
         Span& span = layout.shape.span;
         span = make_span(row, problem.boundary, !real, multiple);
-        if (layout.shape.is_long()) {
+        if (layout.shape.is_long() && !stays_periodic(span, table, engine)) {
             const Span padded = make_span(row, problem.boundary, false, multiple,
                                           [&](Index n) { return long_points(n, table, engine); });
-            if (!span.periodic || quicker(padded, span, table, engine)) span = padded;
+            // a periodic one would be the library's
+            const double cost = library_slowdown * static_cast<double>(span.length);
+            if (!span.periodic || static_cast<double>(padded.length) < cost) span = padded;
         }
         layout.lanes = problem.inner;
         if (engine == TransformEngine::own) {
