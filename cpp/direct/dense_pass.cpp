@@ -39,9 +39,7 @@ bool rows_share_sets(const DenseShape& plan, const ArrayView& x) {
 bool meets_stores(const DenseShape& plan, const ArrayView& x, const ArrayView& out) {
     constexpr Index waiting = 256;  // bytes that are still on their way
     constexpr auto same = static_cast<Index>(page);
-    if (plan.row_axis < 0 || plan.table->vector_bytes >= 64) return false;
-    if (x.strides[plan.row_axis] % same != 0 || out.strides[plan.row_axis] % same != 0)
-        return false;
+    if (!rows_share_sets(plan, x) || out.strides[plan.row_axis] % same != 0) return false;
     const Index size = x.strides[plan.outer];
     const Index between = x.data - out.data + plan.last().first * size;
     const Index before = ((-between) % same + same) % same;  // the window begins so far back
