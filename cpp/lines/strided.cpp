@@ -1,12 +1,13 @@
 #include "lines/strided.hpp"
 
+#include <array>
 #include <cstring>
 
 namespace faltung {
 
 namespace {
 
-/// Calls `body` with a value of an unsigned type as wide as a whole position, if there is one.
+/// Calls `body` with a value of a type as wide as a whole position, if there is one.
 template <class Body>
 bool with_word(Index bytes, Body&& body) {
     switch (bytes) {
@@ -14,6 +15,7 @@ bool with_word(Index bytes, Body&& body) {
         case 2: body(std::uint16_t{}); return true;
         case 4: body(std::uint32_t{}); return true;
         case 8: body(std::uint64_t{}); return true;
+        case 16: body(std::array<std::uint64_t, 2>{}); return true;
         default: return false;
     }
 }

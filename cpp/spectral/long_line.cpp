@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lines/strided.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung {
@@ -45,12 +46,11 @@ void LongLine<T>::deliver(T* outputs, Drain<T>& drain, const Context& context) c
         }
         const Workspace picked(static_cast<std::size_t>((end - begin) * per()) * sizeof(T));
         T* numbers = picked.as<T>();
-        Index place = span.place(begin);
-        for (Index j = begin; j < end; ++j) {
-            std::copy_n(outputs + (place - span.wanted_begin()) * per(), per(),
-                        numbers + (j - begin) * per());
-            place += span.step;
-            if (place >= span.length) place %= span.length;
+        for (Index j = begin, run = 0; j < end; j += run) {
+            const Index place = span.place(j);
+            run = std::min(end - j, (span.length - place + span.step - 1) / span.step);
+            keep_every(span.step, outputs + (place - span.wanted_begin()) * per(), per(), run,
+                       numbers + (j - begin) * per());
         }
         drain.line(nullptr, begin, end, numbers);
     });

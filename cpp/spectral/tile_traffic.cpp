@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "lines/strided.hpp"
 #include "spectral/survey.hpp"
 
 namespace faltung {
@@ -223,8 +224,7 @@ void TileTraffic<T>::write(const TileInFlight& tile, T* results) const {
             at[a] += offset[a];
         }
         T* row = results + row_at(shape_.length, inside, last_) * shape_.length[last_] * lanes_;
-        for (Index i = 1; step > 1 && i < place.outputs[last_]; ++i)
-            std::copy_n(row + i * step * lanes_, lanes_, row + i * lanes_);
+        if (step > 1) keep_every(step, row, lanes_, place.outputs[last_], row);
         writer_.write(at.data(), begin, begin + place.outputs[last_], row);
     });
 }
@@ -329,9 +329,7 @@ void TileTraffic<T>::store_tile(const TileInFlight& tile, Index first_number, co
                              {to + lane, row_stride, lanes_}, samples, stream);
         }
         if (base) return;
-        if (along.step > 1)
-            for (Index i = 1; i < count; ++i)
-                std::copy_n(to + i * along.step * lanes_, lanes_, to + i * lanes_);
+        if (along.step > 1) keep_every(along.step, to, lanes_, count, to);
         writer_.write(at.data(), begin, end, to);
     });
 }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "lines/strided.hpp"
 #include "spectral/whole_tile.hpp"
 
 namespace faltung {
@@ -65,9 +66,8 @@ void WholeTile<T>::scatter(Drain<T>& drain, const Extents& slab_at, const Piece&
             T* numbers = piece.a + run.place * per();
             if (row.step > 1) {
                 numbers = piece.b;
-                for (Index i = 0; i < run.end - run.begin; ++i)
-                    std::copy_n(piece.a + (run.place + i * row.step) * per(), per(),
-                                numbers + i * per());
+                keep_every(row.step, piece.a + run.place * per(), per(), run.end - run.begin,
+                           numbers);
             } else if (runs.size() > 1) {  // what takes the numbers may change them
                 numbers = std::copy_n(numbers, (run.end - run.begin) * per(), piece.b) -
                           (run.end - run.begin) * per();
