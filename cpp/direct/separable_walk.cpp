@@ -22,7 +22,7 @@ void BoxWalk<T>::run(Index box) {
 /// The pass along the line at in_at_; answers where the row stands: in `slot`, or in x if there is
 /// nothing to do. `read_before`: the same line as last time.
 template <class T>
-const T* BoxWalk<T>::along(int term, T* slot, bool read_before) {
+const T* BoxWalk<T>::along(int term, T* slot, bool read_before, bool stream) {
     const Axis& axis = axes_[last_];
     const Pass<T>& pass = prepared_.pass(term, last_);
     const Index from = begin_[last_] + axis.first, to = from + length_[last_] + axis.reach() - 1;
@@ -41,13 +41,20 @@ const T* BoxWalk<T>::along(int term, T* slot, bool read_before) {
                 std::fill(scratch_.line + (to - from) * lanes_, scratch_.line + layout_.line, T{0});
         }
     }
-    pass.chained() ? chain_line(pass, source, slot) : filter_line(pass, source, slot);
+    pass.chained() ? chain_line(pass, source, slot) : filter_line(pass, source, slot, stream);
     return slot;
+}
+
+/// Numbers of a line before the first line of the cache that it fills.
+template <class T>
+Index BoxWalk<T>::before_streaming(const T* out) const {
+    const auto past = static_cast<Index>(reinterpret_cast<std::uintptr_t>(out) % 64);
+    return past == 0 ? 0 : (64 - past) / static_cast<Index>(sizeof(T));
 }
 
 /// In pieces, each of which fetches its part of the line that comes next.
 template <class T>
-void BoxWalk<T>::filter_line(const Pass<T>& pass, const T* source, T* out) {
+void BoxWalk<T>::filter_line(const Pass<T>& pass, const T* source, T* out, bool stream) {
     const Axis& axis = axes_[last_];
     Call call = call_of(pass);
     call.kx = axis.k;
@@ -55,17 +62,24 @@ void BoxWalk<T>::filter_line(const Pass<T>& pass, const T* source, T* out) {
     call.row = &source;
     const int across = levels_ > 0 ? layout_.rows.back() : last_;
     const Index all = computed(), piece = 32 * table_.lanes;
+    const Index head = stream ? before_streaming(out) : 0;
     if (across != last_) ++in_at_[across];
-    for (Index x = 0; x < all; x += call.n) {
-        call.n = all - x < 2 * piece ? all - x : piece;
+    for (Index x = 0, step = 0; x < all; x += step) {
+        step = call.n = all - x < 2 * piece ? all - x : piece;
+        call.stream = stream && pass.imag.empty();
+        if (x == 0 && head > 0 && head + table_.lanes <= all) {
+            step = head;
+            call.n = std::max<Index>(head, table_.lanes);
+            call.stream = false;
+        }
         if (across != last_) {
             const Index next = begin_[last_] + axis.first + x / lanes_;
             reader_.prefetch(in_at_, next, next + call.n / lanes_);
         }
         call.taps = pass.real.data();
         correlate(pass, table_.line, call, &out, 1);
-        source += call.n;
-        out += call.n;
+        source += step;
+        out += step;
     }
     if (across != last_) --in_at_[across];
 }
@@ -282,7 +296,8 @@ template <class T>
 void BoxWalk<T>::only_line() {
     const Index begin = begin_[last_], end = begin + length_[last_];
     T* const placed = wide() ? writer_.in_place(out_at_, begin, end) : nullptr;
-    const T* row = along(0, placed == nullptr ? scratch_.out : placed, false);
+    const T* row = along(0, placed == nullptr ? scratch_.out : placed, false,
+                         placed != nullptr && prepared_.stream);
     if (row != placed) writer_.write(out_at_, begin, end, row);
 }
 

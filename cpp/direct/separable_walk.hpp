@@ -136,8 +136,9 @@ private:
     }
     Index rows_below(int level) const;
 
-    const T* along(int term, T* slot, bool read_before);
-    void filter_line(const Pass<T>& pass, const T* source, T* out);
+    const T* along(int term, T* slot, bool read_before, bool stream = false);
+    void filter_line(const Pass<T>& pass, const T* source, T* out, bool stream);
+    Index before_streaming(const T* out) const;
     void chain_line(const Pass<T>& pass, const T* source, T* out) const;
     void run_row(const T* taps, Index parts, Index n, T* out) const;
     Call call_of(const Pass<T>& pass) const;

@@ -145,9 +145,15 @@ std::shared_ptr<const Plan> build_plan(const Problem& asked, const ArrayView& ke
 
     // 2. the executor
     switch (plan->choice.method) {
-        case Method::direct:
-            plan->executor = make_dense(problem, kernel, level, streamed_results());
+        case Method::direct: {
+            const Prediction& passes =
+                plan->choice.predictions[static_cast<std::size_t>(Method::separable)];
+            if (problem.taps() == 1 && !taken.in_bytes && passes.possible)
+                plan->executor = make_separable(problem, terms, level);
+            else
+                plan->executor = make_dense(problem, kernel, level, streamed_results());
             break;
+        }
         case Method::separable: plan->executor = make_separable(problem, terms, level); break;
         case Method::fft: {
             const Prediction& tiled =

@@ -211,6 +211,8 @@ Prediction CostModel::bytes() const {
 
 Prediction CostModel::direct() const {
     if (traits_.byte_products > 0) return bytes();
+    if (problem_.taps() == 1)  // passes multiply by it, with less ado (engine/plan.cpp)
+        if (const Prediction product = separable(); product.possible) return product;
     Prediction result{.possible = true, .arithmetic = problem_.arithmetic};
     const LevelCosts& costs = level_costs(level_, problem_.arithmetic);
     const Axis& last = problem_.axes.back();
