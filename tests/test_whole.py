@@ -347,3 +347,21 @@ def test_columns_longer_than_the_caches(level, n):
     for method in ("fft", "overlap_save"):
         actual = faltung.convolve(x, k, "full", method, axes=0)
         np.testing.assert_allclose(actual, expected, atol=4e-5)
+
+
+@pytest.mark.parametrize("width", [600, 610])  # pieces of whole registers; one that is left
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_columns_in_several_pieces(level, width, dtype):
+    """Wider than one block, with a bright sample above faint ones and one that is not finite."""
+    rng = np.random.default_rng(width)
+    x = rng.standard_normal((1200, width)).astype(dtype)
+    k = rng.standard_normal(60).astype("float32")
+    x[0, 250], x[1:, 250] = 1e6, 1e-6 * x[1:, 250]
+    x[700, 400] = np.nan
+    actual = faltung.convolve(x, k, "same", "fft", axes=0)
+    expected = faltung.convolve(x, k, "same", "direct", axes=0)
+    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
+    # one transform would err by 0.1 there; columns that share a tile by their own roundings
+    np.testing.assert_allclose(actual[60:, 250], expected[60:, 250], atol=1e-5)
+    others = np.delete(np.arange(width), [250, 400])
+    np.testing.assert_allclose(actual[:, others], expected[:, others], atol=1e-4)

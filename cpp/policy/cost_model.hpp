@@ -54,8 +54,10 @@ private:
     double passing(double memory) const;
     double library_block(double points) const;  // of the whole array, by the library
     double own_block(double points) const;      // or by transforms of our own
+    double own_columns(double points) const;
     double line_nanoseconds(double points) const;
     double square_cost(double n) const;
+    double column_cost(double n) const;
     PerAxis<Index> tile_lengths(int axis) const;
     Side side_of(int axis, Index length) const;
     Load load_of(const PerAxis<const Side*>& sides) const;

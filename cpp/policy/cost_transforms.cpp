@@ -18,10 +18,13 @@ constexpr double whole_complex = 1.2;  // a point of lines of complex samples, b
 // A byte beyond the second-level cache: by the library, and of volumes by transforms of our own.
 constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
 // By transforms of our own: a byte of a point, of one axis and of several, a point and a line of
-// several, a row of samples that does not stand in x; of the sum, what columns alone, volumes and
-// a channel of several in the caches take, where panels of one are few (vectors of 64 bytes).
+// several, a row of samples that does not stand in x; of the sum, what volumes and a channel of
+// several in the caches take, where panels of one are few (vectors of 64 bytes).
 constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
-                 own_staged_row = 45, own_columns = 2.6, own_volumes = 0.9, own_channels = 0.6;
+                 own_staged_row = 45, own_volumes = 0.9, own_channels = 0.6;
+// Columns alone: a row of samples or results that is moved by way of a buffer, and a number of it;
+// a byte of a block beyond the second-level cache.
+constexpr double own_column_row = 25, own_column_number = 0.04, own_column_far_byte = 0.15;
 // A point more where samples are converted, where they stand at steps, where of all channels one is
 // gathered, where a boundary continues several axes.
 constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
@@ -138,9 +141,9 @@ double CostModel::library_block(double points) const {
 double CostModel::own_block(double points) const {
     const double bytes = bytes_of(transform_arithmetic_);
     if (convolved_ == 1) {
+        if (problem_.axes.back().k == 1) return own_columns(points);
         const double lines = level_costs(level_, transform_arithmetic_).lines;
-        const double share = problem_.axes.back().k == 1 ? own_columns : lines;
-        return share * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved()));
+        return lines * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved()));
     }
     double ns = line_nanoseconds(points) +
                 pace_ * (points * (own_point + own_byte_several * bytes + moved()) +
@@ -152,6 +155,18 @@ double CostModel::own_block(double points) const {
     if (converts_samples(transform_arithmetic_) || problem_.boundary != Boundary::zero)
         ns += pace_ * own_staged_row * points / static_cast<double>(problem_.axes.back().x);
     return ns;
+}
+
+/// Columns whose second half is the imaginary part of the first, a block of them.
+double CostModel::own_columns(double points) const {
+    const double length = points / traits_.whole_lines, numbers = 2 * traits_.whole_lines;
+    const double lanes = level_.vector_bytes / bytes_of(transform_arithmetic_);
+    const bool staged = converts_samples(transform_arithmetic_) || std::fmod(numbers, lanes) != 0;
+    const double rows =  // of samples that are staged, and of results
+        length * ((staged || problem_.boundary != Boundary::zero ? 1 : 0) + (staged ? 1 : 0));
+    return points * column_cost(length / 2) +
+           pace_ * rows * (own_column_row + own_column_number * numbers) +
+           own_column_far_byte * far(points);
 }
 
 Prediction CostModel::whole() const {
@@ -242,6 +257,12 @@ double CostModel::square_cost(double n) const {
     return level_costs(level_, transform_arithmetic_).square[i];
 }
 
+/// The same of columns, of which few are taken at a time where they are long.
+double CostModel::column_cost(double n) const {
+    if (n <= columns_like) return square_cost(n);
+    return square_cost(columns_like) * std::log2(n) / std::log2(columns_like);
+}
+
 /// A length that a tile may have along an axis, and what follows from it.
 struct CostModel::Side {
     Index length;          // as the plan has it
@@ -282,9 +303,7 @@ CostModel::Side CostModel::side_of(int a, Index length) const {
     const bool line = convolved_ == 1 && last;
     const double n = line ? std::sqrt(side.points) : side.points;
     side.own = n <= static_cast<double>(own_lengths.back());
-    double cost = square_cost(n);
-    if (problem_.axes.back().k == 1 && n > columns_like)
-        cost = square_cost(columns_like) * std::log2(n) / std::log2(columns_like);
+    const double cost = problem_.axes.back().k == 1 ? column_cost(n) : square_cost(n);
     side.pass = cost * (1 - traffic_share) * (line ? twist_cost : 0.5);
     side.traffic = cost * traffic_share;
     return side;

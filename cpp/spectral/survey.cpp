@@ -1,8 +1,10 @@
 #include "spectral/survey.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
+#include "lines/strided.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace faltung {
@@ -38,16 +40,14 @@ bool too_much(double total, double count, double least, double place) {
     return total / count > transform_range * transform_range * least / place;
 }
 
-/// The rows' own axis is not convolved: every column of a flat block, with its neighbour in the
-/// same complex number.
-template <class T>
-bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& feed) {
+/// The sums of squares of every column of a flat block; row(line) is where a line stands.
+template <class T, class Row>
+std::vector<Squares> column_squares(const GridShape& shape, Index lines, Row&& row) {
     const Index depth = shape.columns.back().have, place = std::min(place_in(shape), depth);
     std::vector<Squares> seen(static_cast<std::size_t>(2 * shape.width));
     std::vector<double> squares(seen.size(), 0.0);
-    std::vector<T> row(seen.size());
     for (Index line = 0; line < lines; ++line) {
-        const T* from = feed.line(line_at(shape, line).data(), 0, shape.width, row.data());
+        const T* const from = row(line);
         for (std::size_t i = 0; i < squares.size(); ++i)
             squares[i] += static_cast<double>(from[i]) * static_cast<double>(from[i]);
         const Index in_place = line % depth % place + 1;
@@ -57,6 +57,28 @@ bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& f
             squares[i] = 0;
         }
     }
+    return seen;
+}
+
+/// The rows' own axis is not convolved: every column of a flat block, with its neighbour in the
+/// same complex number.
+template <class T>
+bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& feed) {
+    std::vector<Squares> seen;
+    const Extents first(shape.columns.size(), 0);
+    Index stride = 0;
+    if (shape.columns.size() == 1)
+        if (const T* const plane = feed.plane_in_place(first.data(), stride))
+            seen = column_squares<T>(shape, lines, [&](Index y) { return plane + y * stride; });
+    // lines of the feed are finite
+    const auto finite = [](const Squares& column) { return std::isfinite(column.total); };
+    if (seen.empty() || !std::all_of(seen.begin(), seen.end(), finite)) {
+        std::vector<T> space(static_cast<std::size_t>(2 * shape.width));
+        seen = column_squares<T>(shape, lines, [&](Index line) {
+            return feed.line(line_at(shape, line).data(), 0, shape.width, space.data());
+        });
+    }
+    const Index place = std::min(place_in(shape), shape.columns.back().have);
     for (std::size_t i = 0; i < static_cast<std::size_t>(numbers); ++i)
         if (too_much(seen[i].total + seen[i ^ 1].total, static_cast<double>(lines), seen[i].least,
                      static_cast<double>(place)))
@@ -67,12 +89,7 @@ bool columns_span(const GridShape& shape, Index numbers, Index lines, Feed<T>& f
 /// One of the samples that each of `positions` holds, `per` numbers each.
 template <class T>
 const T* sample_of(const T* line, Index which, Index inner, Index positions, Index per, T* to) {
-    line += which * per;
-    if (per == 1)
-        for (Index i = 0; i < positions; ++i) to[i] = line[i * inner];
-    else
-        for (Index i = 0; i < positions; ++i)
-            std::copy_n(line + i * inner * per, per, to + i * per);
+    keep_every(inner, line + which * per, per, positions, to);
     return to;
 }
 

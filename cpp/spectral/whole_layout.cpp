@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "spectral/good_size.hpp"
 #include "spectral/long_tile.hpp"
@@ -156,6 +157,16 @@ void fold_columns(const Problem& problem, const microkernels::Table& table, Grid
 
 Index parts_of(const Axis& axis, Index hop) { return (axis.out + hop - 1) / hop; }
 
+/// Positions of a row that is cut into as many pieces as `most` make necessary: about equal ones,
+/// of whole lines of the cache, without which no piece could be read or written in place.
+Index piece_in_lines(Index row, Index most, Index position_bytes) {
+    if (row <= most) return row;
+    constexpr Index line = 64;
+    const Index whole = line / std::gcd(line, position_bytes);
+    const Index parts = (row + most - 1) / most, even = (row + parts - 1) / parts;
+    return std::min(row, (even + whole - 1) / whole * whole);
+}
+
 }  // namespace
 
 Layout::Place Layout::place_of(Index block, const Problem& problem) const {
@@ -221,8 +232,10 @@ Layout lay_out(const Problem& problem, const microkernels::Table& table, Transfo
             least,
             static_cast<Index>(
                 static_cast<double>(layout.shape.upright ? flat_own_bytes : flat_bytes) / column));
-        layout.piece = std::clamp<Index>(numbers / problem.lanes(), 1, row.out);
-        layout.lanes = (row.out + layout.piece - 1) / layout.piece;
+        layout.piece =
+            piece_in_lines(row.out, std::max<Index>(1, numbers / problem.lanes()),
+                           problem.lanes() * static_cast<Index>(size_of(problem.arithmetic)));
+        layout.lanes = parts_of(row, layout.piece);
         layout.shape.width = (layout.piece * problem.lanes() + 1) / 2;
     }
     layout.blocks = layout.lanes;
