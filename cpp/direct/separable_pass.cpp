@@ -7,13 +7,15 @@ namespace faltung {
 
 namespace direct {
 
-// Measured on an EPYC, Zen 5, 2048 x 2048 float32 and float64, November 2026. Added runs are loads
-// that straddle cache lines, against which wide vectors gain nothing. Sliding sums begin to pay at
-// 22 to 26 taps (v4), 12 to 14 (v3, baseline), runs at 39 to 50 and at 11 to 17.
+// Measured where a level is the best that there is: v4 on a Zen 5 (2048 x 2048), the others on a
+// Zen 3 (400 x 470, 8192), float32 and float64, November 2026. Added runs are loads that straddle
+// cache lines, against which wide vectors gain nothing. Sliding sums begin to pay at 22 to 26 taps
+// (v4), 17 to 19 (v3) and 8 or 9 (baseline).
 BoxCosts box_costs(const microkernels::Table& table, Arithmetic arithmetic) {
-    const bool wide = table.vector_bytes >= 64 && arithmetic != Arithmetic::i64;
-    return wide ? BoxCosts{.part = 2, .pass = 14, .across = 24}
-                : BoxCosts{.part = 1, .pass = 4, .across = 13};
+    if (table.vector_bytes >= 64 && arithmetic != Arithmetic::i64)
+        return {.part = 2, .pass = 14, .across = 24};
+    if (table.vector_bytes >= 32) return {.part = 1, .pass = 7, .across = 18};
+    return {.part = 1, .pass = 4, .across = 9};
 }
 
 double BoxChain::work(const BoxCosts& costs) const {

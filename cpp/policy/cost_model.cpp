@@ -44,8 +44,9 @@ constexpr double direct_shared_work = 4e5, direct_task_work = 1e5;  // as in dir
 // A tap of a list takes as long as so many of a dense kernel: nothing that it loads serves another.
 // With every row it begins anew.
 constexpr double listed_line_tap = 2.2, listed_image_tap = 2.5, listed_row_tap = 1.3;
-// Of a line whose neighbouring taps meet samples further apart; of neighbours loads are saved.
-constexpr double spaced_line_tap = 1.6;
+// Of a line whose neighbouring taps meet samples further apart; of neighbours loads are saved, most
+// where every load meets two lines of the cache (vectors of 64 bytes).
+constexpr double spaced_line_tap = 1.6, spaced_narrow_tap = 1.2;
 // A tap of a line that is taken apart for a step, of few phases, against the same without steps;
 // and taking apart a byte of it.
 constexpr double phased_line_tap = 2.4, phased_byte = 0.01;
@@ -173,6 +174,10 @@ double CostModel::left_over_share() const {
     return 1 + (left_over - 1) * left / all;
 }
 
+double CostModel::spaced_tap() const {
+    return level_.vector_bytes >= 64 ? spaced_line_tap : spaced_narrow_tap;
+}
+
 double CostModel::writing(Arithmetic arithmetic) const {
     if (stands_as(problem_.out_dtype, arithmetic)) return 0;
     return pace_ *
@@ -253,7 +258,7 @@ Prediction CostModel::direct() const {
     const bool phased = last.step > 1 && last.step <= most_phases && traits_.listed == 0;
     // without phases a stepped row is computed in full
     const double spaced =
-        line && traits_.listed == 0 && last.dilation * problem_.lanes() > 2 ? spaced_line_tap : 1;
+        line && traits_.listed == 0 && last.dilation * problem_.lanes() > 2 ? spaced_tap() : 1;
     const bool cut = traits_.listed == 0 && taps > taps_at_once;
     double dense =
         line ? direct_sums_1d * spaced
@@ -330,7 +335,7 @@ Prediction CostModel::separable() const {
     const TapCost& cost = line ? costs.line : costs.separable;
     const double outputs = line ? line_output : convolved_ == 0 ? scaling : pass_output;
     const PassWork& work = traits_.passes;
-    const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_line_tap : 1;
+    const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_tap() : 1;
     const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
     double ns = outputs * work.results * cost.output + sums * work.sums * cost.tap;
     double rest = separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));

@@ -39,6 +39,7 @@ private:
     Prediction bytes() const;  // direct, by products of bytes
     double row_of_samples() const;
     double left_over_share() const;
+    double spaced_tap() const;
     /// For results that are converted on their way out.
     double writing(Arithmetic arithmetic) const;
     bool converts_samples(Arithmetic arithmetic) const;
