@@ -207,8 +207,8 @@ def test_no_kernels_and_no_batch(rng):
     ("error", "message", "arguments", "options"),
     [
         (ValueError, "kernels has 1 axes", (np.ones(5), np.ones(3)), {}),
-        (ValueError, "k has 2 axes and x has 1", (np.ones(5), np.ones((2, 3, 3))), {}),
-        (ValueError, "k is empty", (np.ones(5), np.ones((2, 0))), {}),
+        (ValueError, "one of kernels has 2 axes and x has 1", (np.ones(5), np.ones((2, 3, 3))), {}),
+        (ValueError, "one of kernels is empty", (np.ones(5), np.ones((2, 0))), {}),
         (ValueError, "method", (np.ones(5), np.ones((2, 3))), {"method": "quick"}),
         (ValueError, "out has shape", (np.ones(5), np.ones((2, 3))), {"out": np.ones(5)}),
         (TypeError, "dtype object", (np.ones(5), np.ones((2, 3), object)), {}),

@@ -252,7 +252,7 @@ def test_batches_types_and_out():
         ),
         (lambda: diffusion.propagator(1, spacing=1e-200), ValueError, "t * D / spacing**2"),
         (lambda: diffusion.propagator(1e40), MemoryError, "t * D / spacing**2"),
-        (lambda: diffusion.propagator(1, kind="exact"), ValueError, "not 'exact'"),
+        (lambda: diffusion.propagator(1, kind="exact"), ValueError, "kind is 'exact'"),
         (lambda: diffusion.propagator(1, radius=-1), ValueError, "radius"),
         (lambda: diffusion.propagator(1, ndim=1, radius=1.5), TypeError, "radius"),
         (lambda: diffusion.diffuse([1, 2], "long"), TypeError, "t must be a real number"),

@@ -397,7 +397,7 @@ X = np.arange(12.0)
         (lambda: series.whiten(X), ValueError, "data must be real, a row"),
         (lambda: series.whiten(np.ones((5, 2))), ValueError, "data must vary"),
         (lambda: series.whiten([[1.0, np.nan], [2, 3]]), ValueError, "data must be finite"),
-        (lambda: series.whiten(mixed(), "ica"), ValueError, "not 'ica'"),
+        (lambda: series.whiten(mixed(), "ica"), ValueError, "method is 'ica'"),
         (lambda: series.whiten(mixed(), components=7), ValueError, "at most the 6 features"),
         (lambda: series.whiten(mixed(), epsilon=-1), ValueError, "epsilon"),
         (lambda: series.whiten(mixed())(X), ValueError, "data must have 6"),

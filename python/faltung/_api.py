@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core, _device, cuda
-from faltung._arguments import Array, as_array, check_out, integers, make_request, served
+from faltung._arguments import (
+    Array,
+    as_array,
+    as_dtype,
+    check_out,
+    flag,
+    make_request,
+    served,
+    shape_to_come,
+)
 from faltung._config import resolve_workers
 from faltung._plan import Plan
 
@@ -143,7 +152,7 @@ def _new_request(
 
 def _runs_on_device(x: Any, k: Any, device: str | None) -> bool:
     if device is not None:
-        return device != "cpu"
+        return not (isinstance(device, str) and device == "cpu")
     if type(x) is np.ndarray and type(k) is np.ndarray:
         return False
     return _device.is_device_array(x, "x") or _device.is_device_array(k, "k")
@@ -395,15 +404,15 @@ def plan(
     if _runs_on_device(None, k, device):
         options = {
             "mode": mode, "method": method, "axes": axes, "boundary": boundary, "cval": cval, "dtype": dtype,
-            "flip": not correlate, "stride": stride, "dilation": dilation,
+            "flip": not flag(correlate, "correlate"), "stride": stride, "dilation": dilation,
         }  # fmt: skip
         return cuda.Plan(k, shape, x_dtype, device, options)
     kernel = as_array(k, "k").copy()
-    x_shape = tuple(integers(shape, "shape"))
-    samples = served(kernel.dtype, "k") if x_dtype is None else np.dtype(x_dtype)
+    x_shape = shape_to_come(shape, "shape")
+    samples = served(kernel.dtype, "k") if x_dtype is None else as_dtype(x_dtype, "x_dtype")
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,
-        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
-        stride=stride, dilation=dilation,
+        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype,
+        flip=not flag(correlate, "correlate"), stride=stride, dilation=dilation,
     )  # fmt: skip
     return Plan(request, kernel, resolve_workers(workers))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ MODES = ("full", "same", "valid")
 METHODS = ("auto", "direct", "separable", "fft", "overlap_save")
 BOUNDARIES = ("zero", "constant", "edge", "symmetric", "mirror", "wrap")
 BOUNDARY_ALIASES = {"nearest": "edge", "circular": "wrap"}
+UNORDERED = (Set, Mapping, bytes)  # what is no sequence of integers, though it can be taken for one
 
 
 def as_array(value: Any, name: str) -> Array:
@@ -29,38 +31,64 @@ def as_array(value: Any, name: str) -> Array:
             f"{name} is a masked array, and a convolution has no rule for masked samples; "
             f"pass {name}.filled(value) or {name}.data"
         )
-    return np.asarray(value)
-
-
-def chosen_axes(axes: int | Sequence[int] | None, ndim: int, name: str = "axes") -> tuple[int, ...]:
-    """The axes of an x of `ndim` axes that are meant, counted from 0; all where `axes` is None."""
     try:
-        chosen = range(ndim) if axes is None else _one_or_more(axes)
+        return np.asarray(value)
+    except ValueError as error:  # rows of different lengths, more axes than NumPy has
+        raise ValueError(f"{name} must be an array: {error}") from None
+
+
+def as_dtype(value: Any, name: str) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = np.dtype(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a dtype, not {value!r}") from None
+    return dtype
+
+
+def flag(value: Any, name: str) -> bool:
+    """`value`, which says yes or no by its truth."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError):  # an array
+        raise TypeError(f"{name} must be True or False, not {value!r}") from None
+
+
+def chosen_axes(
+    axes: int | Sequence[int] | None, ndim: int, name: str = "axes", x: str = "x"
+) -> tuple[int, ...]:
+    """The axes of an x of `ndim` axes that are meant, counted from 0; all where `axes` is None."""
+    if ndim == 0:
+        raise ValueError(f"{x} has no axes; it needs at least one")
+    try:
+        chosen = range(ndim) if axes is None else one_or_more(axes)
         numbers = [operator.index(a) for a in chosen]
     except TypeError:
         raise TypeError(f"{name} must hold integers, not {axes!r}") from None
     for a in numbers:
         if not -ndim <= a < ndim:
-            raise ValueError(f"{name} must be from {-ndim} to {ndim - 1} for this x, not {a}")
+            raise ValueError(f"{name} must be from {-ndim} to {ndim - 1} for this {x}, not {a}")
     positions = tuple(a % ndim for a in numbers)
     if not positions:
-        raise ValueError(f"{name} must name at least one axis of x, which has {ndim}")
+        raise ValueError(f"{name} must name at least one axis of {x}, which has {ndim}")
     if len(set(positions)) != len(positions):
         raise ValueError(f"{name} must not name an axis twice, as {axes!r} does")
     return positions
 
 
-def chosen_axis(axis: int, ndim: int, name: str = "axis") -> int:
+def chosen_axis(axis: int, ndim: int, x: str = "x") -> int:
     """The one axis that is meant, counted from 0."""
-    if axis is not None and len(axes := chosen_axes(axis, ndim, name)) == 1:
+    if axis is not None and len(axes := chosen_axes(axis, ndim, "axis", x)) == 1:
         return axes[0]
-    raise TypeError(f"{name} must be an integer, not {axis!r}")
+    raise TypeError(f"axis must be an integer, not {axis!r}")
 
 
-def _one_or_more(value: Any, repeat: int = 1) -> list[Any]:
-    """What is in a sequence; anything else, an array without axes too, `repeat` times."""
+def one_or_more(value: Any, repeat: int = 1) -> list[Any]:
+    """What is in a sequence; anything else, an array without axes too, `repeat` times.
+
+    One entry more than an array has axes at most: what is longer is wrong already, and may be endless.
+    """
     single = not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0)
-    return [value] * repeat if single else list(value)
+    return [value] * repeat if single else list(islice(value, 65))
 
 
 def check_out(out: Any) -> Array | None:
@@ -75,7 +103,9 @@ def check_out(out: Any) -> Array | None:
 def integers(value: Any, name: str, repeat: int = 1) -> list[int]:
     """`value`, a sequence of integers, or one of them `repeat` times."""
     try:
-        numbers = [operator.index(one) for one in _one_or_more(value, repeat)]
+        if type(value) not in (int, tuple, list) and isinstance(value, UNORDERED):
+            raise TypeError
+        numbers = [operator.index(one) for one in one_or_more(value, repeat)]
     except TypeError:
         raise TypeError(
             f"{name} is {value!r}; it must be an integer or a sequence of integers"
@@ -87,9 +117,20 @@ def integers(value: Any, name: str, repeat: int = 1) -> list[int]:
 
 def one_integer(value: Any, name: str) -> int:
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} is {value!r}; it must be an integer") from None
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{name} is {value!r}; integers must lie within 64 bits")
+    return number
+
+
+def shape_to_come(value: Any, name: str) -> tuple[int, ...]:
+    """The shape of arrays that something is prepared for."""
+    shape = tuple(integers(value, name))
+    if not 1 <= len(shape) <= 32 or any(extent < 0 for extent in shape):
+        raise ValueError(f"{name} must hold 1 to 32 extents, none of them negative, not {value!r}")
+    return shape
 
 
 def pick(value: Any, name: str, allowed: tuple[str, ...]) -> str:
@@ -164,7 +205,7 @@ def result_dtype(x: np.dtype[Any], k: np.dtype[Any]) -> np.dtype[Any]:
 def resolve_out_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return result
-    asked = served(np.dtype(dtype), "dtype")
+    asked = served(as_dtype(dtype, "dtype"), "dtype")
     if result.kind == "c" and asked.kind != "c":
         raise TypeError(f"dtype is {asked}, but the result is complex; take .real or abs() of it")
     return asked
@@ -173,8 +214,11 @@ def resolve_out_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
 def resolve_cval(cval: Any, result: np.dtype[Any]) -> Array:
     """`cval` in the result's dtype, widened to what the core takes: complex128, int64 or uint64."""
     refused = ValueError(f"cval is {cval!r}, which an answer of dtype {result} cannot hold")
-    # Python's integers have no largest one; as arrays they would be objects
-    value = np.asarray(float(cval) if isinstance(cval, int) and result.kind in "fc" else cval)
+    try:  # Python's integers have no largest one; as arrays they would be objects
+        number = float(cval) if isinstance(cval, int) and result.kind in "fc" else cval
+    except OverflowError:
+        raise refused from None
+    value = as_array(number, "cval")
     if value.ndim != 0 or (value.dtype.kind not in "biufc" and not isinstance(cval, int)):
         raise TypeError(f"cval is {cval!r}; it must be a number")
     if result.kind in "iu":
@@ -206,7 +250,7 @@ def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
     """The first and the last lag for each axis of k, both included."""
     if lags is None:
         return None
-    given = [lags] if rank == 1 else _one_or_more(lags, 0)
+    given = [lags] if rank == 1 else one_or_more(lags, 0)
     if len(given) != rank:
         raise ValueError(f"lags is {lags!r}; k has {rank} axes, and each needs its own")
     return [_range_of_lags(one) for one in given]
@@ -214,6 +258,8 @@ def resolve_lags(lags: Any, rank: int) -> list[tuple[int, int]] | None:
 
 def _range_of_lags(lags: Any) -> tuple[int, int]:
     try:
+        if isinstance(lags, UNORDERED):
+            raise TypeError
         if isinstance(lags, Iterable) and getattr(lags, "ndim", True):
             first, last = (operator.index(lag) for lag in lags)
         else:
@@ -248,12 +294,16 @@ def make_request(
     dilation: Any = 1,
     c_casts: bool = False,
     kind: Any = _core.Request,
+    k: str = "k",
 ) -> Any:
-    x_native, k_native = served(x_dtype, "x"), served(k_dtype, "k")
+    """The core's request; `k` is what the caller's argument is called."""
+    x_native, k_native = served(x_dtype, "x"), served(k_dtype, k)
     if not k_shape:
-        raise ValueError("k has no axes; a kernel needs at least one")
+        raise ValueError(f"{k} has no axes; a kernel needs at least one")
+    if 0 in k_shape:
+        raise ValueError(f"{k} is empty along axis {k_shape.index(0)}; its shape is {k_shape}")
     result = result_dtype(x_native, k_native)
-    resolved_axes = resolve_axes(axes, len(x_shape), len(k_shape))
+    resolved_axes = resolve_axes(axes, len(x_shape), len(k_shape), k=k)
     locate_fft_libraries()
     return kind(
         x_shape=x_shape,

@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, check_out, integers, make_request, served
+from faltung._arguments import (
+    Array,
+    as_array,
+    as_dtype,
+    check_out,
+    flag,
+    make_request,
+    served,
+    shape_to_come,
+)
 from faltung._config import resolve_workers
 
 
@@ -168,8 +177,8 @@ def filter_bank_plan(
     (8, 100, 100)
     """
     stack = as_array(kernels, "kernels").copy()
-    samples = served(stack.dtype, "kernels") if x_dtype is None else np.dtype(x_dtype)
-    x_shape = tuple(integers(shape, "shape"))
+    samples = served(stack.dtype, "kernels") if x_dtype is None else as_dtype(x_dtype, "x_dtype")
+    x_shape = shape_to_come(shape, "shape")
     return Bank(
         _prepare(
             x_shape, samples, stack, mode, method, axes, boundary, cval, correlate, dtype, workers
@@ -197,6 +206,7 @@ def _prepare(
         )
     request = make_request(
         x_shape, x_dtype, stack.shape[1:], stack.dtype,
-        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=not correlate,
+        mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype,
+        flip=not flag(correlate, "correlate"), k="one of kernels",
     )  # fmt: skip
     return _core.Bank(request, stack, resolve_workers(workers))

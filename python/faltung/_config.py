@@ -127,10 +127,10 @@ def show_config(mode: str = "print") -> dict[str, Any] | None:
     mode : {"print", "dict"}
         Print it, or return it.
     """
-    if mode == "dict":
+    from faltung._arguments import pick  # which needs this module
+
+    if pick(mode, "mode", ("print", "dict")) == "dict":
         return _config()
-    if mode != "print":
-        raise ValueError(f"mode is {mode!r}; allowed are 'print', 'dict'")
     print("\n".join(_lines(_config())))
     return None
 
@@ -171,6 +171,10 @@ def tune(seconds: float = 10.0, *, progress: bool = True) -> dict[str, float]:
     RuntimeError
         No FFT library was found.
     """
+    from faltung._arguments import flag
+    from faltung._kernel_parts import real
+
+    seconds, progress = real("seconds", seconds), flag(progress, "progress")
     if not seconds > 0:
         raise ValueError(f"seconds is {seconds!r}; it must be positive")
     locate_fft_libraries()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from faltung._arguments import as_array
+from faltung._arguments import as_array, as_dtype, one_or_more
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +77,7 @@ def heat_on_a_lattice(variance: float, radius: int) -> Array:
 
 def derivative_factors(smooth: Sequence[float], axis: int, ndim: int) -> list[Array]:
     """``[1, 0, -1]`` for `axis`, `smooth` for each other axis."""
-    ndim = dimensions(ndim)
-    if isinstance(axis, bool) or not isinstance(axis, SupportsIndex):
-        raise TypeError(f"axis must be an integer, not {axis!r}")
+    ndim, axis = dimensions(ndim), whole("axis", axis)
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis must be from {-ndim} to {ndim - 1} for ndim = {ndim}, not {axis}")
     factors = [np.asarray(smooth, np.float64)] * ndim
@@ -93,10 +92,15 @@ def outer(factors: Sequence[npt.ArrayLike]) -> Array:
 def per_axis(name: str, value: Any, ndim: int | None) -> list[Any]:
     if ndim is not None:
         ndim = dimensions(ndim)
-    if isinstance(value, type) or np.ndim(value) == 0:
+    single = isinstance(value, type) or not isinstance(value, Iterable)
+    try:
+        depth = 0 if single else np.ndim(value)
+    except ValueError:  # rows of different lengths
+        depth = 2
+    if depth == 0:
         return [value] * (2 if ndim is None else ndim)
-    values = list(value)
-    if np.ndim(value) != 1 or not values or (ndim is not None and len(values) != ndim):
+    values = one_or_more(value)
+    if depth != 1 or not values or (ndim is not None and len(values) != ndim):
         wanted = "one value per axis" if ndim is None else f"{ndim} values, one per axis"
         raise ValueError(f"{name} must be a scalar or {wanted}, not {value!r}")
     return values
@@ -109,16 +113,19 @@ def dimensions(ndim: Any) -> int:
     return number
 
 
-def count(name: str, value: Any, least: int = 1) -> int:
+def whole(name: str, value: Any) -> int:
     if type(value) is int:  # asking for a protocol takes microseconds
-        number = value
-    elif isinstance(value, bool | np.bool_) or not isinstance(value, SupportsIndex):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    else:
+        return value
+    if isinstance(value, SupportsIndex) and not isinstance(value, type | bool | np.bool_):
         try:
-            number = value.__index__()
+            return value.__index__()
         except TypeError:  # an array
-            raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+            pass
+    raise TypeError(f"{name} must be a whole number, not {value!r}")
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    number = whole(name, value)
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
     if number >= 1 << 62:
@@ -126,16 +133,22 @@ def count(name: str, value: Any, least: int = 1) -> int:
     return number
 
 
+def real(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
+    kind = getattr(getattr(value, "dtype", None), "kind", "O")
+    if type(value) is int or (kind in "biufO" and isinstance(value, SupportsFloat)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+        except (TypeError, ValueError):  # arrays, and what only looks like a number
+            pass
+    raise TypeError(f"{name} must be a real number, not {value!r}")
+
+
 def finite(name: str, value: Any, least: float = 0.0, above: bool = False) -> float:
-    plain = type(value) is float or type(value) is int
-    if not plain and (np.iscomplexobj(value) or not isinstance(value, SupportsFloat)):
-        raise TypeError(f"{name} must be a real number, not {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    except (TypeError, ValueError):  # arrays, and what only looks like a number
-        raise TypeError(f"{name} must be a real number, not {value!r}") from None
+    number = real(name, value)
     if not math.isfinite(number) or number < least or (above and number <= least):
         wanted = "finite"
         if least != -math.inf:
@@ -160,12 +173,13 @@ def working(k: npt.ArrayLike, dtype: npt.DTypeLike | None) -> tuple[Array, np.dt
         raise ValueError(f"k must not be empty; its shape is {given.shape}")
     if dtype is None:
         dtype = given.dtype if given.dtype.kind in "fc" else np.float64
-    return given.astype(np.complex128 if given.dtype.kind == "c" else np.float64), np.dtype(dtype)
+    wide = given.astype(np.complex128 if given.dtype.kind == "c" else np.float64)
+    return wide, as_dtype(dtype, "dtype")
 
 
 def finish(k: Array, dtype: npt.DTypeLike) -> Array:
     """`k` in `dtype`, refused where an integer type would change a weight."""
-    due = np.dtype(dtype)
+    due = as_dtype(dtype, "dtype")
     if due.kind not in "biufc":
         raise TypeError(f"dtype must be a numeric type, not {due}")
     if k.dtype.kind == "c" and due.kind != "c":

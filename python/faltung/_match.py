@@ -12,6 +12,7 @@ from faltung._arguments import (
     MODES,
     Array,
     as_array,
+    as_dtype,
     check_out,
     one_integer,
     pick,
@@ -251,7 +252,7 @@ def precision(x: np.dtype[Any], t: np.dtype[Any]) -> np.dtype[Any]:
 def map_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return result
-    asked = served(np.dtype(dtype), "dtype")
+    asked = served(as_dtype(dtype, "dtype"), "dtype")
     if asked.kind != "f":
         raise TypeError(f"dtype is {asked}; scores are float16, float32 or float64")
     return asked

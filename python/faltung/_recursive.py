@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, served
+from faltung._arguments import Array, as_array, as_dtype, chosen_axis, served
 from faltung._config import resolve_workers
 
 
@@ -76,16 +75,14 @@ def recursive_filter(
     lead = denominators[:, :1]
     if not lead.all():
         raise ValueError("a must not begin with 0")
-    axis = operator.index(axis)
-    if not -samples.ndim <= axis < samples.ndim:
-        raise ValueError(f"axis {axis} is out of range for x with {samples.ndim} axes")
-    axis %= samples.ndim
+    axis = chosen_axis(axis, samples.ndim)
 
     operands = [numerators, denominators, samples]
     state = None if zi is None else as_array(zi, "zi")
     if state is not None:
         operands.append(state)
-    due = served(np.dtype(dtype) if dtype is not None else np.result_type(*operands), "the result")
+    due = np.result_type(*operands) if dtype is None else as_dtype(dtype, "dtype")
+    due = served(due, "the result")
     if due.kind not in "fc":
         due = np.dtype(np.float64)
     if state is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from faltung import _api
-from faltung._arguments import Array, as_samples, chosen_axes, integers
+from faltung._arguments import Array, as_samples, chosen_axes, integers, pick
 from faltung._kernel_parts import count, finite
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def standardize(data: npt.ArrayLike, axis: int | Sequence[int] = 0) -> Array:
         Where `data` holds no numbers, or `axis` does not fit.
     """
     values = as_samples(data, "data")
-    axes = chosen_axes(axis, values.ndim, "axis")
+    axes = chosen_axes(axis, values.ndim, "axis", "data")
     if values.size == 0:
         raise ValueError(f"data must not be empty; its shape is {values.shape}")
     centred = values - values.mean(axes, keepdims=True)
@@ -180,8 +180,7 @@ def whiten(
             "data must be real, a row for each of two observations or more; it is "
             f"{values.dtype} with shape {values.shape}"
         )
-    if method not in ("pca", "zca"):
-        raise ValueError(f"method must be 'pca' or 'zca', not {method!r}")
+    pick(method, "method", ("pca", "zca"))
     epsilon = finite("epsilon", epsilon)
     features = values.shape[1]
     most = features if components is None else count("components", components)

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from faltung import _api
-from faltung._arguments import Array, as_samples, chosen_axes, resolve_boundary, served
+from faltung._arguments import Array, as_samples, chosen_axes, pick, resolve_boundary, served
 from faltung._kernel_parts import (
     count,
     finish,
@@ -225,8 +225,7 @@ def _factors(
     diffusivities = [finite("D", d) for d in per_axis("D", diffusivity, ndim)]
     ndim = len(diffusivities)
     lengths = [finite("spacing", h, above=True) for h in per_axis("spacing", spacing, ndim)]
-    if kind not in ("lattice", "sampled", "band_limited"):
-        raise ValueError(f"kind must be 'lattice', 'sampled' or 'band_limited', not {kind!r}")
+    pick(kind, "kind", ("lattice", "sampled", "band_limited"))
     spreads = [
         finite("t * D / spacing**2", t * d / h / h)  # the square may leave the range of floats
         for d, h in zip(diffusivities, lengths, strict=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from faltung._arguments import Array, as_samples, chosen_axes, chosen_axis
+from faltung._arguments import Array, as_samples, chosen_axes, chosen_axis, pick
 from faltung._kernel_parts import count, finish, finite, per_axis
 
 if TYPE_CHECKING:
@@ -117,12 +117,11 @@ def log_spectrum(
     floor = finite("floor", floor, least=-math.inf)
     if floor >= 0:
         raise ValueError(f"floor must be negative, in decibels below the maximum, not {floor:g}")
+    pick(border, "border", ("hann", "periodic", "none"))
     if border == "hann":
         samples = samples * _hann(samples, axes)
     elif border == "periodic":
         samples = periodic_part(samples, axes=axes)
-    elif border != "none":
-        raise ValueError(f"border must be 'hann', 'periodic' or 'none', not {border!r}")
     magnitude = np.abs(np.fft.fftshift(np.fft.fftn(samples, axes=axes), axes))
     most = magnitude.max(axes, keepdims=True)
     relative = magnitude / np.where(most > 0, most, 1)
@@ -436,13 +435,18 @@ def derivative(x: npt.ArrayLike, axis: int = -1, order: int = 1, *, spacing: flo
     n = samples.shape[axis]
     real = not np.iscomplexobj(samples)
     frequencies = np.fft.rfftfreq(n) if real else np.fft.fftfreq(n)
-    factors = (2j * np.pi / spacing * frequencies) ** order
-    if n % 2 == 0 and order % 2 == 1:
-        factors[n // 2] = 0
-    factors = factors.reshape([-1 if a == axis else 1 for a in range(samples.ndim)])
     transform: Any = np.fft.rfft if real else np.fft.fft
     spectrum = transform(samples, axis=axis)
-    spectrum *= factors
+    with np.errstate(all="ignore"):
+        factors = ((2j * np.pi / spacing * frequencies) ** order).astype(spectrum.dtype)
+    if not np.isfinite(factors).all():
+        raise ValueError(
+            f"order must be less than {order}, or spacing more than {spacing:g}: "
+            f"powers of frequencies leave {samples.dtype}"
+        )
+    if n % 2 == 0 and order % 2 == 1:
+        factors[n // 2] = 0
+    spectrum *= factors.reshape([-1 if a == axis else 1 for a in range(samples.ndim)])
     back: Any = np.fft.irfft if real else np.fft.ifft
     return np.asarray(back(spectrum, n, axis=axis))
 
@@ -453,7 +457,7 @@ def derivative(x: npt.ArrayLike, axis: int = -1, order: int = 1, *, spacing: flo
 def _prepared(x: npt.ArrayLike, axes: Axes, name: str = "x") -> tuple[Array, tuple[int, ...]]:
     """Inexact samples of single or double precision, and the axes, none of them empty."""
     samples = as_samples(x, name)
-    chosen = chosen_axes(axes, samples.ndim)
+    chosen = chosen_axes(axes, samples.ndim, x=name)
     for a in chosen:
         if samples.shape[a] == 0:
             raise ValueError(f"{name} must not be empty; its shape is {samples.shape}")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from faltung._arguments import as_dtype, pick
 from faltung._kernel_parts import (
     PREWITT,
     SCHARR,
@@ -122,7 +123,7 @@ def binomial(
         A `size` that is no number of samples, or weights that `dtype` does not hold.
     """
     sizes = [count("size", s) for s in per_axis("size", size, ndim)]
-    due = np.dtype(dtype)
+    due = as_dtype(dtype, "dtype")
     longest = 1100  # beyond which no dtype holds the weight in the middle
     most = np.iinfo(due).max if due.kind in "iu" else int(np.finfo(np.float64).max)
     if max(sizes) > longest or math.prod(math.comb(n - 1, n // 2) for n in sizes) > most:
@@ -252,12 +253,10 @@ def heat(
     variance = 2.0 * finite("time", time) * finite("diffusivity", diffusivity)
     sigma, truncate, ndim = math.sqrt(variance), finite("truncate", truncate), dimensions(ndim)
     radius = reach("truncate * sqrt(2 * time * diffusivity)", truncate * sigma + 0.5)
-    if kind == "sampled":
+    if pick(kind, "kind", ("sampled", "lattice")) == "sampled":
         line = gaussian_1d(sigma, 0, radius)
-    elif kind == "lattice":
-        line = heat_on_a_lattice(variance, max(radius, math.ceil(truncate)) if variance else 0)
     else:
-        raise ValueError(f"kind must be 'sampled' or 'lattice', not {kind!r}")
+        line = heat_on_a_lattice(variance, max(radius, math.ceil(truncate)) if variance else 0)
     return finish(outer([line] * ndim), dtype)
 
 
@@ -474,10 +473,9 @@ def gabor(
     theta = finite("theta", theta, least=-math.inf)
     phase = finite("phase", phase, least=-math.inf)
     truncate = finite("truncate", truncate)
-    if not np.issubdtype(np.dtype(dtype), np.complexfloating):
-        raise TypeError(
-            f"dtype must be complex64 or complex128 for a Gabor kernel, not {np.dtype(dtype)}"
-        )
+    due = as_dtype(dtype, "dtype")
+    if due.kind != "c":
+        raise TypeError(f"dtype must be complex64 or complex128 for a Gabor kernel, not {due}")
     if sigma is None:
         # (2**b - 1) / (2**b + 1), without its ends leaving the range of numbers
         width_of_band = math.tanh(finite("bandwidth", bandwidth, above=True) * math.log(2.0) / 2)
@@ -486,14 +484,23 @@ def gabor(
         sigma = math.sqrt(math.log(2.0) / 2.0) / math.pi / width_of_band / frequency
     along, across = (finite("sigma", s, above=True) for s in per_axis("sigma", sigma, 2))
     cosine, sine = math.cos(theta), math.sin(theta)
-    height = math.ceil(max(truncate * across * abs(cosine), truncate * along * abs(sine), 1.0))
-    width = math.ceil(max(truncate * along * abs(cosine), truncate * across * abs(sine), 1.0))
+    high = max(truncate * across * abs(cosine), truncate * along * abs(sine), 1.0)
+    wide = max(truncate * along * abs(cosine), truncate * across * abs(sine), 1.0)
+    reach("truncate * sigma", max(high, wide))
+    height, width = math.ceil(high), math.ceil(wide)
     y, x = np.ogrid[-height : height + 1, -width : width + 1]
     u, v = x * cosine + y * sine, y * cosine - x * sine
-    window = np.exp(-0.5 * ((u / along) ** 2 + (v / across) ** 2)) / (
-        2.0 * math.pi * along * across
-    )
-    return finish(window * np.exp(1j * (2.0 * math.pi * frequency * u + phase)), dtype)
+    with np.errstate(all="ignore"):
+        window = np.exp(-0.5 * ((u / along) ** 2 + (v / across) ** 2)) / (
+            2.0 * math.pi * along * across
+        )
+        k = window * np.exp(1j * (2.0 * math.pi * frequency * u + phase))
+    if not np.isfinite(k).all():
+        raise ValueError(
+            f"frequency must be less than {frequency:g}, or sigma more than {along:g} and {across:g}: "
+            "weights leave float64"
+        )
+    return finish(k, dtype)
 
 
 def identity(
@@ -552,26 +559,25 @@ def normalize(
         Of the shape of `k`.
     """
     values, dtype = working(k, dtype)
+    pick(by, "by", ("sum", "size", "l1", "l2"))
     magnitude = float(np.abs(values).sum())
     divisor: Any
     if by == "sum":
         divisor = values.sum()
         if abs(divisor) <= 8 * np.finfo(np.float64).eps * magnitude:
             raise ValueError(
-                "by='sum' needs a kernel whose sum is not zero; take by='size', 'l1' or 'l2'"
+                "by='sum' needs a k whose sum is finite and not zero; take by='size', 'l1' or 'l2'"
             )
     elif by == "size":
         divisor = values.size
     elif by == "l1":
         divisor = magnitude
-    elif by == "l2":
+    else:
         # Scaled first: squares of very large or tiny weights would leave the range of float64.
         largest = float(np.abs(values).max())
         divisor = largest * float(np.linalg.norm(values / largest)) if largest else 0.0
-    else:
-        raise ValueError(f"by must be 'sum', 'size', 'l1' or 'l2', not {by!r}")
     if divisor == 0:
-        raise ValueError(f"by={by!r} needs a kernel that is not zero everywhere")
+        raise ValueError(f"by={by!r} needs a k that is not zero everywhere")
     return finish(values / divisor, dtype)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung import _api
-from faltung._arguments import Array, as_array, as_samples, chosen_axis, served
+from faltung._arguments import Array, as_array, as_samples, chosen_axis, flag, served
 from faltung._kernel_parts import count, finite
 from faltung._recursive import recursive_filter
 from faltung._whitening import Whitening, patches, standardize, whiten
@@ -112,6 +112,7 @@ def moving_average(
     array([1.333, 3.   , 3.667, 4.   ])
     """
     samples, axis = _series(x, axis)
+    centred = flag(centred, "centred")
     if isinstance(weights, int | np.integer):
         window = np.full(count("weights", weights), 1.0)
     else:
@@ -434,7 +435,9 @@ def integrate(
     wanted = list(values.shape)
     wanted[axis] = order * lag
     if first_axis != axis or first.shape != tuple(wanted):
-        raise ValueError(f"start must have shape {tuple(wanted)}, not {first.shape}")
+        raise ValueError(
+            f"start must have shape {tuple(wanted)}, not {first.shape}, for order = {order} and lag = {lag}"
+        )
     for k in reversed(range(order)):
         head = _part(difference(first, k, lag=lag, axis=axis), axis, slice(lag))
         values = np.concatenate([head, values], axis)
@@ -456,7 +459,7 @@ def integrate(
 
 def _series(x: npt.ArrayLike, axis: int, name: str = "x") -> tuple[Array, int]:
     samples = as_samples(x, name)
-    axis = chosen_axis(axis, samples.ndim)
+    axis = chosen_axis(axis, samples.ndim, name)
     if samples.shape[axis] == 0:
         raise ValueError(
             f"{name} must not be empty along axis {axis}; its shape is {samples.shape}"
@@ -480,7 +483,7 @@ def _whole_or_inexact(x: npt.ArrayLike, axis: int, name: str = "x") -> tuple[Arr
         dtype = np.dtype(np.int64)
     elif dtype == np.float16:
         dtype = np.dtype(np.float32)
-    axis = chosen_axis(axis, values.ndim)
+    axis = chosen_axis(axis, values.ndim, name)
     return values.astype(dtype, copy=False), axis
 
 

@@ -7,7 +7,7 @@ convolution, with an error that falls as one over the square root of their numbe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,14 +102,23 @@ def convolve(
         weights = weights.astype(np.float64)
     if weights.dtype.kind == "c":
         raise ValueError("p must be real: a complex weight is no probability")
-    samples = count("samples", samples)
+    samples, generator = count("samples", samples), _generator(rng)
     if samples > 2**30:
         raise ValueError(f"samples must be at most 2**30, not {samples}")
     request = make_request(
         x.shape, x.dtype, weights.shape, weights.dtype,
-        mode=mode, method="auto", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=True,
+        mode=mode, method="auto", axes=axes, boundary=boundary, cval=cval, dtype=dtype, flip=True, k="p",
     )  # fmt: skip
-    seed = int(np.random.default_rng(rng).integers(2**64, dtype=np.uint64, endpoint=False))
+    seed = int(generator.integers(2**64, dtype=np.uint64, endpoint=False))
     return _core.run_by_chance(
         request, x, weights, samples, seed, check_out(out), resolve_workers(workers)
     )
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    plain = np.asarray(rng) if isinstance(rng, np.matrix) else rng  # NumPy never ends with those
+    try:
+        return np.random.default_rng(plain)
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"rng must be what numpy.random.default_rng takes: {error}") from None
