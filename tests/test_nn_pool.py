@@ -559,10 +559,10 @@ class TestErrors:
         with pytest.raises(ValueError, match="divisor"):
             nn.avg_pool(self.x, 2, divisor=0)
         for p in (0, -1, np.inf, np.nan):
-            with pytest.raises(ValueError, match="p is"):
+            with pytest.raises(ValueError, match="p must be"):
                 nn.lp_pool(self.x, 2, p=p)
         for p in ("2", 2j, None, [2]):
-            with pytest.raises(TypeError, match="p is"):
+            with pytest.raises(TypeError, match="p must be"):
                 nn.lp_pool(self.x, 2, p=p)
         with pytest.raises(TypeError, match="divisor is"):
             nn.avg_pool(self.x, 2, divisor=(1, 2))

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from faltung import _core
-from faltung._arguments import Array, as_array, integers, one_integer, pick, resolve_boundary
+from faltung._arguments import (
+    Array,
+    as_array,
+    integers,
+    one_integer,
+    one_or_more,
+    pick,
+    resolve_boundary,
+    shape_to_come,
+)
 
 # An integer, or one per spatial axis.
 PerAxis = int | Sequence[int]
@@ -17,11 +26,19 @@ PaddingLike = int | Sequence[int] | Sequence[tuple[int, int]] | str
 
 CHANNELS_FIRST = ("NCW", "NCHW", "NCDHW")
 CHANNELS_LAST = ("NWC", "NHWC", "NDHWC")
+METHODS = ("auto", "direct", "winograd4", "winograd2", "nested", "fft")
 
 
 def is_channels_last(layout: Any) -> bool:
     """Whether channels are the last axis; "NCHW" and "NHWC" serve any number of spatial axes."""
     return pick(layout, "layout", CHANNELS_FIRST + CHANNELS_LAST) in CHANNELS_LAST
+
+
+def shape_of_layer(value: Any, last: bool) -> tuple[int, ...]:
+    """`x_shape` in a caller's layout, with the channels second."""
+    shape = shape_to_come(value, "x_shape")
+    check_axes(len(shape), "x_shape")
+    return (shape[0], shape[-1], *shape[1:-1]) if last else shape
 
 
 def channels_first(x: Array, last: bool) -> Array:
@@ -52,7 +69,7 @@ def paddings(value: Any, axes: int) -> list[tuple[int, int]] | str:
     if isinstance(value, str):
         return pick(value, "padding", ("same", "valid"))
     pairs: list[tuple[int, int]] = []
-    entries = list(value) if isinstance(value, Sequence | np.ndarray) else [value] * axes
+    entries = one_or_more(value, axes)
     if len(entries) != axes:
         raise ValueError(
             f"padding is {value!r}: {len(entries)} entries for {axes} spatial axes; "
@@ -85,19 +102,24 @@ def resolve_padding(
     return pairs
 
 
-def check_axes(ndim: int) -> int:
+def check_axes(ndim: int, x: str = "x") -> int:
     """How many spatial axes x has."""
     if not 3 <= ndim <= 5:
         raise ValueError(
-            f"x has {ndim} axes; allowed are 3 to 5: batch, channels and 1 to 3 spatial axes"
+            f"{x} has {ndim} axes; allowed are 3 to 5: batch, channels and 1 to 3 spatial axes"
         )
     return ndim - 2
 
 
 def is_relu(activation: Any) -> bool:
-    if activation not in (None, "relu"):
-        raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
-    return activation is not None
+    if activation is None or (isinstance(activation, str) and activation == "relu"):
+        return activation is not None
+    raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
+
+
+def is_method(value: Any) -> str:
+    """`value` if it is the name of a method, whether that serves here or not."""
+    return pick(value, "method", METHODS)
 
 
 def new_array(shape: tuple[int, ...], dtype: np.dtype[Any], last: bool) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core, _device, cuda
-from faltung._arguments import Array, integers, one_integer
+from faltung._arguments import Array, as_dtype, flag, one_integer, shape_to_come
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -18,11 +18,13 @@ from faltung.nn._arguments import (
     float_array,
     given_or_new,
     is_channels_last,
+    is_method,
     is_relu,
     make_layer,
     new_array,
     paddings,
     per_axis,
+    shape_of_layer,
 )
 
 
@@ -121,7 +123,7 @@ def conv(
         bias_array(bias, computed),
         target,
         is_relu(activation),
-        method,
+        is_method(method),
         resolve_workers(workers),
     )
     return answer
@@ -208,7 +210,9 @@ def conv_transpose(
         computed == np.float64,
     )
     target, answer = given_or_new(out, layer.x_shape, result, last)
-    layer.adjoint(x, w, bias_array(bias, computed), target, method, resolve_workers(workers))
+    layer.adjoint(
+        x, w, bias_array(bias, computed), target, is_method(method), resolve_workers(workers)
+    )
     return answer
 
 
@@ -284,10 +288,10 @@ def conv_backward(
     w = float_array(w, "w")
     result, computed = arithmetic(grad, x, w)
     layer = make_layer(x.shape, w.shape, stride, padding, dilation, groups, boundary, computed)
-    dx = new_array(x.shape, result, last) if input_gradient else None
-    dw = np.empty(w.shape, result) if weight_gradient else None
-    db = np.empty(w.shape[:1], result) if bias else None
-    layer.gradients(grad, x, w, dx, dw, db, method, resolve_workers(workers))
+    dx = new_array(x.shape, result, last) if flag(input_gradient, "input_gradient") else None
+    dw = np.empty(w.shape, result) if flag(weight_gradient, "weight_gradient") else None
+    db = np.empty(w.shape[:1], result) if flag(bias, "bias") else None
+    layer.gradients(grad, x, w, dx, dw, db, is_method(method), resolve_workers(workers))
     if dx is not None and last:
         dx = np.moveaxis(dx, 1, -1)
     return dx, dw, db
@@ -334,11 +338,9 @@ def explain_backward(
     >>> print(nn.explain_backward((1, 64, 56, 56), (64, 64, 3, 3), method="direct").splitlines()[0])
     gradient of w
     """
-    shape = tuple(integers(x_shape, "x_shape"))
     last = is_channels_last(layout)
-    if last and len(shape) > 1:
-        shape = (shape[0], shape[-1], *shape[1:-1])
-    _, computed = arithmetic(float_array(np.empty(0, dtype), "dtype"))
-    taps = tuple(integers(w_shape, "w_shape"))
+    shape = shape_of_layer(x_shape, last)
+    _, computed = arithmetic(float_array(np.empty(0, as_dtype(dtype, "dtype")), "dtype"))
+    taps = shape_to_come(w_shape, "w_shape")
     layer = make_layer(shape, taps, stride, padding, dilation, groups, boundary, computed)
-    return layer.explain_gradients(not last, method)
+    return layer.explain_gradients(not last, is_method(method))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, integers
+from faltung._arguments import Array, as_dtype
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -19,8 +19,10 @@ from faltung.nn._arguments import (
     float_array,
     given_or_new,
     is_channels_last,
+    is_method,
     is_relu,
     make_layer,
+    shape_of_layer,
 )
 
 
@@ -149,10 +151,8 @@ def plan(
     """
     last = is_channels_last(layout)
     w = float_array(w, "w")
-    shape = tuple(integers(x_shape, "x_shape"))
-    if last and len(shape) > 1:
-        shape = (shape[0], shape[-1], *shape[1:-1])
-    samples = w.dtype.newbyteorder("=") if x_dtype is None else np.dtype(x_dtype).newbyteorder("=")
+    shape = shape_of_layer(x_shape, last)
+    samples = (w.dtype if x_dtype is None else as_dtype(x_dtype, "x_dtype")).newbyteorder("=")
     float_array(np.empty(0, samples), "x_dtype")
     result, computed = arithmetic(np.empty(0, samples), w)
     layer = make_layer(shape, w.shape, stride, padding, dilation, groups, boundary, computed)
@@ -162,7 +162,7 @@ def plan(
         bias_array(bias, computed),
         is_relu(activation),
         not last,
-        method,
+        is_method(method),
         resolve_workers(workers),
     )
     return ConvPlan(prepared, layer, samples, result, last)

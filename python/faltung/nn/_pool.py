@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal, SupportsFloat, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_array, one_integer, served
+from faltung._arguments import Array, as_array, flag, one_integer, served
 from faltung._config import resolve_workers
+from faltung._kernel_parts import finite
 from faltung.nn._arguments import (
     PaddingLike,
     PerAxis,
@@ -58,7 +58,7 @@ def _pooling(
         stride=strides,
         padding=resolve_padding(padding, x.shape[2:], sizes, strides, dilations),
         dilation=dilations,
-        ceil_mode=bool(ceil_mode),
+        ceil_mode=flag(ceil_mode, "ceil_mode"),
         divisor=divisor,
         fixed_divisor=fixed_divisor,
         power=p,
@@ -97,15 +97,6 @@ def _gradient(
         )
     dx = _core.pool_backward(pooling, grad, x, y, resolve_workers(workers))
     return _to_layout(dx, last)
-
-
-def _check_p(p: Any) -> float:
-    if np.iscomplexobj(p) or not isinstance(p, SupportsFloat):
-        raise TypeError(f"p is {p!r}; it must be a real number")
-    power = float(p)
-    if not 0 < power < math.inf:
-        raise ValueError(f"p is {p!r}; allowed are finite numbers above 0")
-    return power
 
 
 def _whole(x: npt.ArrayLike, layout: str) -> tuple[int, ...]:
@@ -216,7 +207,7 @@ def max_pool(
     last = is_channels_last(layout)
     x = channels_first(_real_array(x, "x"), last)
     pooling = _pooling("max", x, size, stride, padding, dilation, ceil_mode, last)
-    if not return_indices:
+    if not flag(return_indices, "return_indices"):
         return _forward(pooling, x, x.dtype.newbyteorder("="), last, workers)
     out, indices = _core.pool_places(pooling, x, resolve_workers(workers))
     return _to_layout(out, last), _to_layout(indices, last)
@@ -287,7 +278,7 @@ def _average(
     if divisor is None:
         return _pooling(
             "sum", x, size, stride, padding, dilation, ceil_mode, last,
-            divisor="padded" if count_include_pad else "inside",
+            divisor="padded" if flag(count_include_pad, "count_include_pad") else "inside",
         )  # fmt: skip
     fixed = one_integer(divisor, "divisor")
     if fixed == 0:
@@ -432,7 +423,8 @@ def lp_pool(
     """
     last = is_channels_last(layout)
     x = channels_first(_real_array(x, "x"), last)
-    pooling = _pooling("norm", x, size, stride, padding, dilation, ceil_mode, last, p=_check_p(p))
+    p = finite("p", p, above=True)
+    pooling = _pooling("norm", x, size, stride, padding, dilation, ceil_mode, last, p=p)
     return _forward(pooling, x, _mean_dtype(x), last, workers)
 
 
@@ -471,7 +463,8 @@ def lp_pool_backward(
     """
     last = is_channels_last(layout)
     x = channels_first(float_array(x, "x"), last)
-    pooling = _pooling("norm", x, size, stride, padding, dilation, ceil_mode, last, p=_check_p(p))
+    p = finite("p", p, above=True)
+    pooling = _pooling("norm", x, size, stride, padding, dilation, ceil_mode, last, p=p)
     y = _core.pool(pooling, x, x.dtype.newbyteorder("="), resolve_workers(workers))
     return _gradient(pooling, grad, x, y, last, workers)
 
