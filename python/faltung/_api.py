@@ -409,7 +409,11 @@ def plan(
         return cuda.Plan(k, shape, x_dtype, device, options)
     kernel = as_array(k, "k").copy()
     x_shape = shape_to_come(shape, "shape")
-    samples = served(kernel.dtype, "k") if x_dtype is None else as_dtype(x_dtype, "x_dtype")
+    samples = (
+        served(kernel.dtype, "k")
+        if x_dtype is None
+        else served(as_dtype(x_dtype, "x_dtype"), "x_dtype")
+    )
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype,

@@ -177,7 +177,11 @@ def filter_bank_plan(
     (8, 100, 100)
     """
     stack = as_array(kernels, "kernels").copy()
-    samples = served(stack.dtype, "kernels") if x_dtype is None else as_dtype(x_dtype, "x_dtype")
+    samples = (
+        served(stack.dtype, "kernels")
+        if x_dtype is None
+        else served(as_dtype(x_dtype, "x_dtype"), "x_dtype")
+    )
     x_shape = shape_to_come(shape, "shape")
     return Bank(
         _prepare(

@@ -137,7 +137,8 @@ def real(name: str, value: Any) -> float:
     if type(value) is float:
         return value
     kind = getattr(getattr(value, "dtype", None), "kind", "O")
-    if type(value) is int or (kind in "biufO" and isinstance(value, SupportsFloat)):
+    numeric = kind in {"b", "i", "u", "f", "O"}
+    if type(value) is int or (numeric and isinstance(value, SupportsFloat)):
         try:
             return float(value)
         except OverflowError:
@@ -188,4 +189,9 @@ def finish(k: Array, dtype: npt.DTypeLike) -> Array:
         low, high = (0, 1) if due.kind == "b" else (np.iinfo(due).min, np.iinfo(due).max)
         if np.any(k != np.rint(k)) or k.min() < low or k.max() >= float(high) + 1:
             raise ValueError(f"dtype must be able to hold every weight exactly; {due} cannot")
-    return k.astype(due)
+    with np.errstate(over="ignore"):
+        weights = k.astype(due)
+    narrower = due.kind in "fc" and due.itemsize < k.itemsize
+    if narrower and np.any(np.isinf(weights) & np.isfinite(k)):
+        raise ValueError(f"dtype must be able to hold every weight; {due} cannot")
+    return weights

@@ -120,6 +120,8 @@ class Whitening:
             raise ValueError(
                 f"image must have an axis for each of shape, {bank.ndim - 1}, not {samples.ndim}"
             )
+        if any(n < e for n, e in zip(samples.shape, bank.shape[1:], strict=True)):
+            raise ValueError(f"image must hold a patch of {bank.shape[1:]}, not be {samples.shape}")
         maps = np.stack([_api.convolve(samples, k, "valid") for k in bank])
         shift = (self.matrix @ self.mean).astype(samples.real.dtype)
         maps -= shift.reshape(-1, *[1] * samples.ndim)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from faltung._arguments import Array, as_samples, chosen_axes, chosen_axis, pick
+from faltung._arguments import Array, as_samples, chosen_axes, chosen_axis, one_or_more, pick
 from faltung._kernel_parts import count, finish, finite, per_axis
 
 if TYPE_CHECKING:
@@ -314,9 +314,9 @@ def ring_mask(
     ndarray
         Centred, of shape `shape`, from 0 to 1.
     """
-    sizes = [
-        count("shape", n) for n in per_axis("shape", shape, 1 if np.ndim(shape) == 0 else None)
-    ]
+    sizes = [count("shape", n) for n in one_or_more(shape)]
+    if not sizes:
+        raise ValueError("shape must hold at least one extent")
     inner, outer = finite("inner", inner), finite("outer", outer)
     softness = finite("softness", softness)
     if inner > outer:

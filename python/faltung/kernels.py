@@ -407,7 +407,10 @@ def sharpen(
         Three samples per axis; sums to one, so that the mean brightness stays.
     """
     amount = finite("amount", amount, least=-math.inf)
-    return finish(identity(ndim) + amount * edge(ndim, connectivity=connectivity), dtype)
+    around = edge(ndim, connectivity=connectivity)
+    if abs(amount) >= np.finfo(np.float64).max / around.max():
+        raise ValueError(f"amount must be nearer to 0 than {amount:g}: weights leave float64")
+    return finish(identity(ndim) + amount * around, dtype)
 
 
 def emboss(*, dtype: npt.DTypeLike = np.float64) -> Array:
@@ -479,9 +482,13 @@ def gabor(
     if sigma is None:
         # (2**b - 1) / (2**b + 1), without its ends leaving the range of numbers
         width_of_band = math.tanh(finite("bandwidth", bandwidth, above=True) * math.log(2.0) / 2)
-        if width_of_band == 0:
-            raise ValueError(f"bandwidth must be more: {bandwidth!r} makes a kernel without end")
-        sigma = math.sqrt(math.log(2.0) / 2.0) / math.pi / width_of_band / frequency
+        least = math.sqrt(math.log(2.0) / 2.0) / math.pi
+        sigma = least / width_of_band / frequency if width_of_band else math.inf
+        if sigma == math.inf:
+            raise ValueError(
+                f"bandwidth must be more than {bandwidth!r}, or frequency than {frequency!r}: "
+                "they make a kernel without end"
+            )
     along, across = (finite("sigma", s, above=True) for s in per_axis("sigma", sigma, 2))
     cosine, sine = math.cos(theta), math.sin(theta)
     high = max(truncate * across * abs(cosine), truncate * along * abs(sine), 1.0)

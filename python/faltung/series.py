@@ -234,7 +234,9 @@ def arma(
     samples, axis = _series(x, axis)
     phi, theta = _coefficients(ar, "ar"), _coefficients(ma, "ma")
     constant = finite("constant", constant, least=-np.inf)
-    if any(one is not None and np.iscomplexobj(one) for one in (past, past_x)):
+    past = None if past is None else as_samples(past, "past")
+    past_x = None if past_x is None else as_samples(past_x, "past_x")
+    if any(one is not None and one.dtype.kind == "c" for one in (past, past_x)):
         samples = samples.astype(np.result_type(samples, np.complex64), copy=False)
     real = samples.real.dtype
     driving = samples

@@ -219,13 +219,14 @@ def checked_boundary(mode: Any, cval: Any, dtype: np.dtype[Any]) -> tuple[str, A
     if not isinstance(mode, str) or mode not in BOUNDARIES:
         raise PassOn
     boundary = BOUNDARIES[mode]
-    if np.ndim(cval) != 0 or (np.iscomplexobj(cval) and dtype.kind != "c"):
+    kind = np.asarray(cval).dtype.kind
+    if np.ndim(cval) != 0 or kind not in "biufcO" or (kind == "c" and dtype.kind != "c"):
         raise PassOn
     if boundary != "constant":
         return boundary, 0
     if cval == 0:
         return "zero", 0
-    return boundary, complex(cval) if np.iscomplexobj(cval) else float(cval)
+    return boundary, complex(cval) if kind == "c" else float(cval)
 
 
 def is_whole(weights: Any) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
+from faltung._arguments import flag
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -73,6 +75,7 @@ def report(*, reset: bool = False) -> Report:
     >>> compat.report().served
     {'signal.convolve': 1}
     """
+    reset = flag(reset, "reset")
     with _counts_lock:
         answer = Report(**{kind: dict(counts) for kind, counts in _counts.items()})
         if reset:

@@ -11,6 +11,7 @@ from faltung import _core
 from faltung._arguments import (
     Array,
     as_array,
+    as_dtype,
     integers,
     one_integer,
     one_or_more,
@@ -49,9 +50,16 @@ def channels_first(x: Array, last: bool) -> Array:
 def float_array(value: Any, name: str) -> Array:
     """`value` as an array of float16, float32 or float64."""
     array = as_array(value, name)
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name} has dtype {array.dtype}; allowed are float16, float32 and float64")
+    float_dtype(array.dtype, name)
     return array
+
+
+def float_dtype(value: Any, name: str) -> np.dtype[Any]:
+    """`value` as one of the dtypes of layers, in native byte order."""
+    dtype = as_dtype(value, name)
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise TypeError(f"{name} has dtype {dtype}; allowed are float16, float32 and float64")
+    return dtype.newbyteorder("=")
 
 
 def per_axis(value: Any, name: str, axes: int) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core, _device, cuda
-from faltung._arguments import Array, as_dtype, flag, one_integer, shape_to_come
+from faltung._arguments import Array, flag, one_integer, shape_to_come
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -16,6 +16,7 @@ from faltung.nn._arguments import (
     channels_first,
     check_axes,
     float_array,
+    float_dtype,
     given_or_new,
     is_channels_last,
     is_method,
@@ -198,6 +199,9 @@ def conv_transpose(
             "padding is 'same', which says nothing of a transposed layer: "
             "give numbers, or output_shape with the padding before each axis"
         )
+    due = None if output_shape is None else per_axis(output_shape, "output_shape", axes)
+    if due is not None and min(due) < 1:
+        raise ValueError(f"output_shape must be at least 1 along each axis, not {output_shape!r}")
     layer = _core.ConvLayer.transposed(
         x.shape,
         w.shape,
@@ -206,7 +210,7 @@ def conv_transpose(
         per_axis(dilation, "dilation", axes),
         one_integer(groups, "groups"),
         per_axis(output_padding, "output_padding", axes),
-        None if output_shape is None else per_axis(output_shape, "output_shape", axes),
+        due,
         computed == np.float64,
     )
     target, answer = given_or_new(out, layer.x_shape, result, last)
@@ -340,7 +344,7 @@ def explain_backward(
     """
     last = is_channels_last(layout)
     shape = shape_of_layer(x_shape, last)
-    _, computed = arithmetic(float_array(np.empty(0, as_dtype(dtype, "dtype")), "dtype"))
+    computed = np.result_type(float_dtype(dtype, "dtype"), np.float32)
     taps = shape_to_come(w_shape, "w_shape")
     layer = make_layer(shape, taps, stride, padding, dilation, groups, boundary, computed)
     return layer.explain_gradients(not last, is_method(method))

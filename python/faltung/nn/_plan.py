@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faltung import _core
-from faltung._arguments import Array, as_dtype
+from faltung._arguments import Array
 from faltung._config import resolve_workers
 from faltung.nn._arguments import (
     PaddingLike,
@@ -17,6 +17,7 @@ from faltung.nn._arguments import (
     bias_array,
     channels_first,
     float_array,
+    float_dtype,
     given_or_new,
     is_channels_last,
     is_method,
@@ -152,8 +153,7 @@ def plan(
     last = is_channels_last(layout)
     w = float_array(w, "w")
     shape = shape_of_layer(x_shape, last)
-    samples = (w.dtype if x_dtype is None else as_dtype(x_dtype, "x_dtype")).newbyteorder("=")
-    float_array(np.empty(0, samples), "x_dtype")
+    samples = float_dtype(w.dtype if x_dtype is None else x_dtype, "x_dtype")
     result, computed = arithmetic(np.empty(0, samples), w)
     layer = make_layer(shape, w.shape, stride, padding, dilation, groups, boundary, computed)
     prepared = _core.ConvPlan(

@@ -154,6 +154,8 @@ def fold(
         raise ValueError(
             f"columns has {given.ndim} axes and shape names {len(spatial)}; allowed are 3 axes, and 1 to 3 in shape"
         )
+    if min(spatial) < 1:
+        raise ValueError(f"shape must be at least 1 along each axis, not {shape!r}")
     taps = math.prod(per_axis(size, "size", len(spatial)))
     rows = given.shape[2 if last else 1]
     if taps < 1 or rows % taps:
