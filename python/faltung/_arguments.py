@@ -87,8 +87,9 @@ def one_or_more(value: Any, repeat: int = 1) -> list[Any]:
 
     One entry more than an array has axes at most: what is longer is wrong already, and may be endless.
     """
-    single = not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0)
-    return [value] * repeat if single else list(islice(value, 65))
+    if type(value) is int or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        return [value] * repeat
+    return list(islice(value, 65))
 
 
 def check_out(out: Any) -> Array | None:

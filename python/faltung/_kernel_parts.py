@@ -189,9 +189,8 @@ def finish(k: Array, dtype: npt.DTypeLike) -> Array:
         low, high = (0, 1) if due.kind == "b" else (np.iinfo(due).min, np.iinfo(due).max)
         if np.any(k != np.rint(k)) or k.min() < low or k.max() >= float(high) + 1:
             raise ValueError(f"dtype must be able to hold every weight exactly; {due} cannot")
-    with np.errstate(over="ignore"):
-        weights = k.astype(due)
-    narrower = due.kind in "fc" and due.itemsize < k.itemsize
-    if narrower and np.any(np.isinf(weights) & np.isfinite(k)):
-        raise ValueError(f"dtype must be able to hold every weight; {due} cannot")
-    return weights
+    elif due.itemsize < k.itemsize:
+        with np.errstate(over="ignore"):
+            if np.any(np.isinf(k.astype(due)) & np.isfinite(k)):
+                raise ValueError(f"dtype must be able to hold every weight; {due} cannot")
+    return k.astype(due)

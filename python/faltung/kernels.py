@@ -407,10 +407,10 @@ def sharpen(
         Three samples per axis; sums to one, so that the mean brightness stays.
     """
     amount = finite("amount", amount, least=-math.inf)
-    around = edge(ndim, connectivity=connectivity)
-    if abs(amount) >= np.finfo(np.float64).max / around.max():
+    k = identity(ndim)
+    if math.isinf(amount * k.size):
         raise ValueError(f"amount must be nearer to 0 than {amount:g}: weights leave float64")
-    return finish(identity(ndim) + amount * around, dtype)
+    return finish(k + amount * edge(ndim, connectivity=connectivity), dtype)
 
 
 def emboss(*, dtype: npt.DTypeLike = np.float64) -> Array:

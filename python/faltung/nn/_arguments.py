@@ -50,16 +50,20 @@ def channels_first(x: Array, last: bool) -> Array:
 def float_array(value: Any, name: str) -> Array:
     """`value` as an array of float16, float32 or float64."""
     array = as_array(value, name)
-    float_dtype(array.dtype, name)
+    _check_float(array.dtype, name)
     return array
 
 
 def float_dtype(value: Any, name: str) -> np.dtype[Any]:
-    """`value` as one of the dtypes of layers, in native byte order."""
+    """`value` as one of the same dtypes, in native byte order."""
     dtype = as_dtype(value, name)
+    _check_float(dtype, name)
+    return dtype.newbyteorder("=")
+
+
+def _check_float(dtype: np.dtype[Any], name: str) -> None:
     if dtype.kind != "f" or dtype.itemsize > 8:
         raise TypeError(f"{name} has dtype {dtype}; allowed are float16, float32 and float64")
-    return dtype.newbyteorder("=")
 
 
 def per_axis(value: Any, name: str, axes: int) -> list[int]:
