@@ -133,6 +133,15 @@ def test_what_scipy_refuses_is_refused():
         for home in (scipy_signal, compat.signal):
             with pytest.raises(ValueError, match=r"type|fillvalue"):
                 getattr(home, name)(x, x[:2, :3], **options)
+    for home in (scipy_ndimage, compat.ndimage):
+        with pytest.raises(TypeError, match="real number"):
+            home.sobel(np.ones((4, 5)), mode="constant", cval="1")
+
+
+def test_a_laplacian_of_many_axes():
+    # the kernel of all axes at once would have 3**20 taps
+    x = np.arange(2.0**8).reshape((2,) * 8 + (1,) * 12)
+    agree(compat.ndimage.laplace(x), scipy_ndimage.laplace(x))
 
 
 def test_what_is_not_finite_is_met_by_what_overlaps_only(rng):

@@ -370,6 +370,12 @@ def test_no_floor_is_too_low():
         (lambda: fourier.derivative(X, 0.5), TypeError, "axis must hold integers, not 0.5"),
         (lambda: fourier.orientation(X, step=5e-324), ValueError, "step must be from 0.001"),
         (lambda: fourier.ring_mask(4, np.ones(2), 1), TypeError, "inner must be a real number"),
+        (lambda: fourier.derivative(X, order=2**40), ValueError, "order must be less than"),
+        (
+            lambda: fourier.derivative(X, spacing=5e-324),
+            ValueError,
+            "spacing more than 4.94066e-324",
+        ),
         (lambda: fourier.derivative(X, order=-1), ValueError, "order must be at least 0"),
         (lambda: fourier.derivative(X, order=0.5), TypeError, "order"),
         (lambda: fourier.derivative(X, spacing=0), ValueError, "spacing"),

@@ -19,7 +19,7 @@ MODES = ("full", "same", "valid")
 METHODS = ("auto", "direct", "separable", "fft", "overlap_save")
 BOUNDARIES = ("zero", "constant", "edge", "symmetric", "mirror", "wrap")
 BOUNDARY_ALIASES = {"nearest": "edge", "circular": "wrap"}
-UNORDERED = (Set, Mapping, bytes)  # what is no sequence of integers, though it can be taken for one
+UNORDERED = (Set, Mapping, bytes)  # no sequences of integers, though they can be taken for such
 
 
 def as_array(value: Any, name: str) -> Array:
@@ -60,7 +60,8 @@ def chosen_axes(
     if ndim == 0:
         raise ValueError(f"{x} has no axes; it needs at least one")
     try:
-        chosen = range(ndim) if axes is None else one_or_more(axes)
+        given = sorted(axes) if isinstance(axes, Set) else axes
+        chosen = range(ndim) if axes is None else one_or_more(given)
         numbers = [operator.index(a) for a in chosen]
     except TypeError:
         raise TypeError(f"{name} must hold integers, not {axes!r}") from None
@@ -87,7 +88,10 @@ def one_or_more(value: Any, repeat: int = 1) -> list[Any]:
 
     One entry more than an array has axes at most: what is longer is wrong already, and may be endless.
     """
-    if type(value) is int or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+    if type(value) is tuple or type(value) is list:
+        return list(value[:65])
+    single = type(value) is int or not isinstance(value, Iterable) or isinstance(value, UNORDERED)
+    if single or getattr(value, "ndim", 1) == 0:
         return [value] * repeat
     return list(islice(value, 65))
 
@@ -104,8 +108,6 @@ def check_out(out: Any) -> Array | None:
 def integers(value: Any, name: str, repeat: int = 1) -> list[int]:
     """`value`, a sequence of integers, or one of them `repeat` times."""
     try:
-        if type(value) not in (int, tuple, list) and isinstance(value, UNORDERED):
-            raise TypeError
         numbers = [operator.index(one) for one in one_or_more(value, repeat)]
     except TypeError:
         raise TypeError(

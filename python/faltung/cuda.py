@@ -276,8 +276,6 @@ def _new_request(
 
 def run(x: Any, k: Any, *, out: Any, device: Any, **options: Any) -> Any:
     """One convolution or correlation on the device; what `faltung.convolve` does there."""
-    if device is not None:
-        device_number(device)  # a name that is wrong is wrong without a device too
     extension = _extension()
     on_device = _device.is_device_array(x, "x")
     if not on_device and _device.is_device_array(k, "k") and device is None:

@@ -315,8 +315,8 @@ def ring_mask(
         Centred, of shape `shape`, from 0 to 1.
     """
     sizes = [count("shape", n) for n in one_or_more(shape)]
-    if not sizes:
-        raise ValueError("shape must hold at least one extent")
+    if not 1 <= len(sizes) <= 64:
+        raise ValueError(f"shape must hold 1 to 64 extents, not {len(sizes)}")
     inner, outer = finite("inner", inner), finite("outer", outer)
     softness = finite("softness", softness)
     if inner > outer:
