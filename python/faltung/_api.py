@@ -151,9 +151,9 @@ def _new_request(
 
 
 def _runs_on_device(x: Any, k: Any, device: str | None) -> bool:
-    if isinstance(device, str) and device == "cpu":
-        return False
     if device is not None:
+        if isinstance(device, str) and device == "cpu":
+            return False
         cuda.device_number(device)  # a name that is wrong is wrong without a device too
         return True
     if type(x) is np.ndarray and type(k) is np.ndarray:
