@@ -176,7 +176,7 @@ def test_empty():
         (([], [1], [1.0]), ValueError, "b has shape"),
         (([1], [0, 1], [1.0]), ValueError, "must not begin with 0"),
         (([1], [1, 1], [1.0], 1), ValueError, "axis must be from -1 to 0"),
-        (([1], [1, 1], 1.0), ValueError, "axis"),
+        (([1], [1, 1], 1.0), ValueError, "x has no axes"),
         (([1], [1, 1], [1.0], 0, [1.0, 2.0]), ValueError, "zi has shape"),
         (([[1], [1]], [[1]], [1.0]), ValueError, "2 sections and a has 1"),
         (([[1]], [1], [1.0]), ValueError, "both"),
