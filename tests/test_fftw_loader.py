@@ -53,7 +53,7 @@ class TestMissing:
         source = """
             import numpy as np
             import faltung
-            x, k = np.arange(3000.0), np.arange(800.0)
+            x, k = np.arange(300.0), np.arange(80.0)  # too short for transforms of our own
             plan = faltung.plan(k, x.shape)
             assert plan.method != "fft", plan.method
             expected = np.convolve(x, k)

@@ -52,8 +52,8 @@ Index GridShape::kernel_points() const {
     return total;
 }
 
-bool GridShape::is_long() const {
-    return columns.empty() && row != Row::flat && row_points() > long_line;
+bool GridShape::is_line_over(Index most) const {
+    return columns.empty() && row != Row::flat && row_points() > most;
 }
 
 double GridShape::points() const {
@@ -71,14 +71,14 @@ std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& s
         if (plan.good) return std::make_unique<WholeTile<T>>(shape, plan, table);
         const TilePlan columns = plan_column_tile(shape, table);
         if (columns.good) return std::make_unique<ColumnTile<T>>(shape, columns, table);
+        if (shape.is_line_over(own_line)) {
+            TilePlan line = plan_long_tile(shape.row_points(), table);
+            line.quarter = shape.row == Row::real;
+            if (serves_exactly(line, shape.row_points()))
+                return std::make_unique<LongTile<T>>(shape, line, table);
+        }
     }
-    if (!shape.is_long()) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
-    if (engine == TransformEngine::own) {
-        TilePlan plan = plan_long_tile(shape.row_points(), table);
-        plan.quarter = shape.row == Row::real;
-        if (serves_exactly(plan, shape.row_points()))
-            return std::make_unique<LongTile<T>>(shape, plan, table);
-    }
+    if (!shape.is_line_over(long_line)) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
     return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));
 }
 

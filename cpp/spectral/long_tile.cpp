@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "parallel/parallel_for.hpp"
 #include "spectral/roots.hpp"
@@ -46,28 +47,39 @@ void for_alike_rows(Index height, Index width, Index column, Index half, PartAt&
     }
 }
 
+/// What a fold may measure: whole panels of either precision, ascending.
+std::vector<Index> fold_sides(const microkernels::Table& table) {
+    const auto& lengths = table.transform_f32;
+    std::vector<Index> sides;
+    sides.reserve(static_cast<std::size_t>(lengths.length_count));
+    for (int i = 0; i < lengths.length_count; ++i) {
+        const Index n = lengths.lengths[i].n;
+        if (n <= longest && n % lengths.lanes == 0 && n % table.transform_f64.lanes == 0 &&
+            find_length(table.transform_f64, n))
+            sides.push_back(n);
+    }
+    return sides;
+}
+
 }  // namespace
 
 TilePlan plan_long_tile(Index points, const microkernels::Table& table) {
-    const auto& lengths = table.transform_f32;
-    const auto serves = [&](Index n) {
-        return n <= longest && n % table.transform_f32.lanes == 0 &&
-               n % table.transform_f64.lanes == 0 && find_length(table.transform_f64, n);
-    };
+    const std::vector<Index> sides = fold_sides(table);
     TilePlan plan;
     Index least = 0;
-    for (int i = 0; i < lengths.length_count; ++i) {
-        const Index height = lengths.lengths[i].n;
-        if (!serves(height)) continue;
-        for (int j = i; j < lengths.length_count; ++j) {
-            const Index width = lengths.lengths[j].n, product = height * width;
-            // of equals the most square, which comes last
-            if (product < points || (plan.good && product > least) || !serves(width)) continue;
-            least = product;
-            plan.good = plan.fold = true;
-            plan.column_lengths = plan.column_valid = {height};
-            plan.width = plan.width_valid = width;
-        }
+    // The higher a fold, the narrower it may be.
+    for (std::size_t i = 0, narrowest = sides.size(); i < sides.size(); ++i) {
+        const Index height = sides[i];
+        narrowest = std::max(narrowest, i);
+        while (narrowest > i && height * sides[narrowest - 1] >= points) --narrowest;
+        if (narrowest == sides.size()) continue;
+        const Index width = sides[narrowest];
+        // of equals the most square, which comes last
+        if (plan.good && height * width > least) continue;
+        least = height * width;
+        plan.good = plan.fold = true;
+        plan.column_lengths = plan.column_valid = {height};
+        plan.width = plan.width_valid = width;
     }
     return plan;
 }

@@ -1,5 +1,6 @@
 #include "spectral/tile_length.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -8,9 +9,11 @@ namespace faltung {
 template <class T>
 const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table,
                                                  Index n) {
-    for (int i = 0; i < table.length_count; ++i)
-        if (table.lengths[i].n == n) return &table.lengths[i];
-    return nullptr;
+    const microkernels::TransformLength* end = table.lengths + table.length_count;
+    const auto* found = std::ranges::lower_bound(
+        table.lengths, end, n, {},
+        [](const microkernels::TransformLength& each) { return Index{each.n}; });
+    return found != end && found->n == n ? found : nullptr;
 }
 
 template <class T>

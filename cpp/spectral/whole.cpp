@@ -260,9 +260,9 @@ WholeWork whole_work(const Problem& problem, const microkernels::Table& table, d
     const Layout layout = lay_out(problem, table, TransformEngine::own, memory);
     const Index row = layout.shape.row_points();
     WholeWork work;
-    work.own = plan_whole_tile(layout.shape, table).good ||
-               plan_column_tile(layout.shape, table).good ||
-               (layout.shape.is_long() && serves_exactly(plan_long_tile(row, table), row));
+    work.own =
+        plan_whole_tile(layout.shape, table).good || plan_column_tile(layout.shape, table).good ||
+        (layout.shape.is_line_over(own_line) && serves_exactly(plan_long_tile(row, table), row));
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
     const auto add = [&](Index length) {

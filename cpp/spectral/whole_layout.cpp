@@ -13,8 +13,8 @@ namespace {
 
 constexpr Index flat_bytes = Index{1} << 19;      // of a flat row's columns in one block
 constexpr Index flat_own_bytes = Index{1} << 21;  // whose panels are transformed one by one
-/// A point of the library's transforms costs so many of our own.
-constexpr double library_slowdown = 2;
+/// A point of the library's transforms costs so many of our own; of lines no longer than long_line.
+constexpr double library_slowdown = 2, short_line_slowdown = 1.4;
 
 /// The points of a long line's transform: at least `n`.
 Index long_points(Index n, const microkernels::Table& table, TransformEngine engine) {
@@ -204,11 +204,14 @@ Layout lay_out(const Problem& problem, const microkernels::Table& table, Transfo
         const Index multiple = real ? 2 : 1;
         Span& span = layout.shape.span;
         span = make_span(row, problem.boundary, !real, multiple);
-        if (layout.shape.is_long() && !stays_periodic(span, table, engine)) {
+        const bool is_long = layout.shape.is_line_over(long_line);
+        if (layout.shape.is_line_over(engine == TransformEngine::own ? own_line : long_line) &&
+            !stays_periodic(span, table, engine)) {
             const Span padded = make_span(row, problem.boundary, false, multiple,
                                           [&](Index n) { return long_points(n, table, engine); });
             // a periodic one would be the library's
-            const double cost = library_slowdown * static_cast<double>(span.length);
+            const double cost = (is_long ? library_slowdown : short_line_slowdown) *
+                                static_cast<double>(span.length);
             if (!span.periodic || static_cast<double>(padded.length) < cost) span = padded;
         }
         layout.lanes = problem.inner;
