@@ -54,24 +54,30 @@ constexpr double phased_line_tap = 2.4, phased_byte = 0.01;
 // rows.
 constexpr double taps_at_once = 256, group_rows = 6;
 
-// Passes. A row that is read or written, by each of them; one that is not read in place;
-// calibration counts rows and two passes where it says what an output costs.
+// Passes. A row that is not read in place; calibration counts rows and two passes where it says
+// what an output costs.
 constexpr double separable_call = 500, separable_axis = 160;  // beyond the first
-constexpr double separable_row = 17, separable_read_row = 24;
+constexpr double separable_read_row = 24;
 // The last vectors of a line wait for one tap after another.
 constexpr double line_end_tap = 1.3;
 constexpr double pass_output = 0.2, line_output = 0.57;
-constexpr double pass_sums = 1.05, pass_sums_3d = 1.9;
-constexpr double pass_far = 0.004;  // a byte beyond the second-level cache
-constexpr double scaling = 0.37;    // a pass of one tap, against any other before its taps
+constexpr double scaling = 0.37;  // a pass of one tap, against any other before its taps
+// Of what calibration says, sums; a row that is read or written, by each pass; a byte beyond the
+// second-level cache; what is left of waiting for memory. Vectors of 64 bytes spend their time on
+// sums and on what these load, narrower ones (measured on a Zen 3) on rows and memory beside them.
+struct PassCosts {
+    double sums, row, far, waits;
+};
+constexpr PassCosts wide_lines{1.05, 17, 0.004, 0.35}, wide_volumes{1.9, 17, 0.004, 0.8},
+    narrow_lines{0.9, 24, 0.02, 1}, narrow_volumes{1.05, 39, 0.004, 1};
 
 // Results of another dtype than they are computed in: a row, and a number of it.
 constexpr double written_row = 18, written_number = 0.28;
 
 // A byte of memory that the shared cache does not hold, read or written: 14 GB/s per core. What is
 // left of it where loops fetch ahead.
-constexpr double far_byte = 1.0 / 14, direct_waits = 0.5, direct_waits_3d = 0.6, passes_wait = 0.35,
-                 passes_wait_3d = 0.8, scaling_waits = 0.5;
+constexpr double far_byte = 1.0 / 14, direct_waits = 0.5, direct_waits_3d = 0.6,
+                 scaling_waits = 0.5;
 
 double direct_tasks(double work) { return work > direct_shared_work ? work / direct_task_work : 1; }
 
@@ -336,19 +342,18 @@ Prediction CostModel::separable() const {
     const double outputs = line ? line_output : convolved_ == 0 ? scaling : pass_output;
     const PassWork& work = traits_.passes;
     const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_tap() : 1;
-    const double sums = convolved_ > 2 ? pass_sums_3d : pass_sums * spaced;
-    double ns = outputs * work.results * cost.output + sums * work.sums * cost.tap;
-    double rest = separable_row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
+    const bool wide = level_.vector_bytes >= 64;
+    const PassCosts& pass = convolved_ > 2 ? (wide ? wide_volumes : narrow_volumes)
+                                           : (wide ? wide_lines : narrow_lines);
+    double ns = outputs * work.results * cost.output + pass.sums * spaced * work.sums * cost.tap;
+    double rest = pass.row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
     rest += line_end_tap * work.ends;
     if (converts_samples(problem_.arithmetic))
         rest += separable_read_row * work.rows;
     else if (problem_.axes.back().k > 1)  // the first and the last box of a line reach beyond it
         rest += separable_read_row * std::min(work.rows, 2 * work.lines);
-    ns += pace_ * rest + writing(problem_.arithmetic) + pass_far * beyond_l2() +
-          (convolved_ == 0  ? scaling_waits
-           : convolved_ > 2 ? passes_wait_3d
-                            : passes_wait) *
-              waiting(0, 0);
+    ns += pace_ * rest + writing(problem_.arithmetic) + pass.far * beyond_l2() +
+          (convolved_ == 0 ? scaling_waits : pass.waits) * waiting(0, 0);
     result.alone = ns < worth_waking * 1e9;
     result.seconds =
         1e-9 * (pace_ * (separable_call + separable_axis * std::max(0, convolved_ - 1)) +
