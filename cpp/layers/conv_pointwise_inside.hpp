@@ -44,6 +44,8 @@ private:
     void run_piece(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
     void pack(const WeightView<T>& weights, Index group, Index bank, Index first, Index steps,
               T* to) const;
+    bool bank_by_bank() const;
+    void run_tiles(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
     void finish(const Arrays& arrays, const Piece& piece, Index bank, const T* sums, Index first,
                 Index last) const;
 
