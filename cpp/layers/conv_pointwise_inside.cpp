@@ -14,11 +14,14 @@ namespace {
 
 /// Channels that are summed in one go: their coefficients stay in the first-level cache.
 constexpr Index block_steps = 128;
-constexpr Index padded_steps = block_steps + 16;  // neighbours must not share cache sets
+constexpr Index padding = 16;  // neighbours must not share cache sets
+constexpr Index padded_steps = block_steps + padding;
 /// Samples of a block of channels, and sums, of a task: they stay in the second-level cache.
 constexpr Index cached_bytes = 256 << 10;
+/// Channels of a position, of which a tile has six, that leave room in the first-level cache.
+constexpr Index near_bytes = 2 << 10;
 /// Coefficients of a task that sums all banks of a tile in turn.
-constexpr Index packed_bytes = 128 << 10;
+constexpr Index packed_bytes = 256 << 10;
 constexpr Index least_tiles = 8;                     // they share packed coefficients
 constexpr double least_work = 2e6, most_work = 4e8;  // multiply-adds of a task
 
@@ -79,12 +82,12 @@ bool PointwiseInside<T>::serves_tiles(const ArrayView& x, const ArrayView& out) 
 template <class T>
 std::size_t PointwiseInside<T>::workspace_bytes() const {
     const Cut piece = cut();
-    const Index coefficients =
-        bank_by_bank() ? block_steps * width() : layer_.inputs * piece.banks * width();
-    const Index sums = bank_by_bank() ? piece.positions * piece.banks : loops_->places;
-    return static_cast<std::size_t>(coefficients + sums * width() +
-                                    piece.positions * padded_steps) *
-           sizeof(T);
+    const Index numbers =
+        bank_by_bank()
+            ? block_steps * width() + piece.positions * (piece.banks * width() + padded_steps)
+            : layer_.inputs * piece.banks * width() +
+                  loops_->places * (width() + layer_.inputs + padding);
+    return static_cast<std::size_t>(numbers) * sizeof(T);
 }
 
 /// Whether all tiles of a piece are summed for one bank before the next. Otherwise all banks of a
@@ -92,7 +95,8 @@ std::size_t PointwiseInside<T>::workspace_bytes() const {
 /// runs. Not measured where a vector is a line of the caches.
 template <class T>
 bool PointwiseInside<T>::bank_by_bank() const {
-    return layer_.inputs > block_steps || loops_->lanes * static_cast<Index>(sizeof(T)) >= 64;
+    constexpr auto bytes = static_cast<Index>(sizeof(T));
+    return layer_.inputs * bytes > near_bytes || loops_->lanes * bytes >= 64;
 }
 
 template <class T>
@@ -212,14 +216,9 @@ void PointwiseInside<T>::run_tiles(const Arrays& arrays, const WeightView<T>& we
     T* const sums = coefficients + steps * (piece.last_bank - piece.first_bank) * width();
     T* const copied = sums + loops_->places * width();
     const T* samples = arrays.x + piece.first * arrays.x_pitch + piece.group * steps;
-    Index place = arrays.x_pitch;
-    const bool copies = place * static_cast<Index>(sizeof(T)) % 4096 == 0;
-    if (copies) {
-        for (Index p = 0; p < count; ++p)
-            std::copy_n(samples + p * place, steps, copied + p * padded_steps);
-        samples = copied;
-        place = padded_steps;
-    }
+    const Index pitch = arrays.x_pitch;
+    const bool copies = pitch * static_cast<Index>(sizeof(T)) % 4096 == 0;
+    const Index place = copies ? steps + padding : pitch;
     for (Index b = piece.first_bank; b < piece.last_bank; ++b)
         pack(weights, piece.group, b, 0, steps,
              coefficients + (b - piece.first_bank) * steps * width());
@@ -228,14 +227,17 @@ void PointwiseInside<T>::run_tiles(const Arrays& arrays, const WeightView<T>& we
     const std::int64_t start = 0;
     for (Index t = 0; t < tiles; ++t) {
         const Index first = count * t / tiles, last = count * (t + 1) / tiles;
-        if (!copies && t + 1 < tiles)  // fetch the next tile
+        if (t + 1 < tiles)  // fetch the next tile
             for (Index p = last; p < count * (t + 2) / tiles; ++p)
-                for (Index i = 0; i < steps; i += line)
-                    __builtin_prefetch(samples + p * place + i);
+                for (Index i = 0; i < steps; i += line) __builtin_prefetch(samples + p * pitch + i);
+        if (copies)
+            for (Index p = first; p < last; ++p)
+                std::copy_n(samples + p * pitch, steps, copied + (p - first) * place);
+        const T* const tile = copies ? copied : samples + first * pitch;
         const T* a = coefficients;
         for (Index b = piece.first_bank; b < piece.last_bank; ++b, a += steps * width()) {
             products[last - first - 1]({.a = a,
-                                        .b = samples + first * place,
+                                        .b = tile,
                                         .offset = &start,
                                         .runs = 1,
                                         .run = steps,
