@@ -22,9 +22,10 @@ constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
 // several in the caches take, where panels of one are few (vectors of 64 bytes).
 constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
                  own_staged_row = 45, own_volumes = 0.9, own_channels = 0.6;
-// Columns alone: a row of samples or results that is moved by way of a buffer, and a number of it;
-// a byte of a block beyond the second-level cache.
-constexpr double own_column_row = 25, own_column_number = 0.04, own_column_far_byte = 0.15;
+// Columns alone: a row of samples or results that is moved by way of a buffer, and a number of it,
+// which a boundary makes so many times as long; a byte of a block beyond the second-level cache.
+constexpr double own_column_row = 25, own_column_number = 0.04, own_column_continued = 2.5,
+                 own_column_far_byte = 0.15;
 // A point more where samples are converted, where they stand at steps, where of all channels one is
 // gathered, where a boundary continues several axes.
 constexpr double moved_converted = 0.25, moved_stepped = 0.75, moved_gathered = 1.6,
@@ -54,9 +55,11 @@ constexpr double narrow_lines = 1.3;
 constexpr double out_of_l2 = 1.6, out_of_l3 = 2.6, images_out_of_l3 = 1.6;
 constexpr double tiles_wait = 0.6;        // what is left of waiting where tiles fetch ahead, too
 constexpr double library_slowdown = 2.5;  // a tile by the library against one of our own
-// Columns that lie side by side, against a pass of a square tile. Of columns longer than this few
-// make a tile, which the caches hold where they would not hold the square.
-constexpr double lone_columns = 0.62, long_columns = 1.16, columns_like = 256;
+// Columns that lie side by side, against a pass of a square tile (vectors of 64 bytes, narrower
+// ones). Of columns longer than this few make a tile, which the caches hold where they would not
+// hold the square.
+constexpr double lone_columns = 0.62, lone_narrow_columns = 0.87, long_columns = 1.16,
+                 columns_like = 256;
 constexpr double library_point = 20;  // a kernel of one tap: a product per sample, by way of a tile
 // Samples that are converted, or continued by a boundary, go through a line buffer on their way
 // into a tile: a line, and a number of it.
@@ -162,8 +165,12 @@ double CostModel::own_columns(double points) const {
     const double length = points / traits_.whole_lines, numbers = 2 * traits_.whole_lines;
     const double lanes = level_.vector_bytes / bytes_of(transform_arithmetic_);
     const bool staged = converts_samples(transform_arithmetic_) || std::fmod(numbers, lanes) != 0;
+    const bool continued = problem_.boundary != Boundary::zero;
     const double rows =  // of samples that are staged, and of results
-        length * ((staged || problem_.boundary != Boundary::zero ? 1 : 0) + (staged ? 1 : 0));
+        length * ((continued ? own_column_continued
+                   : staged  ? 1
+                             : 0) +
+                  (staged ? 1 : 0));
     return points * column_cost(length / 2) +
            pace_ * rows * (own_column_row + own_column_number * numbers) +
            own_column_far_byte * far(points);
@@ -366,7 +373,9 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
     }
     if (transformed > 2) share *= volume_share;
     if (sides[last]->length == 1)
-        share *= own ? lone_columns : long_columns;
+        share *= !own                        ? long_columns
+                 : level_.vector_bytes >= 64 ? lone_columns
+                                             : lone_narrow_columns;
     else if (!own)
         share *= library_slowdown;
     const double transforms = groups * planes * 2 * points * share * (passes + traffic);
