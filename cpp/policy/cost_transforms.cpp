@@ -22,6 +22,7 @@ constexpr double whole_far_byte = 0.5, own_far_byte = 0.08;
 // several in the caches take, where panels of one are few (vectors of 64 bytes).
 constexpr double own_byte = 0.18, own_byte_several = 0.11, own_point = 0.7, own_short_line = 9.4,
                  own_staged_row = 45, own_volumes = 0.9, own_channels = 0.6;
+constexpr double own_continued_line = 500;  // a line of its own that a boundary continues
 // Columns alone: a row of samples or results that is moved by way of a buffer, and a number of it,
 // which a boundary makes so many times as long; a byte of a block beyond the second-level cache.
 constexpr double own_column_row = 25, own_column_number = 0.04, own_column_continued = 2.5,
@@ -146,7 +147,9 @@ double CostModel::own_block(double points) const {
     if (convolved_ == 1) {
         if (problem_.axes.back().k == 1) return own_columns(points);
         const double lines = level_costs(level_, transform_arithmetic_).lines;
-        return lines * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved()));
+        const double ends = problem_.boundary != Boundary::zero ? own_continued_line : 0;
+        return lines * (line_nanoseconds(points) + pace_ * points * (own_byte * bytes + moved())) +
+               pace_ * ends;
     }
     double ns = line_nanoseconds(points) +
                 pace_ * (points * (own_point + own_byte_several * bytes + moved()) +

@@ -140,9 +140,11 @@ private:
         }
         const Spectrum<T>& spectrum = prepared(context);
         std::atomic<bool> good{true};
-        const Index group = std::max<Index>(
+        const Index most = std::max<Index>(
             1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
-        parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
+        const Index tasks = (layout_.blocks + most - 1) / most;
+        const Index group = (layout_.blocks + tasks - 1) / tasks;  // even, lest one worker waits
+        parallel_for(tasks, context, [&](Index task, int) {
             for (Index block = task * group;
                  good && block < std::min(layout_.blocks, (task + 1) * group); ++block) {
                 const Levels levels = levels_of(block, x, Context{});
