@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/even_piece.hpp"
 #include "core/kernel.hpp"
 #include "core/limits.hpp"
 #include "core/problem.hpp"
@@ -40,12 +41,6 @@ inline constexpr Index taps_at_once = 256;
 /// Numbers of one strip: long enough that border columns and calls do not count, short enough for
 /// the caches.
 inline constexpr Index longest_strip = 4096;
-
-/// At most `most` long pieces of [0, total), as equal as can be.
-inline Index even_piece(Index total, Index most) {
-    const Index pieces = (total + most - 1) / most;
-    return (total + pieces - 1) / pieces;
-}
 
 /// Of rows with more numbers than this, or lists of them, few would fit the caches.
 inline constexpr Index most_window = Index{1} << 20;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/even_piece.hpp"
+
 namespace faltung::direct {
 
 namespace {
@@ -19,13 +21,6 @@ constexpr Index least_work = Index{1} << 19, most_work = Index{1} << 28;
 constexpr Index good_task_count = 24;
 
 Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
-
-/// `extent` cut into equal parts of at most `part`, rounded up to `unit` where there are several.
-Index even_part(Index extent, Index part, Index unit = 1) {
-    part = std::clamp<Index>(part, 1, extent);
-    const Index even = divide_up(extent, divide_up(extent, part));
-    return even == extent ? extent : std::min(extent, divide_up(even, unit) * unit);
-}
 
 }  // namespace
 
@@ -67,10 +62,11 @@ SeparableLayout plan_separable(const Problem& problem, Index terms, int vector_l
         layout.extent[last] =
             std::min(layout.extent[last], std::max<Index>(1, lone_line_bytes / bytes / lanes));
     const Index block = std::max<Index>(1, 4 * vector_lanes / lanes);
-    layout.extent[last] = even_part(std::max<Index>(axes[last].out, 1), layout.extent[last], block);
+    layout.extent[last] =
+        even_piece(std::max<Index>(axes[last].out, 1), layout.extent[last], block);
     for (int j = 1; j < levels; ++j)
         layout.extent[layout.rows[j]] =
-            even_part(std::max<Index>(axes[layout.rows[j]].out, 1), layout.extent[layout.rows[j]]);
+            even_piece(std::max<Index>(axes[layout.rows[j]].out, 1), layout.extent[layout.rows[j]]);
 
     // 2. cut the slowest axis into bands: enough of them for many workers, but long against their
     // halo
@@ -91,7 +87,7 @@ SeparableLayout plan_separable(const Problem& problem, Index terms, int vector_l
                               8 * (axes[slowest].reach() - 1));
         band = std::max(band, divide_up(least_work, work_per_row));
         band = std::min(band, std::max(most_work / work_per_row, axes[slowest].reach()));
-        layout.extent[slowest] = even_part(out, band);
+        layout.extent[slowest] = even_piece(out, band);
     }
 
     // 3. what follows

@@ -4,14 +4,9 @@
 #include <algorithm>
 
 #include "core/conv_layer.hpp"
+#include "core/even_piece.hpp"
 
 namespace faltung::layers {
-
-/// The largest piece of at most `most` that cuts `extent` into as few and about equal parts.
-inline Index even_piece(Index extent, Index most) {
-    const Index pieces = (extent - 1) / most + 1;
-    return (extent - 1) / pieces + 1;
-}
 
 /// One box: where it starts and how much it holds.
 struct OutputBox {

@@ -71,12 +71,8 @@ std::unique_ptr<const BlockTransform<T>> make_block_transform(const GridShape& s
         if (plan.good) return std::make_unique<WholeTile<T>>(shape, plan, table);
         const TilePlan columns = plan_column_tile(shape, table);
         if (columns.good) return std::make_unique<ColumnTile<T>>(shape, columns, table);
-        if (shape.is_line_over(own_line)) {
-            TilePlan line = plan_long_tile(shape.row_points(), table);
-            line.quarter = shape.row == Row::real;
-            if (serves_exactly(line, shape.row_points()))
-                return std::make_unique<LongTile<T>>(shape, line, table);
-        }
+        const TilePlan line = plan_line_tile(shape, table);
+        if (line.good) return std::make_unique<LongTile<T>>(shape, line, table);
     }
     if (!shape.is_line_over(long_line)) return std::make_unique<Grid<T>>(shape, loops_of<T>(table));
     return std::make_unique<LongRow<T>>(shape, loops_of<T>(table));

@@ -24,7 +24,7 @@ enum class Row {
     flat,     // not convolved: `width` complex numbers side by side
 };
 
-/// Lines of more complex numbers are folded into tiles of our own, which take 0.5 to 0.85 of a
+/// Lines of more complex numbers are folded into tiles of our own, which take 0.5 to 0.9 of a
 /// library's time (Zen 3, up to 4096 points). Shorter ones gain less than planning them costs,
 /// which makes tables anew where a library keeps its own.
 inline constexpr Index own_line = Index{1} << 9;

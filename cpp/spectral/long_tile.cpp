@@ -84,6 +84,14 @@ TilePlan plan_long_tile(Index points, const microkernels::Table& table) {
     return plan;
 }
 
+TilePlan plan_line_tile(const GridShape& shape, const microkernels::Table& table) {
+    if (!shape.is_line_over(own_line)) return {};
+    TilePlan plan = plan_long_tile(shape.row_points(), table);
+    plan.good = serves_exactly(plan, shape.row_points());
+    plan.quarter = shape.row == Row::real;
+    return plan;
+}
+
 /// Some panels of the tile, and where they start.
 template <class T>
 struct LongTile<T>::Piece {

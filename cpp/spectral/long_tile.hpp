@@ -46,6 +46,10 @@ private:
 /// a tile; `good` is false where it is not.
 TilePlan plan_long_tile(Index points, const microkernels::Table& table);
 
+/// How a block that is a line over own_line is folded; `good` is false for others, and where its
+/// length is no fold's.
+TilePlan plan_line_tile(const GridShape& shape, const microkernels::Table& table);
+
 /// Whether a plan is one of exactly so many points.
 inline bool serves_exactly(const TilePlan& plan, Index points) {
     return plan.good && plan.column_lengths[0] * plan.width == points;

@@ -10,9 +10,8 @@ template <class T>
 const microkernels::TransformLength* find_length(const microkernels::TransformTable<T>& table,
                                                  Index n) {
     const microkernels::TransformLength* end = table.lengths + table.length_count;
-    const auto* found = std::ranges::lower_bound(
-        table.lengths, end, n, {},
-        [](const microkernels::TransformLength& each) { return Index{each.n}; });
+    const auto* found =
+        std::ranges::lower_bound(table.lengths, end, n, {}, &microkernels::TransformLength::n);
     return found != end && found->n == n ? found : nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "core/error.hpp"
+#include "core/even_piece.hpp"
 #include "parallel/parallel_for.hpp"
 #include "spectral/block_levels.hpp"
 #include "spectral/column_tile.hpp"
@@ -142,9 +143,8 @@ private:
         std::atomic<bool> good{true};
         const Index most = std::max<Index>(
             1, static_cast<Index>(static_cast<double>(task_points) / layout_.shape.points()));
-        const Index tasks = (layout_.blocks + most - 1) / most;
-        const Index group = (layout_.blocks + tasks - 1) / tasks;  // even, lest one worker waits
-        parallel_for(tasks, context, [&](Index task, int) {
+        const Index group = even_piece(layout_.blocks, most);  // lest one worker waits
+        parallel_for((layout_.blocks + group - 1) / group, context, [&](Index task, int) {
             for (Index block = task * group;
                  good && block < std::min(layout_.blocks, (task + 1) * group); ++block) {
                 const Levels levels = levels_of(block, x, Context{});
@@ -260,11 +260,10 @@ private:
 
 WholeWork whole_work(const Problem& problem, const microkernels::Table& table, double memory) try {
     const Layout layout = lay_out(problem, table, TransformEngine::own, memory);
-    const Index row = layout.shape.row_points();
     WholeWork work;
-    work.own =
-        plan_whole_tile(layout.shape, table).good || plan_column_tile(layout.shape, table).good ||
-        (layout.shape.is_line_over(own_line) && serves_exactly(plan_long_tile(row, table), row));
+    work.own = plan_whole_tile(layout.shape, table).good ||
+               plan_column_tile(layout.shape, table).good ||
+               plan_line_tile(layout.shape, table).good;
     work.blocks = static_cast<double>(layout.blocks);
     work.points = layout.shape.points();
     const auto add = [&](Index length) {

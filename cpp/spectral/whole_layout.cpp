@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/even_piece.hpp"
 #include "spectral/good_size.hpp"
 #include "spectral/long_tile.hpp"
 #include "spectral/whole_tile.hpp"
@@ -160,11 +161,8 @@ Index parts_of(const Axis& axis, Index hop) { return (axis.out + hop - 1) / hop;
 /// Positions of a row that is cut into as many pieces as `most` make necessary: about equal ones,
 /// of whole lines of the cache, without which no piece could be read or written in place.
 Index piece_in_lines(Index row, Index most, Index position_bytes) {
-    if (row <= most) return row;
     constexpr Index line = 64;
-    const Index whole = line / std::gcd(line, position_bytes);
-    const Index parts = (row + most - 1) / most, even = (row + parts - 1) / parts;
-    return std::min(row, (even + whole - 1) / whole * whole);
+    return even_piece(row, most, line / std::gcd(line, position_bytes));
 }
 
 }  // namespace
@@ -204,14 +202,14 @@ Layout lay_out(const Problem& problem, const microkernels::Table& table, Transfo
         const Index multiple = real ? 2 : 1;
         Span& span = layout.shape.span;
         span = make_span(row, problem.boundary, !real, multiple);
-        const bool is_long = layout.shape.is_line_over(long_line);
         if (layout.shape.is_line_over(engine == TransformEngine::own ? own_line : long_line) &&
             !stays_periodic(span, table, engine)) {
             const Span padded = make_span(row, problem.boundary, false, multiple,
                                           [&](Index n) { return long_points(n, table, engine); });
             // a periodic one would be the library's
-            const double cost = (is_long ? library_slowdown : short_line_slowdown) *
-                                static_cast<double>(span.length);
+            const double slowdown =
+                layout.shape.is_line_over(long_line) ? library_slowdown : short_line_slowdown;
+            const double cost = slowdown * static_cast<double>(span.length);
             if (!span.periodic || static_cast<double>(padded.length) < cost) span = padded;
         }
         layout.lanes = problem.inner;
