@@ -41,6 +41,20 @@ Index position_pitch(const ArrayView& view) {
     return pitch > 0 ? pitch / bytes : 0;
 }
 
+/// Whether neighbours so many numbers apart share sets of the caches.
+template <class T>
+bool share_sets(Index pitch) {
+    return pitch * static_cast<Index>(sizeof(T)) % 4096 == 0;
+}
+
+/// Fetches `steps` channels of positions `first` to `last`.
+template <class T>
+void fetch(const T* samples, Index pitch, Index first, Index last, Index steps) {
+    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+    for (Index p = first; p < last; ++p)
+        for (Index i = 0; i < steps; i += line) __builtin_prefetch(samples + p * pitch + i);
+}
+
 }  // namespace
 
 /// The arrays of a call, distances in numbers.
@@ -104,13 +118,13 @@ auto PointwiseInside<T>::cut() const -> Cut {
     const auto bytes = static_cast<Index>(sizeof(T));
     const Index tile = loops_->places, steps = std::min(layer_.inputs, block_steps);
     const auto tiles_of = [&](Index count) { return (count - 1) / tile + 1; };
-    Index tiles = std::clamp<Index>(cached_bytes / (std::max(steps, width()) * bytes * tile), 1,
-                                    tiles_of(positions()));
-    Index some = std::clamp<Index>(cached_bytes / (tiles * tile * width() * bytes), 1, banks());
-    if (!bank_by_bank()) {
-        tiles = tiles_of(positions());
-        some = std::clamp<Index>(packed_bytes / (layer_.inputs * width() * bytes), 1, banks());
+    Index tiles = tiles_of(positions()), fitting = packed_bytes / (layer_.inputs * width() * bytes);
+    if (bank_by_bank()) {
+        tiles =
+            std::clamp<Index>(cached_bytes / (std::max(steps, width()) * bytes * tile), 1, tiles);
+        fitting = cached_bytes / (tiles * tile * width() * bytes);
     }
+    Index some = std::clamp<Index>(fitting, 1, banks());
     const double wanted =
         std::clamp(layer_.products() * static_cast<double>(rows()) / 32, least_work, most_work);
     const auto work = [&] {
@@ -146,30 +160,29 @@ void PointwiseInside<T>::run(const ArrayView& x, const ArrayView& out, const Wei
     parallel_for(layer_.groups * pieces * parts, context, [&](Index task, int) {
         const Index bank = task % parts * piece.banks;
         const Index first = task / parts % pieces * piece.positions;
-        run_piece(arrays, weights,
-                  {.group = task / parts / pieces,
-                   .first = first,
-                   .last = std::min(positions(), first + piece.positions),
-                   .first_bank = bank,
-                   .last_bank = std::min(banks(), bank + piece.banks)});
+        const Piece part = {.group = task / parts / pieces,
+                            .first = first,
+                            .last = std::min(positions(), first + piece.positions),
+                            .first_bank = bank,
+                            .last_bank = std::min(banks(), bank + piece.banks)};
+        if (bank_by_bank())
+            run_banks(arrays, weights, part);
+        else
+            run_tiles(arrays, weights, part);
         if (arrays.stream) loops_->fence();
     });
 }
 
 template <class T>
-void PointwiseInside<T>::run_piece(const Arrays& arrays, const WeightView<T>& weights,
+void PointwiseInside<T>::run_banks(const Arrays& arrays, const WeightView<T>& weights,
                                    const Piece& piece) const {
-    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
-    if (!bank_by_bank()) return run_tiles(arrays, weights, piece);
     const Workspace workspace(workspace_bytes());
     const Index count = piece.last - piece.first;
     T* const coefficients = workspace.as<T>();
     T* const all_sums = coefficients + block_steps * width();
     T* const copied = all_sums + count * (piece.last_bank - piece.first_bank) * width();
-    const bool copies = arrays.x_pitch * static_cast<Index>(sizeof(T)) % 4096 == 0;
-    const auto& products = loops_->product[width() / loops_->lanes - 1];
+    const bool copies = share_sets<T>(arrays.x_pitch);
     const Index tiles = (count - 1) / loops_->places + 1;
-    const std::int64_t start = 0;
     for (Index k = 0; k < layer_.inputs; k += block_steps) {
         const Index steps = std::min(block_steps, layer_.inputs - k);
         const T* samples =
@@ -186,20 +199,11 @@ void PointwiseInside<T>::run_piece(const Arrays& arrays, const WeightView<T>& we
             pack(weights, piece.group, b, k, steps, coefficients);
             for (Index t = 0; t < tiles; ++t) {
                 const Index first = count * t / tiles, last = count * (t + 1) / tiles;
-                if (b == piece.first_bank && !copies && t + 1 < tiles)  // fetch the next tile
-                    for (Index p = last; p < count * (t + 2) / tiles; ++p)
-                        for (Index i = 0; i < steps; i += line)
-                            __builtin_prefetch(samples + p * place + i);
+                if (b == piece.first_bank && !copies && t + 1 < tiles)  // the next tile
+                    fetch(samples, place, last, count * (t + 2) / tiles, steps);
                 T* const c = sums + first * width();
-                products[last - first - 1]({.a = coefficients,
-                                            .b = samples + first * place,
-                                            .offset = &start,
-                                            .runs = 1,
-                                            .run = steps,
-                                            .step = 1,
-                                            .place = place,
-                                            .c = c,
-                                            .accumulate = k > 0});
+                sum_tile(coefficients, samples + first * place, place, last - first, steps, c,
+                         k > 0);
                 if (k + steps == layer_.inputs) finish(arrays, piece, b, c, first, last);
             }
         }
@@ -209,7 +213,6 @@ void PointwiseInside<T>::run_piece(const Arrays& arrays, const WeightView<T>& we
 template <class T>
 void PointwiseInside<T>::run_tiles(const Arrays& arrays, const WeightView<T>& weights,
                                    const Piece& piece) const {
-    constexpr Index line = 64 / static_cast<Index>(sizeof(T));
     const Workspace workspace(workspace_bytes());
     const Index count = piece.last - piece.first, steps = layer_.inputs;
     T* const coefficients = workspace.as<T>();
@@ -217,37 +220,41 @@ void PointwiseInside<T>::run_tiles(const Arrays& arrays, const WeightView<T>& we
     T* const copied = sums + loops_->places * width();
     const T* samples = arrays.x + piece.first * arrays.x_pitch + piece.group * steps;
     const Index pitch = arrays.x_pitch;
-    const bool copies = pitch * static_cast<Index>(sizeof(T)) % 4096 == 0;
+    const bool copies = share_sets<T>(pitch);
     const Index place = copies ? steps + padding : pitch;
     for (Index b = piece.first_bank; b < piece.last_bank; ++b)
         pack(weights, piece.group, b, 0, steps,
              coefficients + (b - piece.first_bank) * steps * width());
-    const auto& products = loops_->product[width() / loops_->lanes - 1];
     const Index tiles = (count - 1) / loops_->places + 1;
-    const std::int64_t start = 0;
     for (Index t = 0; t < tiles; ++t) {
         const Index first = count * t / tiles, last = count * (t + 1) / tiles;
-        if (t + 1 < tiles)  // fetch the next tile
-            for (Index p = last; p < count * (t + 2) / tiles; ++p)
-                for (Index i = 0; i < steps; i += line) __builtin_prefetch(samples + p * pitch + i);
+        if (t + 1 < tiles) fetch(samples, pitch, last, count * (t + 2) / tiles, steps);
         if (copies)
             for (Index p = first; p < last; ++p)
                 std::copy_n(samples + p * pitch, steps, copied + (p - first) * place);
         const T* const tile = copies ? copied : samples + first * pitch;
         const T* a = coefficients;
         for (Index b = piece.first_bank; b < piece.last_bank; ++b, a += steps * width()) {
-            products[last - first - 1]({.a = a,
-                                        .b = tile,
-                                        .offset = &start,
-                                        .runs = 1,
-                                        .run = steps,
-                                        .step = 1,
-                                        .place = place,
-                                        .c = sums,
-                                        .accumulate = false});
+            sum_tile(a, tile, place, last - first, steps, sums, false);
             finish(arrays, piece, b, sums, first, last);
         }
     }
+}
+
+/// A bank at some positions, `place` numbers apart, over `steps` of their channels.
+template <class T>
+void PointwiseInside<T>::sum_tile(const T* coefficients, const T* samples, Index place,
+                                  Index positions, Index steps, T* sums, bool accumulate) const {
+    const std::int64_t start = 0;
+    loops_->product[width() / loops_->lanes - 1][positions - 1]({.a = coefficients,
+                                                                 .b = samples,
+                                                                 .offset = &start,
+                                                                 .runs = 1,
+                                                                 .run = steps,
+                                                                 .step = 1,
+                                                                 .place = place,
+                                                                 .c = sums,
+                                                                 .accumulate = accumulate});
 }
 
 /// Coefficients of a bank side by side, for every channel of a block.

@@ -41,11 +41,13 @@ private:
     Index banks_of_row() const { return (layer_.outputs - 1) / width() + 1; }
     Index banks() const { return rows() * banks_of_row(); }
 
-    void run_piece(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
+    bool bank_by_bank() const;
+    void run_banks(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
+    void run_tiles(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
     void pack(const WeightView<T>& weights, Index group, Index bank, Index first, Index steps,
               T* to) const;
-    bool bank_by_bank() const;
-    void run_tiles(const Arrays& arrays, const WeightView<T>& weights, const Piece& piece) const;
+    void sum_tile(const T* coefficients, const T* samples, Index place, Index positions,
+                  Index steps, T* sums, bool accumulate) const;
     void finish(const Arrays& arrays, const Piece& piece, Index bank, const T* sums, Index first,
                 Index last) const;
 
