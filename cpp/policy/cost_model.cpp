@@ -68,8 +68,8 @@ constexpr double scaling = 0.37;  // a pass of one tap, against any other before
 struct PassCosts {
     double sums, row, far, waits;
 };
-constexpr PassCosts wide_lines{1.05, 17, 0.004, 0.35}, wide_volumes{1.9, 17, 0.004, 0.8},
-    narrow_lines{0.9, 24, 0.02, 1}, narrow_volumes{1.05, 39, 0.004, 1};
+constexpr PassCosts wide_passes{1.05, 17, 0.004, 0.35}, wide_volume_passes{1.9, 17, 0.004, 0.8},
+    narrow_passes{0.9, 24, 0.02, 1}, narrow_volume_passes{1.05, 39, 0.004, 1};
 
 // Results of another dtype than they are computed in: a row, and a number of it.
 constexpr double written_row = 18, written_number = 0.28;
@@ -181,7 +181,7 @@ double CostModel::left_over_share() const {
 }
 
 double CostModel::spaced_tap() const {
-    return level_.vector_bytes >= 64 ? spaced_line_tap : spaced_narrow_tap;
+    return wide_vectors() ? spaced_line_tap : spaced_narrow_tap;
 }
 
 double CostModel::writing(Arithmetic arithmetic) const {
@@ -342,9 +342,9 @@ Prediction CostModel::separable() const {
     const double outputs = line ? line_output : convolved_ == 0 ? scaling : pass_output;
     const PassWork& work = traits_.passes;
     const double spaced = line && problem_.lanes() > 2 && !work.chained ? spaced_tap() : 1;
-    const bool wide = level_.vector_bytes >= 64;
-    const PassCosts& pass = convolved_ > 2 ? (wide ? wide_volumes : narrow_volumes)
-                                           : (wide ? wide_lines : narrow_lines);
+    const PassCosts& pass = wide_vectors()
+                                ? (convolved_ > 2 ? wide_volume_passes : wide_passes)
+                                : (convolved_ > 2 ? narrow_volume_passes : narrow_passes);
     double ns = outputs * work.results * cost.output + pass.sums * spaced * work.sums * cost.tap;
     double rest = pass.row * ((line ? 0 : rows()) + (line || convolved_ > 1 ? work.rows : 0));
     rest += line_end_tap * work.ends;

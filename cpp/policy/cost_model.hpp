@@ -40,6 +40,8 @@ private:
     double row_of_samples() const;
     double left_over_share() const;
     double spaced_tap() const;
+    /// Vectors as long as a line of the caches.
+    bool wide_vectors() const { return level_.vector_bytes >= 64; }
     /// For results that are converted on their way out.
     double writing(Arithmetic arithmetic) const;
     bool converts_samples(Arithmetic arithmetic) const;

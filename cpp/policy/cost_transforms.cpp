@@ -155,8 +155,8 @@ double CostModel::own_block(double points) const {
                 pace_ * (points * (own_point + own_byte_several * bytes + moved()) +
                          own_short_line * traits_.whole_lines);
     const double all = points * static_cast<double>(problem_.inner);
-    const bool wide = level_.vector_bytes >= 64;
-    if (wide && problem_.inner > 1 && channels_together() && far(all) == 0) ns *= own_channels;
+    if (wide_vectors() && problem_.inner > 1 && channels_together() && far(all) == 0)
+        ns *= own_channels;
     if (convolved_ > 2) ns = own_volumes * ns + own_far_byte * far(points);
     if (converts_samples(transform_arithmetic_) || problem_.boundary != Boundary::zero)
         ns += pace_ * own_staged_row * points / static_cast<double>(problem_.axes.back().x);
@@ -168,12 +168,9 @@ double CostModel::own_columns(double points) const {
     const double length = points / traits_.whole_lines, numbers = 2 * traits_.whole_lines;
     const double lanes = level_.vector_bytes / bytes_of(transform_arithmetic_);
     const bool staged = converts_samples(transform_arithmetic_) || std::fmod(numbers, lanes) != 0;
-    const bool continued = problem_.boundary != Boundary::zero;
-    const double rows =  // of samples that are staged, and of results
-        length * ((continued ? own_column_continued
-                   : staged  ? 1
-                             : 0) +
-                  (staged ? 1 : 0));
+    const double results = staged ? 1 : 0;
+    const double samples = problem_.boundary != Boundary::zero ? own_column_continued : results;
+    const double rows = length * (samples + results);
     return points * column_cost(length / 2) +
            pace_ * rows * (own_column_row + own_column_number * numbers) +
            own_column_far_byte * far(points);
@@ -376,9 +373,7 @@ CostModel::Load CostModel::load_of(const PerAxis<const Side*>& sides) const {
     }
     if (transformed > 2) share *= volume_share;
     if (sides[last]->length == 1)
-        share *= !own                        ? long_columns
-                 : level_.vector_bytes >= 64 ? lone_columns
-                                             : lone_narrow_columns;
+        share *= !own ? long_columns : wide_vectors() ? lone_columns : lone_narrow_columns;
     else if (!own)
         share *= library_slowdown;
     const double transforms = groups * planes * 2 * points * share * (passes + traffic);
