@@ -12,11 +12,10 @@ from faltung import _core, _device, cuda
 from faltung._arguments import (
     Array,
     as_array,
-    as_dtype,
     check_out,
+    dtype_to_come,
     flag,
     make_request,
-    served,
     shape_to_come,
 )
 from faltung._config import resolve_workers
@@ -412,11 +411,7 @@ def plan(
         return cuda.Plan(k, shape, x_dtype, device, options)
     kernel = as_array(k, "k").copy()
     x_shape = shape_to_come(shape, "shape")
-    samples = (
-        served(kernel.dtype, "k")
-        if x_dtype is None
-        else served(as_dtype(x_dtype, "x_dtype"), "x_dtype")
-    )
+    samples = dtype_to_come(x_dtype, kernel.dtype, "k")
     request = make_request(
         x_shape, samples, kernel.shape, kernel.dtype,
         mode=mode, method=method, axes=axes, boundary=boundary, cval=cval, dtype=dtype,

@@ -188,6 +188,16 @@ def served(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     )
 
 
+def served_dtype(value: Any, name: str) -> np.dtype[Any]:
+    """What a caller gave as a dtype, native and served."""
+    return served(as_dtype(value, name), name)
+
+
+def dtype_to_come(x_dtype: Any, k_dtype: np.dtype[Any], k: str) -> np.dtype[Any]:
+    """The dtype of arrays that a kernel is prepared for; its own where `x_dtype` is None."""
+    return served(k_dtype, k) if x_dtype is None else served_dtype(x_dtype, "x_dtype")
+
+
 def as_samples(value: Any, name: str) -> Array:
     """`value` in native float32, float64 or their complex kin; what is narrower or whole is widened."""
     array = as_array(value, name)
@@ -208,7 +218,7 @@ def result_dtype(x: np.dtype[Any], k: np.dtype[Any]) -> np.dtype[Any]:
 def resolve_out_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return result
-    asked = served(as_dtype(dtype, "dtype"), "dtype")
+    asked = served_dtype(dtype, "dtype")
     if result.kind == "c" and asked.kind != "c":
         raise TypeError(f"dtype is {asked}, but the result is complex; take .real or abs() of it")
     return asked

@@ -11,11 +11,10 @@ from faltung import _core
 from faltung._arguments import (
     Array,
     as_array,
-    as_dtype,
     check_out,
+    dtype_to_come,
     flag,
     make_request,
-    served,
     shape_to_come,
 )
 from faltung._config import resolve_workers
@@ -177,11 +176,7 @@ def filter_bank_plan(
     (8, 100, 100)
     """
     stack = as_array(kernels, "kernels").copy()
-    samples = (
-        served(stack.dtype, "kernels")
-        if x_dtype is None
-        else served(as_dtype(x_dtype, "x_dtype"), "x_dtype")
-    )
+    samples = dtype_to_come(x_dtype, stack.dtype, "kernels")
     x_shape = shape_to_come(shape, "shape")
     return Bank(
         _prepare(

@@ -12,7 +12,6 @@ from faltung._arguments import (
     MODES,
     Array,
     as_array,
-    as_dtype,
     check_out,
     one_integer,
     pick,
@@ -20,6 +19,7 @@ from faltung._arguments import (
     resolve_boundary,
     resolve_cval,
     served,
+    served_dtype,
 )
 from faltung._config import locate_fft_libraries, resolve_workers
 
@@ -252,7 +252,7 @@ def precision(x: np.dtype[Any], t: np.dtype[Any]) -> np.dtype[Any]:
 def map_dtype(dtype: Any, result: np.dtype[Any]) -> np.dtype[Any]:
     if dtype is None:
         return result
-    asked = served(as_dtype(dtype, "dtype"), "dtype")
+    asked = served_dtype(dtype, "dtype")
     if asked.kind != "f":
         raise TypeError(f"dtype is {asked}; scores are float16, float32 or float64")
     return asked

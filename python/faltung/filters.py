@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung import _api, kernels
-from faltung._arguments import Array, as_array, as_dtype, chosen_axes, chosen_axis, served
+from faltung._arguments import Array, as_array, chosen_axes, chosen_axis, served, served_dtype
 from faltung._kernel_parts import (
     PREWITT,
     SCHARR,
@@ -455,7 +455,7 @@ class _Call:
         self.boundary, self.cval, self.workers = boundary, cval, workers
         self.asked = dtype is not None
         if self.asked:
-            self.dtype = served(as_dtype(dtype, "dtype"), "dtype")
+            self.dtype = served_dtype(dtype, "dtype")
         else:
             samples = served(self.x.dtype, "x")
             self.dtype = samples if samples.kind in "fc" else np.dtype(np.float64)

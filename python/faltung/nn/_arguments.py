@@ -124,12 +124,14 @@ def check_axes(ndim: int, x: str = "x") -> int:
 
 
 def is_relu(activation: Any) -> bool:
-    if activation is None or (isinstance(activation, str) and activation == "relu"):
-        return activation is not None
+    if activation is None:
+        return False
+    if isinstance(activation, str) and activation == "relu":
+        return True
     raise ValueError(f"activation is {activation!r}; allowed are None and 'relu'")
 
 
-def is_method(value: Any) -> str:
+def method_name(value: Any) -> str:
     """`value` if it is the name of a method, whether that serves here or not."""
     return pick(value, "method", METHODS)
 

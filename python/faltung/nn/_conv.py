@@ -19,9 +19,9 @@ from faltung.nn._arguments import (
     float_dtype,
     given_or_new,
     is_channels_last,
-    is_method,
     is_relu,
     make_layer,
+    method_name,
     new_array,
     paddings,
     per_axis,
@@ -124,7 +124,7 @@ def conv(
         bias_array(bias, computed),
         target,
         is_relu(activation),
-        is_method(method),
+        method_name(method),
         resolve_workers(workers),
     )
     return answer
@@ -215,7 +215,7 @@ def conv_transpose(
     )
     target, answer = given_or_new(out, layer.x_shape, result, last)
     layer.adjoint(
-        x, w, bias_array(bias, computed), target, is_method(method), resolve_workers(workers)
+        x, w, bias_array(bias, computed), target, method_name(method), resolve_workers(workers)
     )
     return answer
 
@@ -295,7 +295,7 @@ def conv_backward(
     dx = new_array(x.shape, result, last) if flag(input_gradient, "input_gradient") else None
     dw = np.empty(w.shape, result) if flag(weight_gradient, "weight_gradient") else None
     db = np.empty(w.shape[:1], result) if flag(bias, "bias") else None
-    layer.gradients(grad, x, w, dx, dw, db, is_method(method), resolve_workers(workers))
+    layer.gradients(grad, x, w, dx, dw, db, method_name(method), resolve_workers(workers))
     if dx is not None and last:
         dx = np.moveaxis(dx, 1, -1)
     return dx, dw, db
@@ -347,4 +347,4 @@ def explain_backward(
     computed = np.result_type(float_dtype(dtype, "dtype"), np.float32)
     taps = shape_to_come(w_shape, "w_shape")
     layer = make_layer(shape, taps, stride, padding, dilation, groups, boundary, computed)
-    return layer.explain_gradients(not last, is_method(method))
+    return layer.explain_gradients(not last, method_name(method))

@@ -20,9 +20,9 @@ from faltung.nn._arguments import (
     float_dtype,
     given_or_new,
     is_channels_last,
-    is_method,
     is_relu,
     make_layer,
+    method_name,
     shape_of_layer,
 )
 
@@ -162,7 +162,7 @@ def plan(
         bias_array(bias, computed),
         is_relu(activation),
         not last,
-        is_method(method),
+        method_name(method),
         resolve_workers(workers),
     )
     return ConvPlan(prepared, layer, samples, result, last)
